@@ -1,0 +1,5 @@
+"""Lighthouse keeps each host's HAProxy right."""
+
+from lighthouse.version import __version__
+
+__all__ = ["__version__"]

@@ -1,0 +1,42 @@
+"""The base class of balancers: what writes clusters into a load balancer."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from typing import Any, ClassVar
+
+from lighthouse.cluster import Cluster
+from lighthouse.options import Option
+from lighthouse.pluggable import Pluggable
+
+
+class Balancer(Pluggable):
+    """Makes a load balancer follow a set of clusters.
+
+    ``cluster_options`` declares what a cluster's file may say under the balancer's name, with the rules of
+    `Configurable.options`.
+    """
+
+    entry_point: ClassVar[str] = "lighthouse.balancers"
+    cluster_options: ClassVar[Mapping[str, Option] | None] = None
+
+    @classmethod
+    def validate_cluster_config(cls, config: dict[str, Any]) -> None:
+        """Judge what a cluster's file says under this balancer's name. Raises like `validate_config`."""
+
+    def sync(self, clusters: Sequence[Cluster]) -> Mapping[str, Any]:
+        """Make the load balancer equal to `clusters`, read it back, and report.
+
+        It is called at each change and again periodically, and must reconcile: compare what is with what should be and act on the
+        difference. A cluster whose ``nodes`` is None is unknown: its servers stay as they are. Raises
+        `lighthouse.errors.BalancerError` when the load balancer cannot be made right now; it is then called again.
+
+        The report is plain data for `ctl status`. Its key ``servers``, ``{cluster: {node name: state}}``, gives each member's
+        state as the load balancer itself tells it; ``degraded``, a sentence or None, says what could not be done.
+        """
+        self.sync_file(clusters)
+        return {}
+
+    def sync_file(self, clusters: Sequence[Cluster]) -> None:
+        """The name that plugins of lighthouse 1.0 implement instead of `sync`."""
+        raise NotImplementedError

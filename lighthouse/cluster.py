@@ -1,0 +1,23 @@
+"""Clusters: services that this host consumes."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+from typing import Any
+
+from lighthouse.node import Node
+
+
+@dataclass(slots=True)
+class Cluster:
+    """A cluster as plugins see it.
+
+    ``nodes`` is None until a complete answer is known: unknown is not empty, and whoever finds None leaves things as they are.
+    ``options`` holds the part of the cluster's file that is addressed to a balancer, by balancer name.
+    """
+
+    name: str
+    discovery: str = ""
+    nodes: list[Node] | None = None
+    options: Mapping[str, Mapping[str, Any]] = field(default_factory=dict)

@@ -1,0 +1,183 @@
+"""Where the rooms are put together: the supervisor on one side, what its children run on the other."""
+
+from __future__ import annotations
+
+import fcntl
+import logging
+import os
+import select
+import signal
+import socket
+import sys
+import time
+from collections.abc import Iterator
+from contextlib import contextmanager
+from pathlib import Path
+
+from setproctitle import setproctitle
+
+from lighthouse import preload
+from lighthouse.errors import LighthouseError
+from lighthouse.ipc.boot import Boot
+from lighthouse.ipc.errors import ProtocolError
+from lighthouse.ipc.messages import pack, unpack
+from lighthouse.log.rotation import LogFile
+from lighthouse.paths import SOCKET, runtime_dir
+from lighthouse.role import Role
+from lighthouse.settings import Logs
+from lighthouse.supervisor import control, logs, process
+from lighthouse.supervisor.core import Core
+from lighthouse.supervisor.keeper import Keeper
+from lighthouse.supervisor.loop import Place, Supervisor
+from lighthouse.supervisor.notify import Notifier
+from lighthouse.version import __version__
+from lighthouse.workers import bootstrap
+from lighthouse.workers.main import main as worker_main
+
+EXIT_USAGE = 2
+BOOTSTRAP = 10.0  # seconds for the first look into lighthouse.yaml
+
+log = logging.getLogger("lighthouse.supervisor")
+
+
+def run(config_dir: Path, role: Role, runtime: Path | None, log_dir: Path | None) -> int:
+    """Be the supervisor of a configuration directory until told to end; returns the exit code.
+
+    Directories that are not given come from lighthouse.yaml, then from the defaults of `lighthouse.paths`.
+    """
+    try:
+        place = _place(config_dir, role, runtime, log_dir)
+        with _only_one(place.runtime_dir):
+            return _supervise(place)
+    except LighthouseError as error:
+        sys.stderr.write(f"lighthouse: {error}\n")
+        return EXIT_USAGE
+
+
+def _supervise(place: Place) -> int:
+    setproctitle("lighthouse: supervisor")
+    logs.configure(_log_file(place))
+    log.info("supervisor %s, pid %d, role %s, configuration %s", __version__, os.getpid(), place.role, place.config_dir)
+    preload.preload()
+    keeper = Keeper(place.runtime_dir / "state")
+    core = Core()
+    _take_up(core, keeper)
+    socket_path = place.runtime_dir / SOCKET
+    try:
+        listener = control.listen(socket_path)
+    except OSError as error:
+        raise LighthouseError(str(error)) from error
+    with listener, _signals() as signals:
+        code = Supervisor(place, worker_main, core, keeper, Notifier.from_environment()).run(listener, signals)
+        socket_path.unlink(missing_ok=True)
+    log.info("stopped")
+    return code
+
+
+def _take_up(core: Core, keeper: Keeper) -> None:
+    """Begin with what the predecessor kept."""
+    downtime = keeper.downtime(time.time())
+    snapshots, damaged = keeper.load()
+    for text in damaged:
+        log.error("%s", text)
+    aged = downtime is None or downtime > core.settings.hold
+    for text in core.store.load(snapshots, aged=aged):
+        log.error("%s", text)
+    if snapshots:
+        log.info("took up the state of %d topics, %.1f s old", len(snapshots), downtime or 0.0)
+
+
+def _place(config_dir: Path, role: Role, runtime: Path | None, log_dir: Path | None) -> Place:
+    config_dir = Path(os.path.abspath(config_dir))  # noqa: PTH100 - resolve() would follow the symlink that is to be watched
+    if not config_dir.is_dir():
+        raise LighthouseError(f"{config_dir} is not a directory: give the configuration directory")
+    asked = {} if runtime and log_dir else _asked_directories(config_dir)
+    runtime = runtime or (Path(asked["runtime_dir"]) if "runtime_dir" in asked else runtime_dir(role))
+    log_dir = log_dir or (Path(asked["log_dir"]) if "log_dir" in asked else runtime / "logs")
+    for path in (runtime, log_dir):
+        _make(path)
+    return Place(config_dir, runtime.absolute(), log_dir.absolute(), role.value)
+
+
+def _make(path: Path) -> None:
+    """Make a private directory, parents included; one that exists keeps its mode."""
+    try:
+        path.parent.mkdir(parents=True, exist_ok=True)
+        path.mkdir(mode=0o750, exist_ok=True)
+    except OSError as error:
+        raise LighthouseError(f"{path} cannot be made: {error.strerror}; choose another directory") from error
+    if not os.access(path, os.W_OK | os.X_OK):
+        raise LighthouseError(f"{path} is not writable for uid {os.getuid()}; choose another directory")
+
+
+def _asked_directories(config_dir: Path) -> dict[str, str]:
+    """What lighthouse.yaml says, read in a process of its own."""
+    try:
+        child = process.fork(
+            bootstrap.run, Boot("bootstrap", "bootstrap", 0, pack({"directory": str(config_dir)})), None
+        )
+    except OSError as error:
+        raise LighthouseError(f"no process can be started: {error}") from error
+    answer = b""
+    deadline = time.monotonic() + BOOTSTRAP
+    with child.sock:
+        while select.select([child.sock], [], [], max(0.0, deadline - time.monotonic()))[0]:
+            data = child.sock.recv(65536)
+            if not data:
+                break
+            answer += data
+    process.kill(child)
+    process.reap(child)
+    try:
+        return dict(unpack(answer))
+    except (ProtocolError, TypeError, ValueError):
+        return {}
+
+
+@contextmanager
+def _only_one(directory: Path) -> Iterator[None]:
+    """Hold the runtime directory's lock, so that what lies in it belongs to this process alone."""
+    path = directory / "supervisor.lock"
+    try:
+        fd = os.open(path, os.O_RDWR | os.O_CREAT | os.O_CLOEXEC, 0o600)
+    except OSError as error:
+        raise LighthouseError(f"{path} cannot be opened: {error.strerror}") from error
+    try:
+        fcntl.flock(fd, fcntl.LOCK_EX | fcntl.LOCK_NB)
+    except OSError:
+        os.close(fd)
+        raise LighthouseError(
+            f"another supervisor uses {directory}: stop it, or choose another --runtime-dir"
+        ) from None
+    try:
+        yield
+    finally:
+        os.close(fd)
+
+
+@contextmanager
+def _signals() -> Iterator[socket.socket]:
+    """A socket on which the numbers of arriving signals can be read. The handlers do nothing: a handler may run anywhere."""
+    reader, writer = socket.socketpair()
+    reader.setblocking(False)
+    writer.setblocking(False)
+    numbers = (signal.SIGTERM, signal.SIGINT, signal.SIGHUP, signal.SIGCHLD)
+    with reader, writer:
+        before = {number: signal.signal(number, lambda *_: None) for number in numbers}
+        signal.set_wakeup_fd(writer.fileno(), warn_on_full_buffer=False)
+        try:
+            yield reader
+        finally:
+            signal.set_wakeup_fd(-1)
+            for number, handler in before.items():
+                signal.signal(number, handler)
+
+
+def _log_file(place: Place) -> LogFile | None:
+    try:
+        return LogFile(place.log_path("supervisor"), Logs().max_bytes, Logs().backups)
+    except OSError as error:
+        sys.stderr.write(
+            f"lighthouse: {place.log_path('supervisor')} cannot be written: {error.strerror}; logging to stderr only\n"
+        )
+        return None

@@ -1,0 +1,47 @@
+"""Every error that Lighthouse raises on purpose.
+
+    LighthouseError
+    ├── ConfigError          ours to explain: a configuration value is wrong; names key, value and remedy
+    ├── PluginError          theirs: a plugin could not be loaded or broke its contract
+    ├── NodeError            the registry's: a record that cannot be trusted as a member
+    ├── BalancerError        the balancer refused, or could not be reached
+    └── RegistryError        a registry could not be read or written; what was known stays in force
+
+The wire between our own processes has its own root, `lighthouse.ipc.errors.ProtocolError`: that room imports nothing of ours.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+
+
+class LighthouseError(Exception):
+    """Root of everything raised here; its text is fit to be shown to an operator."""
+
+
+class ConfigError(LighthouseError, ValueError):
+    """A configuration value is refused.
+
+    `key` is the path to the value inside its file, e.g. ``("checks", "http", "rise")``; empty for the whole file.
+    It is a `ValueError` because that is what plugins of lighthouse 1.0 raise from ``validate_config``.
+    """
+
+    def __init__(self, message: str, key: Sequence[str | int] = ()) -> None:
+        super().__init__(message)
+        self.key = tuple(key)
+
+
+class PluginError(LighthouseError):
+    """A plugin cannot be found, imported or used; the text says which, why, and what to do."""
+
+
+class NodeError(LighthouseError, ValueError):
+    """A registry record is refused as a member; nothing of it may be used."""
+
+
+class BalancerError(LighthouseError):
+    """The balancer refused what it was told, or is out of reach."""
+
+
+class RegistryError(LighthouseError):
+    """A registry is out of reach or gave an incomplete answer: the last known members stay in force."""

@@ -1,0 +1,97 @@
+"""Nodes: the members of a cluster, and the record that announces one in a registry.
+
+The record is that of lighthouse 1.0, so that both versions can share a registry: a JSON object in which ``metadata`` and ``peer``
+are themselves JSON *texts*, keys sorted, separators ``", "`` and ``": "``.
+"""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+from typing import Any
+
+from lighthouse.errors import NodeError
+from lighthouse.identity import shown, valid_host, valid_ip, valid_port
+from lighthouse.peer import Peer
+
+MAX_RECORD = 64 * 1024  # bytes; lighthouse 1.0 writes about 250
+
+
+@dataclass(frozen=True, slots=True)
+class Node:
+    """One member: ``host`` and ``port`` name it, ``ip`` and ``port`` reach it."""
+
+    host: str
+    ip: str
+    port: int
+    metadata: Mapping[str, Any] = field(default_factory=dict, hash=False)
+    peer: Peer | None = None
+
+    @property
+    def name(self) -> str:
+        """``host:port``, unique within a cluster and legal as a server name in HAProxy."""
+        return f"{self.host}:{self.port}"
+
+    def serialize(self) -> str:
+        """The registry record, as lighthouse 1.0 writes and reads it."""
+        peer = self.peer or Peer(self.host, self.ip)
+        record = {
+            "host": self.host,
+            "ip": self.ip,
+            "metadata": json.dumps(dict(self.metadata), sort_keys=True),
+            "peer": json.dumps(peer.to_mapping(), sort_keys=True),
+            "port": self.port,
+        }
+        return json.dumps(record, sort_keys=True)
+
+    @classmethod
+    def deserialize(cls, record: str | bytes) -> Node:
+        """Read a registry record.
+
+        Raises `NodeError` when it is too large, not JSON, or lacks a usable ``ip`` or ``port``; ``host`` falls back to ``ip``.
+        """
+        if len(record) > MAX_RECORD:
+            raise NodeError(f"record of {len(record)} bytes is larger than {MAX_RECORD}")
+        return cls.from_mapping(_json(record, "record"))
+
+    @classmethod
+    def from_mapping(cls, data: Any) -> Node:
+        """Read a decoded record. Raises `NodeError`."""
+        if not isinstance(data, dict):
+            raise NodeError("record is not an object")
+        ip = valid_ip(data.get("ip"))
+        host = data.get("host")
+        peer = _nested(data.get("peer"), "peer")
+        metadata = _nested(data.get("metadata"), "metadata")
+        if metadata is not None and not isinstance(metadata, dict):
+            raise NodeError(f"metadata {shown(metadata)} is not an object")
+        return cls(
+            host=ip if host is None else valid_host(host),
+            ip=ip,
+            port=valid_port(data.get("port")),
+            metadata=metadata or {},
+            peer=None if peer is None else Peer.from_mapping(peer),
+        )
+
+    def to_mapping(self) -> dict[str, Any]:
+        """Plain data for the wire between our own processes; `from_mapping` reads it back."""
+        return {
+            "host": self.host,
+            "ip": self.ip,
+            "port": self.port,
+            "metadata": dict(self.metadata),
+            "peer": self.peer.to_mapping() if self.peer else None,
+        }
+
+
+def _nested(value: Any, what: str) -> Any:
+    """Lighthouse 1.0 nests JSON texts; plain objects are accepted too."""
+    return _json(value, what) if isinstance(value, str) else value
+
+
+def _json(text: str | bytes, what: str) -> Any:
+    try:
+        return json.loads(text)
+    except (ValueError, RecursionError) as error:
+        raise NodeError(f"{what} is not JSON: {shown(str(error), 80)}") from None

@@ -1,0 +1,117 @@
+"""The settings of the supervisor itself: ``lighthouse.yaml``, each with a default.
+
+This is the one place that names them. The configuration worker derives its validation from these declarations and
+``docs/configuration.md`` lists them (a test holds the two together). All durations are seconds.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import asdict, dataclass, field, fields
+from typing import Any, get_type_hints
+
+
+def setting(default: Any, help: str, *, minimum: float | None = None, maximum: float | None = None) -> Any:  # noqa: A002
+    """Declare one setting: its default, one sentence of help, and the bounds of a number (both ends included)."""
+    return field(default=default, metadata={"help": help, "minimum": minimum, "maximum": maximum})
+
+
+@dataclass(frozen=True, slots=True)
+class Heartbeat:
+    """How a worker's main loop shows that it turns."""
+
+    interval: float = setting(1.0, "time between two heartbeats of a worker", minimum=0.05, maximum=60)
+    deadline: float = setting(5.0, "silence after which a worker counts as hung", minimum=0.2, maximum=600)
+
+
+@dataclass(frozen=True, slots=True)
+class Deadlines:
+    """How long each thing may take."""
+
+    hello: float = setting(8.0, "from the fork to a worker's first sign of life", minimum=0.2, maximum=600)
+    call: float = setting(
+        8.0, "one call into a discovery or balancer plugin, its import included", minimum=0.2, maximum=600
+    )
+    grace: float = setting(1.0, "from an overdue call to the judgement that it hangs", minimum=0.05, maximum=60)
+    dump: float = setting(0.2, "for a hung worker to write its stacks before it is killed", minimum=0.01, maximum=10)
+    stop: float = setting(5.0, "for a worker to stop when asked", minimum=0.1, maximum=600)
+    hurry: float = setting(2.0, "the same, after a second SIGTERM", minimum=0.1, maximum=60)
+
+
+@dataclass(frozen=True, slots=True)
+class Restart:
+    """When a worker that died is started again. The first time at once, then with growing, jittered delays."""
+
+    base: float = setting(0.5, "the first delay; it doubles each time", minimum=0.001, maximum=600)
+    cap: float = setting(60.0, "the longest delay", minimum=0.001, maximum=3600)
+    stable: float = setting(60.0, "a life of this length clears the record", minimum=0.01, maximum=3600)
+    burst: int = setting(10, "this many deaths within `window` mean that it is failing", minimum=1, maximum=100000)
+    window: float = setting(600.0, "see `burst`", minimum=1, maximum=86400)
+    failing: float = setting(
+        300.0, "the delay, give or take a fifth, while it is failing", minimum=0.001, maximum=86400
+    )
+
+
+@dataclass(frozen=True, slots=True)
+class Logs:
+    """The log files: one per worker and one of the supervisor."""
+
+    max_bytes: int = setting(10 * 1024 * 1024, "size at which a log file is rotated", minimum=4096)
+    backups: int = setting(3, "rotated files that are kept", minimum=1, maximum=99)
+
+
+@dataclass(frozen=True, slots=True)
+class Compilation:
+    """The one-shot worker that reads the configuration directory."""
+
+    deadline: float = setting(10.0, "for one compilation, plugin validation included", minimum=0.2, maximum=600)
+    memory: int = setting(256, "memory it may use beyond what it starts with, MiB", minimum=32, maximum=65536)
+    settle: float = setting(0.1, "quiet time after a change before the directory is read", minimum=0.0, maximum=60)
+    resync: float = setting(
+        30.0, "time between two readings that correct what inotify missed", minimum=0.5, maximum=86400
+    )
+
+
+@dataclass(frozen=True, slots=True)
+class Settings:
+    """Everything that ``lighthouse.yaml`` may say."""
+
+    runtime_dir: str | None = setting(None, "directory of the control socket and the kept state (see the README)")
+    log_dir: str | None = setting(None, "directory of the log files (default: `logs` in the runtime directory)")
+    hostname: str | None = setting(None, "name under which this host announces (default: its fully qualified name)")
+    advertise: str | None = setting(None, "address under which this host announces (default: that of its name)")
+    hold: float = setting(
+        30.0, "how long a service's last state is shown while its checker is away", minimum=0, maximum=86400
+    )
+    initial_wait: float = setting(
+        2.0, "how long a first sync waits for clusters that are not known yet", minimum=0, maximum=600
+    )
+    heartbeat: Heartbeat = field(default_factory=Heartbeat)
+    deadlines: Deadlines = field(default_factory=Deadlines)
+    restart: Restart = field(default_factory=Restart)
+    logs: Logs = field(default_factory=Logs)
+    config: Compilation = field(default_factory=Compilation)
+
+    @classmethod
+    def from_mapping(cls, data: Mapping[str, Any]) -> Settings:
+        """Build from validated plain data; what is absent keeps its default."""
+        settings: Settings = _build(cls, data)
+        return settings
+
+    def to_mapping(self) -> dict[str, Any]:
+        """Plain data, whole."""
+        return asdict(self)
+
+
+def _build(kind: type, data: Mapping[str, Any]) -> Any:
+    hints = get_type_hints(kind)
+    values = {}
+    for item in fields(kind):
+        if item.name in data:
+            value = data[item.name]
+            nested = hints[item.name] in SECTIONS and isinstance(value, Mapping)
+            values[item.name] = _build(hints[item.name], value) if nested else value
+    return kind(**values)
+
+
+SECTIONS: tuple[type, ...] = (Heartbeat, Deadlines, Restart, Logs, Compilation)

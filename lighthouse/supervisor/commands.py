@@ -1,0 +1,85 @@
+"""What each command of the control socket does: a table of functions, see docs/control.md."""
+
+from __future__ import annotations
+
+import time
+from collections.abc import Callable, Mapping
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+from lighthouse.supervisor.actions import Action
+from lighthouse.supervisor.control import Command, Refusal
+
+if TYPE_CHECKING:
+    from lighthouse.supervisor.loop import Supervisor
+
+Arguments = Mapping[str, Any]
+
+
+def table(supervisor: Supervisor) -> dict[str, Command]:
+    """The commands by name."""
+    core = supervisor.core
+
+    def status(_arguments: Arguments) -> Mapping[str, Any]:
+        return supervisor.status()
+
+    def steer(decide: Callable[[str, float], list[Action]]) -> Callable[[Arguments], Mapping[str, Any]]:
+        def command(arguments: Arguments) -> Mapping[str, Any]:
+            name = _worker(supervisor, arguments)
+            if core.stopping:
+                raise Refusal("stopping", "the supervisor is stopping")
+            supervisor.perform(decide(name, time.monotonic()))
+            return {"worker": name, "state": core.workers[name].state.value}
+
+        return command
+
+    def dump(arguments: Arguments) -> Mapping[str, Any]:
+        name = _worker(supervisor, arguments)
+        if not core.workers[name].live:
+            raise Refusal("usage", f"{name} does not run, so it has no stacks")
+        path = supervisor.place.log_path(name)
+        offset = _size(path)
+        supervisor.dump_stacks(name)
+        return {"log": str(path), "offset": offset}
+
+    def logs(arguments: Arguments) -> Mapping[str, Any]:
+        name = arguments.get("worker")
+        if name not in ("supervisor", "config"):
+            name = _worker(supervisor, arguments)
+        return {"log": str(supervisor.place.log_path(str(name)))}
+
+    def reload(_arguments: Arguments) -> Mapping[str, Any]:
+        if core.stopping:
+            raise Refusal("stopping", "the supervisor is stopping")
+        return {"compilation": supervisor.reload()}
+
+    def shutdown(_arguments: Arguments) -> Mapping[str, Any]:
+        supervisor.shut_down()
+        return {}
+
+    return {
+        "status": Command(status),
+        "restart": Command(steer(core.restart), mutates=True),
+        "stop": Command(steer(core.stop), mutates=True),
+        "start": Command(steer(core.start), mutates=True),
+        "dump": Command(dump, mutates=True),
+        "logs": Command(logs),
+        "reload": Command(reload, mutates=True),
+        "shutdown": Command(shutdown, mutates=True),
+    }
+
+
+def _worker(supervisor: Supervisor, arguments: Arguments) -> str:
+    name = arguments.get("worker")
+    workers = supervisor.core.workers
+    if not isinstance(name, str) or name not in workers:
+        known = ", ".join(sorted(workers)) or "none"
+        raise Refusal("usage", f"there is no worker {str(name)[:80]!r}; known are {known}")
+    return name
+
+
+def _size(path: Path) -> int:
+    try:
+        return path.stat().st_size
+    except OSError:
+        return 0

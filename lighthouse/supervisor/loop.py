@@ -1,0 +1,454 @@
+"""The loop: one thread, one selector, and the order in which one turn does its work.
+
+Within a turn frames are read before exits are taken, exits before timers, timers before commands: a worker is never judged by
+silence that was only unread. Nothing here waits for anybody: not for a worker, not for a client, not for a plugin.
+"""
+
+from __future__ import annotations
+
+import logging
+import os
+import selectors
+import signal
+import socket
+import time
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass
+from functools import partial
+from itertools import islice
+from pathlib import Path
+from typing import Any
+
+from lighthouse.ipc.boot import Boot, handover_topic
+from lighthouse.ipc.channel import Channel
+from lighthouse.ipc.errors import Overflow, ProtocolError
+from lighthouse.supervisor import compiling, control, process, status
+from lighthouse.supervisor.actions import Action, DumpStacks, Finish, Fork, Kill, Log, Send
+from lighthouse.supervisor.commands import table
+from lighthouse.supervisor.compilation import Compilation
+from lighthouse.supervisor.core import Core
+from lighthouse.supervisor.keeper import Keeper
+from lighthouse.supervisor.notify import Notifier
+from lighthouse.supervisor.watch import Watch
+from lighthouse.version import __version__
+
+FRAMES, EXITS, REST = range(3)
+"""The order within a turn."""
+LONGEST_REST = 1.0  # seconds in the selector at most, so that a stall of this process is noticed as such
+SAVE_EVERY = 1.0  # seconds between two writings of what changes often
+SAVE_AT_ONCE = ("service/", "handover/")
+SAVE_AT_MOST = 200  # files per turn
+LAST_WORDS = 64  # reads from the socket of a process that has ended
+
+log = logging.getLogger("lighthouse.supervisor")
+
+
+@dataclass(frozen=True, slots=True)
+class Place:
+    """Where everything is: the configuration, the runtime directory, the log directory, and the role's name."""
+
+    config_dir: Path
+    runtime_dir: Path
+    log_dir: Path
+    role: str
+
+    def log_path(self, worker: str) -> Path:
+        """The log file of a worker, or of the ``supervisor``."""
+        return self.log_dir / f"{worker.replace('/', '-')}.log"
+
+
+@dataclass(slots=True)
+class Running:
+    """A worker's process and the channel to it; ``deaf`` once its end of the channel is closed."""
+
+    child: process.Child
+    channel: Channel
+    deaf: bool = False
+
+
+class Supervisor:
+    """Owns every process, socket and timer; decides nothing itself."""
+
+    def __init__(self, place: Place, main: process.WorkerMain, core: Core, keeper: Keeper, notifier: Notifier) -> None:
+        self.place = place
+        self.core = core
+        self.compilation = Compilation()
+        self._main = main
+        self._keeper = keeper
+        self._notifier = notifier
+        self._running: dict[str, Running] = {}
+        self._compiler: compiling.Running | None = None
+        self._selector = selectors.DefaultSelector()
+        self._watch = Watch()
+        self._server = control.ControlServer(table(self), frozenset({0, os.getuid()}))
+        self._started = time.time()
+        self._born = time.monotonic()
+        self._lag = Lag()
+        self._saved = 0.0
+        self._save_failed = False
+        self._announced_ready = False
+        self._finished = False
+
+    # The turn
+
+    def run(self, listener: socket.socket, signals: socket.socket) -> int:
+        """Turn until told to end; returns the exit code. `signals` is where the signal handlers' wake-up bytes arrive."""
+        process.become_subreaper()
+        self._register(listener, REST, partial(self._accept, listener))
+        self._register(signals, REST, partial(self._signalled, signals))
+        self._register(self._watch, REST, self._changed)
+        while not self._finished:
+            self._turn()
+        self._save(everything=True)
+        for client in list(self._server.clients.values()):
+            self._server.drop(client)
+        return 0
+
+    def _turn(self) -> None:
+        for running in list(self._running.values()):
+            self._flush(running)
+        planned = time.monotonic() + self._patience()
+        events = self._selector.select(max(0.0, planned - time.monotonic()))
+        now = time.monotonic()
+        self._pardon(now - planned, now)
+        for key, mask in sorted(events, key=lambda event: event[0].data[0]):
+            key.data[1](mask)
+        now = time.monotonic()
+        self._do(self.core.tick(now))
+        self._compile(now)
+        self._save()
+        for client in self._server.expired(now):
+            self._drop(client)
+        process.reap_strangers({running.child.pid for running in self._running.values()}.__contains__)
+        self._notifier.alive()
+        if self._announced_ready:
+            self._notifier.status(status.summary(self.core))
+
+    def _patience(self) -> float:
+        now = time.monotonic()
+        times = [
+            now + LONGEST_REST,
+            self.core.next_deadline(),
+            self.compilation.next_deadline(self.core.settings.config),
+        ]
+        if self.core.store.dirty:
+            times.append(self._saved + SAVE_EVERY)
+        return max(0.0, min(when for when in times if when is not None) - now)
+
+    def _pardon(self, late: float, now: float) -> None:
+        """If this process itself was stopped or starved, nobody else is judged for that time."""
+        self._lag.note(max(0.0, late), now)
+        if late > self.core.settings.heartbeat.interval / 2:
+            log.warning("the supervisor was held up for %.2f s; all deadlines are moved by it", late)
+            self.core.forgive(late)
+
+    def _register(self, source: Any, order: int, function: Callable[[int], None]) -> None:
+        self._selector.register(source, selectors.EVENT_READ, (order, function))
+
+    # Doing what the core decides
+
+    def _do(self, actions: list[Action]) -> None:
+        for action in actions:
+            match action:
+                case Fork(worker):
+                    self._fork(worker)
+                case Send(worker, frame):
+                    self._send(worker, frame)
+                case DumpStacks(worker):
+                    self.dump_stacks(worker)
+                case Kill(worker):
+                    process.kill(self._running[worker].child)
+                case Log(level, text):
+                    log.log(level, "%s", text)
+                case Finish():
+                    self._finished = True
+
+    def _fork(self, name: str) -> None:
+        worker, settings = self.core.workers[name], self.core.settings
+        boot = Boot(
+            id=name,
+            kind=worker.spec.kind,
+            generation=self.core.next_generation(name),
+            config=worker.blob,
+            kept=self.core.store.birthright(self.core.plan, worker.spec),
+            handover=self.core.store.snapshots.get(handover_topic(name), b""),
+            heartbeat=settings.heartbeat.interval,
+            call_deadline=settings.deadlines.call,
+            log_path=str(self.place.log_path(name)),
+            log_max_bytes=settings.logs.max_bytes,
+            log_backups=settings.logs.backups,
+        )
+        try:
+            child = process.fork(self._main, boot, self)
+        except OSError as error:
+            self._do(self.core.fork_failed(name, str(error), time.monotonic()))
+            return
+        running = self._running[name] = Running(child, Channel(child.sock, boot.generation))
+        self._register(running.channel, FRAMES, partial(self._read, name, running))
+        self._register(child.pidfd, EXITS, partial(self._exited, name, running))
+        self.core.forked(name, child.pid, time.monotonic())
+
+    def _send(self, name: str, frame: Any) -> None:
+        try:
+            self._running[name].channel.send(frame)
+        except Overflow as error:
+            self._do(self.core.violation(name, str(error), time.monotonic()))
+
+    def dump_stacks(self, name: str) -> None:
+        """Ask a worker for its stacks. One that is stopped or has not set itself up yet cannot give them."""
+        worker = self.core.workers[name]
+        if worker.greeted and name in self._running:
+            process.send_signal(self._running[name].child, signal.SIGUSR1)
+
+    # Workers
+
+    def _read(self, name: str, running: Running, mask: int) -> None:
+        if mask & selectors.EVENT_READ:
+            self._take(name, running)
+        if mask & selectors.EVENT_WRITE:
+            self._flush(running)
+
+    def _take(self, name: str, running: Running) -> bool:
+        """Take what one read gives; returns whether more may come."""
+        try:
+            for frame in running.channel.receive():
+                self._do(self.core.frame(name, frame, time.monotonic()))
+        except EOFError:
+            self._deafen(running)
+            return False
+        except ProtocolError as error:
+            self._deafen(running)
+            self._do(self.core.violation(name, f"protocol error: {error}", time.monotonic()))
+            return False
+        return True
+
+    def _deafen(self, running: Running) -> None:
+        """The other end is closed: unregister at once, or the selector would spin. The end itself is told by the pidfd."""
+        if not running.deaf:
+            running.deaf = True
+            self._selector.unregister(running.channel)
+
+    def _flush(self, running: Running) -> None:
+        if running.deaf:
+            return
+        try:
+            running.channel.flush()
+        except OSError:
+            self._deafen(running)
+            return
+        events = selectors.EVENT_READ | (selectors.EVENT_WRITE if running.channel.wants_write else 0)
+        key = self._selector.get_key(running.channel)
+        if key.events != events:
+            self._selector.modify(running.channel, events, key.data)
+
+    def _exited(self, name: str, running: Running, _mask: int) -> None:
+        for _ in range(LAST_WORDS):
+            if running.deaf or not self._take_last(name, running):
+                break
+        self._deafen(running)
+        self._selector.unregister(running.child.pidfd)
+        end = process.reap(running.child)
+        running.channel.close()
+        del self._running[name]
+        self._do(self.core.exited(name, end.how, end.code, time.monotonic()))
+
+    def _take_last(self, name: str, running: Running) -> bool:
+        """The last frame often is the reason. A grandchild may keep the socket open, so silence ends it too."""
+        try:
+            waiting = running.channel.sock.recv(1, socket.MSG_PEEK)
+        except OSError:
+            return False
+        return bool(waiting) and self._take(name, running)
+
+    # The configuration
+
+    def _changed(self, _mask: int) -> None:
+        if self._watch.drain():
+            self.compilation.request(time.monotonic(), self.core.settings.config)
+
+    def reload(self) -> int:
+        """Read the configuration anew; returns the number of compilations after which that is done."""
+        self._notifier.reloading()
+        self._announced_ready = False
+        return self.compilation.request(time.monotonic(), self.core.settings.config, force=True)
+
+    def _compile(self, now: float) -> None:
+        rules = self.core.settings.config
+        if self._compiler is not None:
+            if self.compilation.overdue(now, rules):
+                self.compilation.started += self.core.settings.deadlines.dump
+                compiling.push(self._compiler)
+        elif self.compilation.may_start(now) and not self.core.stopping:
+            self._start_compiler(now)
+
+    def _start_compiler(self, now: float) -> None:
+        settings, place = self.core.settings, self.place
+        self.compilation.memory = settings.config.memory
+        boot = Boot(
+            compiling.WORKER,
+            compiling.WORKER,
+            0,
+            b"",
+            log_path=str(place.log_path(compiling.WORKER)),
+            log_max_bytes=settings.logs.max_bytes,
+            log_backups=settings.logs.backups,
+        )
+        order = compiling.Order(place.config_dir, place.role, place.runtime_dir / "config.good")
+        try:
+            running = compiling.start(self._main, order, self.compilation, boot, now=now, owner=self)
+        except OSError as error:
+            self._compiled(f"it could not be started: {error}")
+            return
+        self._compiler = running
+        self._register(running.channel, FRAMES, partial(self._read_compiler, running))
+        self._register(running.child.pidfd, EXITS, partial(self._compiler_ended, running))
+
+    def _read_compiler(self, running: compiling.Running, _mask: int) -> None:
+        self._hear_compiler(running)
+
+    def _hear_compiler(self, running: compiling.Running) -> bool:
+        try:
+            plan = compiling.receive(running, self.compilation, running.channel.receive())
+        except EOFError:
+            self._selector.unregister(running.channel)
+            return False
+        except ProtocolError as error:
+            log.error("the configuration worker is killed: %s", error)
+            self._selector.unregister(running.channel)
+            process.kill(running.child)
+            return False
+        if plan is not None:
+            self._do(self.core.adopt(plan, running.blobs, time.monotonic()))
+            if self._watch.follow(plan.watch):
+                self.compilation.request(time.monotonic(), self.core.settings.config)
+        return True
+
+    def _compiler_ended(self, running: compiling.Running, _mask: int) -> None:
+        while running.channel in self._selector.get_map() and self._hear_compiler(running):
+            pass
+        self._selector.unregister(running.child.pidfd)
+        end = process.reap(running.child)
+        running.channel.close()
+        self._compiler = None
+        death = None if end.code == 0 else end.how
+        self._compiled("past its deadline" if running.dumped and death else death)
+
+    def _compiled(self, death: str | None) -> None:
+        said = self.compilation.ended(time.monotonic(), self.core.settings.config, death)
+        if said:
+            log.error("%s", said)
+        if not self._announced_ready:
+            self._announced_ready = True
+            self._notifier.ready()
+
+    # Everything else
+
+    def _save(self, *, everything: bool = False) -> None:
+        """Keep the state on disk. What an announcement follows from is written before anybody is told of it."""
+        now, dirty = time.monotonic(), self.core.store.dirty
+        rest = everything or now - self._saved >= SAVE_EVERY
+        due = (
+            dirty if everything else set(islice((t for t in dirty if rest or t.startswith(SAVE_AT_ONCE)), SAVE_AT_MOST))
+        )
+        try:
+            if rest:
+                self._saved = now
+                self._keeper.touch()
+            self._keeper.save(due, self.core.store.snapshots)
+        except OSError as error:
+            if not self._save_failed:
+                log.error("the state cannot be kept: %s; a restart now would begin without it", error)
+            self._save_failed = True
+            self._saved = now
+            return
+        if self._save_failed:
+            log.info("the state is kept again")
+        self._save_failed = False
+        self.core.store.dirty = dirty - due
+
+    def _signalled(self, signals: socket.socket, _mask: int) -> None:
+        try:
+            numbers = signals.recv(4096)
+        except BlockingIOError:
+            return
+        for number in numbers:
+            if number in (signal.SIGTERM, signal.SIGINT):
+                log.info("%s: stopping%s", signal.Signals(number).name, ", hurriedly" if self.core.stopping else "")
+                self.shut_down()
+            elif number == signal.SIGHUP:
+                log.info("SIGHUP: reading the configuration anew")
+                self.reload()
+
+    def shut_down(self) -> None:
+        """Stop every worker, in order, then end. Asked again, hurry."""
+        self._notifier.stopping()
+        self._do(self.core.shut_down(time.monotonic()))
+
+    def perform(self, actions: list[Action]) -> None:
+        """Do what a command decided."""
+        self._do(actions)
+
+    def status(self) -> Mapping[str, Any]:
+        """The raw status document."""
+        now = time.monotonic()
+        own = {
+            "pid": os.getpid(),
+            "version": __version__,
+            "started": self._started,
+            "uptime": now - self._born,
+            "loop_lag": self._lag.worst(now),
+            "role": self.place.role,
+            "runtime_dir": str(self.place.runtime_dir),
+            "counters": {
+                "unsolicited": self.core.unsolicited,
+                "coalesced": sum(running.channel.coalesced for running in self._running.values()),
+            },
+        }
+        return status.document(self.core, self.compilation, own, status.Clock(now, time.time()))
+
+    def _accept(self, listener: socket.socket, _mask: int) -> None:
+        client = self._server.accept(listener, time.monotonic())
+        if client is None:
+            return
+        self._register(client, REST, partial(self._serve, client))
+        if crowded := self._server.crowded():
+            self._drop(crowded)
+
+    def _serve(self, client: control.Client, mask: int) -> None:
+        if client.sock.fileno() < 0:
+            return  # dropped earlier in this turn
+        serve = self._server.readable if mask & selectors.EVENT_READ else self._server.writable
+        if not serve(client):
+            self._drop(client)
+            return
+        # While a reply waits nothing more is read from this client, so that it cannot pile up replies.
+        self._selector.modify(
+            client,
+            selectors.EVENT_WRITE if client.reply else selectors.EVENT_READ,
+            (REST, partial(self._serve, client)),
+        )
+
+    def _drop(self, client: control.Client) -> None:
+        self._selector.unregister(client)
+        self._server.drop(client)
+
+
+class Lag:
+    """The worst delay of the loop over the last minute or two (seconds)."""
+
+    def __init__(self) -> None:
+        self._minute = 0
+        self._worst = self._before = 0.0
+
+    def note(self, late: float, now: float) -> None:
+        """Take one turn's delay into account."""
+        minute = int(now // 60)
+        if minute != self._minute:
+            self._before = self._worst if minute == self._minute + 1 else 0.0
+            self._minute, self._worst = minute, 0.0
+        self._worst = max(self._worst, late)
+
+    def worst(self, now: float) -> float:
+        """The worst that is not older than two minutes."""
+        self.note(0.0, now)
+        return max(self._worst, self._before)

@@ -1,0 +1,163 @@
+"""The newest state of everything, and who may say and who is told what.
+
+Snapshots are kept as bytes. Only a service's state is looked into, because what is announced follows from it; it is small and its
+shape is judged here, once.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+from typing import Any
+
+from lighthouse.health import State
+from lighthouse.ipc.boot import ANNOUNCE_TOPIC, handover_topic, members_topic, report_topic, service_topic
+from lighthouse.ipc.errors import ProtocolError
+from lighthouse.ipc.frames import MAX_CONTROL
+from lighthouse.ipc.messages import pack, unpack
+from lighthouse.plan import Plan, WorkerSpec
+
+MAX_HANDOVER = 1024 * 1024  # bytes
+
+PERSISTENT = ("service/", "members/", "handover/")
+
+
+@dataclass(frozen=True, slots=True)
+class Accepted:
+    """A snapshot that was taken over, and the workers that are to be told of it, with what they are told."""
+
+    topic: str
+    tell: Mapping[str, tuple[str, bytes]] = field(default_factory=dict)
+
+
+@dataclass(slots=True)
+class Store:
+    """The kept snapshots by topic. ``dirty`` names those that changed since they were last written to disk."""
+
+    snapshots: dict[str, bytes] = field(default_factory=dict, repr=False)
+    dirty: set[str] = field(default_factory=set)
+    _services: dict[str, dict[str, Any]] = field(default_factory=dict)
+    _announced: dict[str, bytes] = field(default_factory=dict)
+
+    def load(self, snapshots: Mapping[str, bytes], *, aged: bool) -> list[str]:
+        """Take over what an earlier supervisor kept; returns what had to be refused, in words.
+
+        `aged` says that it is too old to be true of services: their states are then unknown. Members are kept all the same,
+        because unknown is not empty.
+        """
+        refused = []
+        for topic, payload in snapshots.items():
+            if aged and topic.startswith("service/"):
+                continue
+            try:
+                if topic.startswith("service/"):
+                    self._services[topic] = read_service(payload)
+            except ProtocolError as error:
+                refused.append(f"kept state {topic!r} is refused: {error}")
+                continue
+            self.snapshots[topic] = payload
+        return refused
+
+    def accept(self, plan: Plan, worker: WorkerSpec, topic: str, payload: bytes) -> Accepted | None:
+        """Take over what a worker says; None when it has no business saying it. Raises `ProtocolError`."""
+        name = worker.id.partition("/")[2]
+        if topic == report_topic(worker.id):
+            self._keep(topic, payload)
+            return Accepted(topic)
+        if topic == handover_topic(worker.id):
+            if len(payload) > MAX_HANDOVER:
+                raise ProtocolError(f"hand-over of {len(payload)} bytes is larger than {MAX_HANDOVER}")
+            self._keep(topic, payload)
+            return Accepted(topic)
+        if worker.kind == "checker" and topic == service_topic(name) and name in plan.services:
+            self._services[topic] = read_service(payload)
+            self._keep(topic, payload)
+            return Accepted(topic, self.announcements(plan, plan.services[name].discovery))
+        cluster = topic.removeprefix("members/")
+        if worker.kind == "discovery" and topic == members_topic(cluster) and plan.clusters.get(cluster) == name:
+            self._keep(topic, payload)
+            balancers = (spec.id for spec in plan.workers.values() if spec.kind == "balancer")
+            return Accepted(topic, dict.fromkeys(balancers, (topic, payload)))
+        return None
+
+    def announcements(self, plan: Plan, discovery: str) -> dict[str, tuple[str, bytes]]:
+        """What to tell the worker of a discovery, if it changed."""
+        worker = f"discovery/{discovery}"
+        payload = pack(self._wanted(plan, discovery))
+        if worker not in plan.workers or self._announced.get(worker) == payload:
+            return {}
+        self._announced[worker] = payload
+        return {worker: (ANNOUNCE_TOPIC, payload)}
+
+    def birthright(self, plan: Plan, worker: WorkerSpec) -> dict[str, bytes]:
+        """The kept snapshots that a new generation of a worker finds in its memory."""
+        name = worker.id.partition("/")[2]
+        if worker.kind == "checker":
+            topics = [service_topic(name)]
+        elif worker.kind == "discovery":
+            topics = [members_topic(cluster) for cluster, discovery in plan.clusters.items() if discovery == name]
+        else:
+            topics = [members_topic(cluster) for cluster in plan.clusters]
+        kept = {topic: self.snapshots[topic] for topic in topics if topic in self.snapshots}
+        if worker.kind == "discovery":
+            self._announced[worker.id] = kept[ANNOUNCE_TOPIC] = pack(self._wanted(plan, name))
+        return kept
+
+    def service(self, name: str) -> Mapping[str, Any]:
+        """The ports of a service as last told: ``{port: {state, since, checks}}``."""
+        return self._services.get(service_topic(name), {})
+
+    def forget(self, plan: Plan) -> None:
+        """Drop what belongs to nothing in the plan."""
+        wanted = {service_topic(name) for name in plan.services} | {members_topic(name) for name in plan.clusters}
+        for worker in plan.workers:
+            wanted |= {report_topic(worker), handover_topic(worker)}
+        for topic in self.snapshots.keys() - wanted:
+            del self.snapshots[topic]
+            self._services.pop(topic, None)
+            self.dirty.add(topic)
+
+    def _keep(self, topic: str, payload: bytes) -> None:
+        if self.snapshots.get(topic) != payload:
+            self.snapshots[topic] = payload
+            if topic.startswith(PERSISTENT):
+                self.dirty.add(topic)
+
+    def _wanted(self, plan: Plan, discovery: str) -> dict[str, dict[str, str]]:
+        return {
+            name: {str(port): _announced_as(self.service(name).get(str(port))) for port in service.ports}
+            for name, service in sorted(plan.services.items())
+            if service.discovery == discovery
+        }
+
+
+def _announced_as(port: Mapping[str, Any] | None) -> str:
+    """Unknown is not down: an announcement that stands is held."""
+    state = port["state"] if port else State.UNKNOWN.value
+    return "hold" if state == State.UNKNOWN.value else str(state)
+
+
+def read_service(payload: bytes) -> dict[str, Any]:
+    """A service's state in exactly the documented shape. Raises `ProtocolError`."""
+    if len(payload) > MAX_CONTROL:
+        raise ProtocolError(f"service state of {len(payload)} bytes is larger than {MAX_CONTROL}")
+    data = unpack(payload)
+    try:
+        return {str(int(port)): _port(document) for port, document in data.items()}
+    except (AttributeError, KeyError, TypeError, ValueError) as error:
+        raise ProtocolError(f"not a service state: {type(error).__name__}: {error}") from None
+
+
+def _port(document: Any) -> dict[str, Any]:
+    return {
+        "state": State(document["state"]).value,
+        "since": float(document["since"]),
+        "checks": {
+            str(name)[:200]: {
+                "state": State(check["state"]).value,
+                "streak": int(check["streak"]),
+                "reason": str(check["reason"])[:200],
+            }
+            for name, check in document["checks"].items()
+        },
+    }

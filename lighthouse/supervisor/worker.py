@@ -1,0 +1,142 @@
+"""What the supervisor knows of one worker, and the judgement whether it makes progress.
+
+States::
+
+    STOPPED ──fork──▶ STARTING ──READY──▶ UP ◀──condition──▶ DEGRADED
+                          │                │                    │
+                          ├────────────────┴────────────────────┤
+                          ▼ overdue: silence, or a call         ▼ asked to stop
+                        HUNG ──killed──┐                     STOPPING
+                          died ────────┤                        │
+                                       ▼                        ▼
+       STARTING (at once) / BACKOFF / FAILING ──in time──▶   STOPPED, or STARTING when it was a restart
+       FATAL: it said that only a changed configuration can help
+
+A worker that is alive is judged by two signals from different places: its main loop's heartbeat, and the deadline of the plugin
+call in hand. Alive is not enough, and a degraded worker is not hung: it has said what it waits for.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, field
+from enum import Enum
+
+from lighthouse.plan import WorkerSpec
+from lighthouse.settings import Deadlines, Heartbeat
+from lighthouse.supervisor.restart import History
+
+
+class WorkerState(Enum):
+    """See the module."""
+
+    STARTING = "starting"
+    UP = "up"
+    DEGRADED = "degraded"
+    HUNG = "hung"
+    BACKOFF = "backoff"
+    FAILING = "failing"
+    FATAL = "fatal"
+    STOPPING = "stopping"
+    STOPPED = "stopped"
+
+
+JUDGED = frozenset({WorkerState.STARTING, WorkerState.UP, WorkerState.DEGRADED})
+LIVE = JUDGED | {WorkerState.HUNG, WorkerState.STOPPING}
+WAITING = frozenset({WorkerState.BACKOFF, WorkerState.FAILING})
+
+
+@dataclass(frozen=True, slots=True)
+class CallInHand:
+    """A plugin call that a heartbeat told of; times on CLOCK_MONOTONIC."""
+
+    name: str
+    started: float
+    deadline: float
+
+
+@dataclass(frozen=True, slots=True)
+class Exit:
+    """How a life ended, in words, and when (CLOCK_MONOTONIC)."""
+
+    reason: str
+    at: float
+
+
+@dataclass(slots=True)
+class Worker:
+    """One worker over all of its generations. Times are CLOCK_MONOTONIC seconds.
+
+    ``due`` is when the state's own deadline falls: the end of a wait, of a stop, or of the time to dump stacks.
+    ``wanted`` is what plan and operator want; ``again`` that it starts anew once it has stopped.
+    """
+
+    spec: WorkerSpec
+    blob: bytes
+    state: WorkerState = WorkerState.STOPPED
+    since: float = 0.0
+    wanted: bool = True
+    again: bool = False
+    removed: bool = False
+    pid: int | None = None
+    generation: int = 0
+    restarts: int = 0
+    forked: float = 0.0
+    heard: float = 0.0
+    greeted: bool = False
+    ready: bool = False
+    call: CallInHand | None = None
+    fresh: float = 0.0
+    uss: int = 0
+    pss: int = 0
+    degraded: str | None = None
+    fatal: str | None = None
+    reason: str | None = None
+    due: float | None = None
+    history: History = field(default_factory=History)
+    last_exit: Exit | None = None
+
+    @property
+    def live(self) -> bool:
+        """Whether a process of it exists."""
+        return self.state in LIVE
+
+    @property
+    def at_work(self) -> bool:
+        """Whether it has caught up and nothing keeps it from its job."""
+        return self.state is WorkerState.UP
+
+    def enter(self, state: WorkerState, now: float, *, due: float | None = None, reason: str | None = None) -> None:
+        """Change the state."""
+        if state is not self.state:
+            self.since = now
+        self.state, self.due, self.reason = state, due, reason
+
+    def overdue(self, now: float, heartbeat: Heartbeat, deadlines: Deadlines) -> str | None:
+        """Why a live worker counts as hung, or None."""
+        if self.state not in JUDGED:
+            return None
+        if not self.greeted:
+            late = now - self.forked > deadlines.hello
+            return f"no sign of life {deadlines.hello:g} s after its start" if late else None
+        if self.call and now > self.call.deadline + deadlines.grace:
+            allowed = self.call.deadline - self.call.started
+            return f"call {self.call.name!r} is past its deadline of {allowed:g} s"
+        if now - self.heard > heartbeat.deadline:
+            return f"main loop silent for {heartbeat.deadline:g} s"
+        return None
+
+    def next_judgement(self, heartbeat: Heartbeat, deadlines: Deadlines) -> float | None:
+        """When it must be looked at next."""
+        if self.state not in JUDGED:
+            return self.due
+        if not self.greeted:
+            return self.forked + deadlines.hello
+        silent = self.heard + heartbeat.deadline
+        return min(silent, self.call.deadline + deadlines.grace) if self.call else silent
+
+    def forgive(self, late: float) -> None:
+        """Push every judgement back: it was the supervisor that was late."""
+        self.forked += late
+        self.heard += late
+        if self.call:
+            self.call = CallInHand(self.call.name, self.call.started, self.call.deadline + late)

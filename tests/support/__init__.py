@@ -1,0 +1,1 @@
+"""What several tests share: free ports, waiting for conditions, running real parts."""

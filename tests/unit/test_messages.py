@@ -1,0 +1,85 @@
+"""The typed messages: strict about what they need, silent about what they do not know."""
+
+from contextlib import suppress
+
+import msgpack
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
+from lighthouse.ipc.errors import ProtocolError
+from lighthouse.ipc.frames import Frame, Kind
+from lighthouse.ipc.messages import Condition, Heartbeat, Hello, Progress, pack, unpack
+
+MESSAGES = [
+    Hello(12),
+    Heartbeat(),
+    Heartbeat("check http", 1.5, 3.5, 1.0, 4096, 8192),
+    Condition(),
+    Condition("zookeeper is away", fatal=True),
+    Progress("clusters/web.yaml", "ab" * 32),
+]
+
+
+@pytest.mark.parametrize("message", MESSAGES)
+def test_a_message_is_read_back(message):
+    assert type(message).read(message.frame()) == message
+
+
+@given(st.binary(max_size=300))
+def test_random_payloads_are_a_protocol_error_or_a_value(payload):
+    with suppress(ProtocolError):
+        unpack(payload)
+
+
+@given(st.sampled_from([Hello, Heartbeat, Condition, Progress]), st.binary(max_size=100))
+def test_random_payloads_never_become_a_message_by_accident(cls, payload):
+    try:
+        message = cls.read(Frame(cls.kind, payload))
+    except ProtocolError:
+        return
+    assert cls.read(message.frame()) == message
+
+
+@pytest.mark.parametrize(
+    ("cls", "value", "why"),
+    [
+        (Hello, {}, "lacks 'pid'"),
+        (Hello, {"pid": "12"}, "is str, not int"),
+        (Hello, {"pid": True}, "is bool, not int"),
+        (Hello, [], "is not a map"),
+        (Condition, {"degraded": 5, "fatal": False}, "is int, not str or nothing"),
+        (Condition, {"degraded": None, "fatal": 1}, "is int, not bool"),
+    ],
+)
+def test_missing_and_mistyped_fields_are_named(cls, value, why):
+    with pytest.raises(ProtocolError, match=why):
+        cls.read(Frame(cls.kind, pack(value)))
+
+
+def test_unknown_fields_of_a_newer_peer_are_ignored():
+    assert Hello.read(Frame(Kind.HELLO, pack({"pid": 1, "colour": "red"}))) == Hello(1)
+
+
+@pytest.mark.parametrize(
+    "payload",
+    [
+        b"\x91" * 5000,  # nesting
+        b"\xdd\x7f\xff\xff\xff",  # an array that claims 2**31 items
+        b"\xc6\x7f\xff\xff\xff",  # as many bytes
+        msgpack.packb(1) + msgpack.packb(2),
+        msgpack.packb({1: 2}),
+        msgpack.packb(msgpack.ExtType(5, b"")),
+        msgpack.packb(msgpack.Timestamp(1)),
+        b"",
+        b"\xc1",
+    ],
+)
+def test_hostile_payloads_are_refused(payload):
+    with pytest.raises(ProtocolError):
+        unpack(payload)
+
+
+def test_names_that_are_not_utf8_survive():
+    name = b"caf\xe9".decode("utf-8", "surrogateescape")
+    assert unpack(pack({"name": name})) == {"name": name}

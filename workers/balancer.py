@@ -1,0 +1,148 @@
+"""The balancer worker: gives the newest members of every cluster to a balancer plugin, and asks it again from time to time.
+
+The plugin reconciles, so nothing is lost when a call fails or this process dies: the next call sees what is and what should be.
+"""
+
+from __future__ import annotations
+
+import logging
+import time
+from collections.abc import Mapping
+from dataclasses import dataclass
+from typing import Any
+
+from lighthouse.balancer import Balancer
+from lighthouse.cluster import Cluster
+from lighthouse.errors import LighthouseError, NodeError
+from lighthouse.ipc.boot import members_topic
+from lighthouse.ipc.errors import ProtocolError
+from lighthouse.ipc.messages import unpack
+from lighthouse.node import Node
+from lighthouse.workers.lanes import Outcome
+from lighthouse.workers.plugins import load, why
+from lighthouse.workers.runtime import Runtime
+
+VERIFY = 10.0  # seconds between two reconciliations when nothing changed
+RETRY = 1.0  # seconds after one that failed
+
+log = logging.getLogger(__name__)
+
+
+@dataclass(frozen=True, slots=True)
+class _Setup:
+    plugin: str
+    own: Mapping[str, Any]
+
+
+class BalancerJob:
+    """The job of ``balancer/NAME``."""
+
+    def __init__(self, runtime: Runtime) -> None:
+        self._runtime = runtime
+        self._setup: _Setup | None = None
+        self._balancer: Balancer | None = None
+        self._options: dict[str, Mapping[str, Any]] = {}
+        self._discovery: dict[str, str] = {}
+        self._members: dict[str, list[Node]] = {}
+        self._patience = 0.0
+        self._busy = False
+        self._dirty = False
+        self._round = 0
+        for topic, payload in runtime.boot.kept.items():
+            self._learn(topic, payload)
+
+    def configure(self, config: dict[str, Any]) -> None:
+        """Take over the balancer's own configuration and the clusters that it is to write."""
+        if self._setup and self._setup.plugin != config["plugin"]:
+            self._runtime.leave(0)  # another plugin wants a fresh process
+            return
+        if not self._patience:
+            self._patience = time.monotonic() + config["initial_wait"]
+            self._runtime.after(config["initial_wait"], self._sync)
+        self._options = {item["name"]: item["options"] for item in config["clusters"]}
+        self._discovery = {item["name"]: item["discovery"] for item in config["clusters"]}
+        setup = _Setup(config["plugin"], config["config"])
+        if setup == self._setup:
+            self._sync()
+            return
+        self._setup = setup
+        self._runtime.call("set up the balancer", lambda: _build(setup, self._balancer), self._adopt)
+
+    def receive(self, topic: str, payload: bytes) -> None:
+        """Newer members of a cluster."""
+        if self._learn(topic, payload):
+            self._sync()
+
+    def stop(self) -> None:
+        """A sync under way is finished: the runtime waits for the lane."""
+        self._balancer = None
+
+    def _learn(self, topic: str, payload: bytes) -> bool:
+        room, _, cluster = topic.partition("/")
+        if topic != members_topic(cluster) or room != "members":
+            return False
+        try:
+            nodes = [Node.from_mapping(item) for item in unpack(payload)["nodes"]]
+        except (NodeError, ProtocolError, KeyError, TypeError) as error:
+            # Unknown is not empty: members that cannot be read change nothing.
+            log.error("members of %s cannot be read and stay as they are: %s", cluster, why(error))
+            return False
+        if self._members.get(cluster) == nodes:
+            return False
+        self._members[cluster] = nodes
+        return True
+
+    def _adopt(self, outcome: Outcome) -> None:
+        if outcome.error is not None:
+            self._runtime.give_up(why(outcome.error))
+            return
+        self._balancer = outcome.value
+        self._sync()
+
+    def _sync(self) -> None:
+        if self._balancer is None:
+            return
+        if self._busy:
+            self._dirty = True
+            return
+        clusters = [
+            Cluster(name, self._discovery[name], self._members.get(name), {self._key(): options})
+            for name, options in self._options.items()
+        ]
+        if any(cluster.nodes is None for cluster in clusters) and time.monotonic() < self._patience:
+            return  # a source has not spoken yet; the timer set in `configure` comes back
+        self._busy, self._dirty = True, False
+        self._round += 1
+        balancer = self._balancer
+        self._runtime.call("sync", lambda: balancer.sync(clusters), self._synced)
+
+    def _key(self) -> str:
+        return self._runtime.boot.id.partition("/")[2]
+
+    def _synced(self, outcome: Outcome) -> None:
+        self._busy = False
+        report = outcome.value if isinstance(outcome.value, Mapping) else {}
+        if outcome.error is None:
+            self._runtime.fresh = time.monotonic()
+            self._runtime.report(report)
+            self._runtime.condition(report.get("degraded"))
+        else:
+            if not isinstance(outcome.error, LighthouseError):
+                log.error("sync failed", exc_info=outcome.error)
+            self._runtime.condition(
+                why(outcome.error) if not isinstance(outcome.error, LighthouseError) else str(outcome.error)
+            )
+        self._runtime.ready()
+        if self._dirty:
+            self._sync()
+            return
+        calm = outcome.error is None and not report.get("degraded")
+        current = self._round
+        self._runtime.after(VERIFY if calm else RETRY, lambda: self._sync() if current == self._round else None)
+
+
+def _build(setup: _Setup, existing: Balancer | None) -> Balancer:
+    """Load the plugin, or give a running one its changed configuration; on a lane."""
+    balancer: Balancer = existing if existing is not None else load(setup.plugin)()
+    balancer.apply_config(dict(setup.own))
+    return balancer

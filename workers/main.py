@@ -1,0 +1,63 @@
+"""Where a forked process becomes a worker."""
+
+from __future__ import annotations
+
+import faulthandler
+import logging
+import signal
+import socket
+from collections.abc import Callable
+from pathlib import Path
+
+from setproctitle import setproctitle
+
+from lighthouse.ipc.boot import EXIT_BUG, Boot
+from lighthouse.ipc.channel import Channel
+from lighthouse.ipc.messages import unpack
+from lighthouse.log.rotation import LogFile
+from lighthouse.log.setup import configure
+from lighthouse.workers import compiler
+from lighthouse.workers.balancer import BalancerJob
+from lighthouse.workers.checker import Checker
+from lighthouse.workers.discovery import DiscoveryJob
+from lighthouse.workers.runtime import Job, Runtime
+
+JOBS: dict[str, Callable[[Runtime], Job]] = {"checker": Checker, "discovery": DiscoveryJob, "balancer": BalancerJob}
+
+log = logging.getLogger(__name__)
+
+
+def main(boot: Boot, sock: socket.socket) -> int:
+    """Run the worker that `boot` describes until its end; returns the exit code."""
+    setproctitle(f"lighthouse: {boot.id}")
+    log_file = _open_log(boot)
+    # Works even while C code holds the GIL: the dump is written by the signal handler itself.
+    faulthandler.enable()
+    faulthandler.register(signal.SIGUSR1, all_threads=True, chain=False)
+    config = unpack(boot.config)
+    configure(boot.id, config.get("logging") if isinstance(config, dict) else None)
+    try:
+        return _work(boot, sock, log_file)
+    except BaseException:
+        log.exception("bug in worker %s", boot.id)
+        return EXIT_BUG
+
+
+def _work(boot: Boot, sock: socket.socket, log_file: LogFile | None) -> int:
+    if boot.kind == "config":
+        return compiler.run(boot, sock)
+    log.info("worker %s, generation %d", boot.id, boot.generation)
+    runtime = Runtime(boot, Channel(sock, boot.generation), log_file)
+    return runtime.run(JOBS[boot.kind](runtime))
+
+
+def _open_log(boot: Boot) -> LogFile | None:
+    """Make the worker's log file its stdout and stderr. Without one (a full disk, say) it goes on with the supervisor's."""
+    if boot.log_path is None:
+        return None
+    try:
+        log_file = LogFile(Path(boot.log_path), boot.log_max_bytes, boot.log_backups)
+        log_file.attach()
+    except OSError:
+        return None
+    return log_file

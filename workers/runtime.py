@@ -1,0 +1,220 @@
+"""The main loop that every long-lived worker shares.
+
+It reads what the supervisor sends, sends heartbeats, keeps timers and delivers outcomes of plugin calls to the worker's job. It is
+the only sender of heartbeats: if it stops turning, the supervisor learns of it by the silence.
+"""
+
+from __future__ import annotations
+
+import heapq
+import itertools
+import logging
+import os
+import selectors
+import time
+from collections.abc import Callable
+from typing import Any, Protocol
+
+from lighthouse.ipc.boot import CONFIG_TOPIC, EXIT_BUG, EXIT_CONFIG, Boot, handover_topic, report_topic
+from lighthouse.ipc.channel import Channel
+from lighthouse.ipc.errors import ProtocolError
+from lighthouse.ipc.frames import Frame, Kind
+from lighthouse.ipc.messages import Condition, Heartbeat, Hello, Message, Ready, pack, unpack
+from lighthouse.log.rotation import LogFile
+from lighthouse.workers.lanes import Done, Lanes
+from lighthouse.workers.memory import footprint
+
+MEMORY_EVERY = 10.0  # seconds between two measurements of the own memory, which cost 0.15 ms each
+
+log = logging.getLogger(__name__)
+
+
+class Job(Protocol):
+    """What a kind of worker does. All methods run on the main loop and must not block; plugin code goes to a lane."""
+
+    def configure(self, config: dict[str, Any]) -> None:
+        """Take over a configuration: the first, or a changed one."""
+
+    def receive(self, topic: str, payload: bytes) -> None:
+        """Take over a newer snapshot."""
+
+    def stop(self) -> None:
+        """Finish what must not be left half done; the runtime exits once all lanes are idle."""
+
+
+class Runtime:
+    """One worker's main loop; see the module.
+
+    ``fresh`` is when the job last had a complete answer from its source (CLOCK_MONOTONIC). ``on_wake`` is called after each
+    `Lanes.wake`, by which a plugin's own threads reach the job.
+    """
+
+    def __init__(self, boot: Boot, channel: Channel, log_file: LogFile | None = None) -> None:
+        self.boot = boot
+        self.lanes = Lanes()
+        self.fresh = 0.0
+        self.on_wake: Callable[[], None] = lambda: None
+        self._channel = channel
+        self._log_file = log_file
+        self._selector = selectors.DefaultSelector()
+        self._timers: list[tuple[float, int, Callable[[], None]]] = []
+        self._order = itertools.count()
+        self._condition = Condition()
+        self._ready = False
+        self._exit: int | None = None
+        self._stopping = False
+        self._memory = (0, 0)
+        self._measured = 0.0
+
+    # What a job may do
+
+    def call(
+        self, name: str, function: Callable[[], Any], done: Done, *, lane: str = "plugin", allowed: float | None = None
+    ) -> None:
+        """Make a plugin call on a lane; `allowed` seconds, or the configured deadline."""
+        self.lanes[lane].call(name, function, allowed=allowed or self.boot.call_deadline, done=done)
+
+    def after(self, delay: float, function: Callable[[], None]) -> None:
+        """Call `function` on the main loop after `delay` seconds."""
+        heapq.heappush(self._timers, (time.monotonic() + delay, next(self._order), function))
+
+    def watch(self, fd: int, function: Callable[[], None]) -> None:
+        """Call `function` whenever `fd` is readable, until `unwatch`."""
+        self._selector.register(fd, selectors.EVENT_READ, function)
+
+    def unwatch(self, fd: int) -> None:
+        """Undo `watch`; a descriptor that is not watched is left alone."""
+        if fd in self._selector.get_map():
+            self._selector.unregister(fd)
+
+    def publish(self, topic: str, payload: bytes) -> None:
+        """Send the newest state of a topic; an older one that still waits is dropped."""
+        self._channel.send(Frame(Kind.SNAPSHOT, payload, topic))
+
+    def report(self, value: Any) -> None:
+        """Tell plain data for `ctl status`."""
+        self.publish(report_topic(self.boot.id), pack(value))
+
+    def hand_over(self, secret: bytes) -> None:
+        """Leave something for the own next generation."""
+        self.publish(handover_topic(self.boot.id), secret)
+
+    def ready(self) -> None:
+        """Say, once, that the job has caught up."""
+        if not self._ready:
+            self._ready = True
+            self._send(Ready())
+
+    def condition(self, degraded: str | None) -> None:
+        """Say what keeps the job from being done, or that nothing does."""
+        if degraded != self._condition.degraded:
+            self._condition = Condition(degraded)
+            self._send(self._condition)
+            if degraded:
+                log.warning("degraded: %s", degraded)
+            else:
+                log.info("no longer degraded")
+
+    def give_up(self, reason: str) -> None:
+        """End this worker: only a changed configuration can help."""
+        log.error("giving up until the configuration changes: %s", reason)
+        self._send(Condition(reason, fatal=True))
+        self._exit = EXIT_CONFIG
+
+    def leave(self, code: int) -> None:
+        """End this worker so that a fresh one takes its place."""
+        self._exit = code
+
+    # The loop
+
+    def run(self, job: Job) -> int:
+        """Turn until the end; returns the exit code."""
+        self._selector.register(self._channel, selectors.EVENT_READ)
+        self._selector.register(self.lanes, selectors.EVENT_READ)
+        self._send(Hello(os.getpid()))
+        self._beat()
+        self._guard(lambda: job.configure(unpack(self.boot.config)))
+        while self._exit is None:
+            self._turn(job)
+        self._drain()
+        return self._exit
+
+    def _turn(self, job: Job) -> None:
+        self._flush()
+        for key, _ in self._selector.select(self._patience()):
+            if key.fileobj is self._channel:
+                self._read(job)
+            elif key.fileobj is self.lanes:
+                self._guard(self.lanes.deliver)
+                self._guard(self.on_wake)
+            else:
+                self._guard(key.data)
+        self._fire()
+        if self._stopping and self.lanes.idle and self._exit is None:
+            self._exit = 0
+
+    def _guard(self, function: Callable[[], None]) -> None:
+        """Run a piece of the job. A bug in it ends the worker: a fresh one from the kept state is safer than a wounded one."""
+        try:
+            function()
+        except Exception:
+            log.exception("bug in worker %s", self.boot.id)
+            self._exit = EXIT_BUG
+
+    def _read(self, job: Job) -> None:
+        try:
+            for frame in self._channel.receive():
+                if frame.kind is Kind.STOP:
+                    self._stopping = True
+                    self._guard(job.stop)
+                elif frame.kind is Kind.SNAPSHOT and frame.topic == CONFIG_TOPIC:
+                    self._guard(lambda payload=frame.payload: job.configure(unpack(payload)))  # type: ignore[misc] # bound now
+                elif frame.kind is Kind.SNAPSHOT:
+                    self._guard(lambda frame=frame: job.receive(frame.topic, frame.payload))  # type: ignore[misc] # bound now
+        except EOFError:
+            os._exit(0)  # the supervisor is gone: its successor will fork another
+        except ProtocolError as error:
+            log.error("the supervisor sent an illegal frame: %s", error)
+            self._exit = EXIT_BUG
+
+    def _fire(self) -> None:
+        now = time.monotonic()
+        while self._timers and self._timers[0][0] <= now:
+            self._guard(heapq.heappop(self._timers)[2])
+
+    def _patience(self) -> float | None:
+        return max(0.0, self._timers[0][0] - time.monotonic()) if self._timers else None
+
+    def _beat(self) -> None:
+        now = time.monotonic()
+        if now - self._measured >= MEMORY_EVERY:
+            self._memory, self._measured = footprint(), now
+        if self._log_file:
+            self._log_file.rotate_if_needed()
+        call = self.lanes.urgent()
+        uss, pss = self._memory
+        beat = Heartbeat(fresh=self.fresh, uss=uss, pss=pss)
+        if call:
+            beat = Heartbeat(call.name[:200], call.started, call.deadline, self.fresh, uss, pss)
+        self._send(beat)
+        self.after(self.boot.heartbeat, self._beat)
+
+    def _send(self, message: Message) -> None:
+        self._channel.send(message.frame())
+
+    def _flush(self) -> None:
+        try:
+            self._channel.flush()
+        except OSError:
+            os._exit(0)  # the supervisor is gone
+        events = selectors.EVENT_READ | (selectors.EVENT_WRITE if self._channel.wants_write else 0)
+        if self._selector.get_key(self._channel).events != events:
+            self._selector.modify(self._channel, events)
+
+    def _drain(self) -> None:
+        """Let the last words leave: the supervisor reads them even after the exit, so blocking a moment is enough."""
+        self._channel.sock.settimeout(1.0)
+        try:
+            self._channel.flush()
+        except OSError:
+            log.warning("last words to the supervisor were lost")
