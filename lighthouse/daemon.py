@@ -18,7 +18,7 @@ from setproctitle import setproctitle
 
 from lighthouse import preload
 from lighthouse.errors import LighthouseError
-from lighthouse.ipc.boot import Boot
+from lighthouse.ipc.boot import EXIT_BUG, Boot
 from lighthouse.ipc.errors import ProtocolError
 from lighthouse.ipc.messages import pack, unpack
 from lighthouse.log.rotation import LogFile
@@ -68,7 +68,12 @@ def _supervise(place: Place) -> int:
     except OSError as error:
         raise LighthouseError(str(error)) from error
     with listener, _signals() as signals:
-        code = Supervisor(place, worker_main, core, keeper, Notifier.from_environment()).run(listener, signals)
+        try:
+            code = Supervisor(place, worker_main, core, keeper, Notifier.from_environment()).run(listener, signals)
+        except Exception:
+            # The workers end with this process, HAProxy goes on, and a successor takes up the kept state.
+            log.exception("bug in the supervisor")
+            return EXIT_BUG
         socket_path.unlink(missing_ok=True)
     log.info("stopped")
     return code

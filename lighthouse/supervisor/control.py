@@ -86,7 +86,7 @@ def listen(path: Path) -> socket.socket:
         sock.bind(os.fspath(path))
     finally:
         os.umask(before)
-    sock.listen(64)
+    sock.listen(128)
     return sock
 
 

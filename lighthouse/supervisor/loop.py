@@ -119,10 +119,15 @@ class Supervisor:
         self._save()
         for client in self._server.expired(now):
             self._drop(client)
-        process.reap_strangers({running.child.pid for running in self._running.values()}.__contains__)
+        process.reap_strangers(self._children())
         self._notifier.alive()
         if self._announced_ready:
             self._notifier.status(status.summary(self.core))
+
+    def _children(self) -> set[int]:
+        """The processes whose ends are told by a pidfd."""
+        own = {running.child.pid for running in self._running.values()}
+        return own | {self._compiler.child.pid} if self._compiler else own
 
     def _patience(self) -> float:
         now = time.monotonic()
@@ -407,12 +412,13 @@ class Supervisor:
         return status.document(self.core, self.compilation, own, status.Clock(now, time.time()))
 
     def _accept(self, listener: socket.socket, _mask: int) -> None:
-        client = self._server.accept(listener, time.monotonic())
-        if client is None:
-            return
-        self._register(client, REST, partial(self._serve, client))
-        if crowded := self._server.crowded():
-            self._drop(crowded)
+        for _ in range(control.MAX_CLIENTS):
+            client = self._server.accept(listener, time.monotonic())
+            if client is None:
+                return
+            self._register(client, REST, partial(self._serve, client))
+            if crowded := self._server.crowded():
+                self._drop(crowded)
 
     def _serve(self, client: control.Client, mask: int) -> None:
         if client.sock.fileno() < 0:

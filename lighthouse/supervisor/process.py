@@ -14,7 +14,7 @@ import select
 import signal
 import socket
 import threading
-from collections.abc import Callable
+from collections.abc import Callable, Container
 from contextlib import suppress
 from dataclasses import dataclass
 from typing import Any
@@ -158,7 +158,7 @@ def reap(child: Child) -> Ended:
     return Ended(f"killed by {_signal_name(result.si_status)}", None)
 
 
-def reap_strangers(known: Callable[[int], bool]) -> int:
+def reap_strangers(known: Container[int]) -> int:
     """Reap processes that became ours by their parents' death; returns how many. Their status means nothing to us."""
     count = 0
     while True:
@@ -166,7 +166,7 @@ def reap_strangers(known: Callable[[int], bool]) -> int:
             result = os.waitid(os.P_ALL, 0, os.WEXITED | os.WNOHANG | os.WNOWAIT)
         except ChildProcessError:
             return count
-        if result is None or known(result.si_pid):
+        if result is None or result.si_pid in known:
             return count  # a worker's end is told by its pidfd
         with suppress(ChildProcessError):
             os.waitpid(result.si_pid, os.WNOHANG)

@@ -107,6 +107,8 @@ ENTRY_POINTS = textwrap.dedent(
     noattribute = sample_plugins:Nothing
     exits = sample_exits:Thing
     syntax = sample_syntax:Thing
+    malformed = !!
+    module = sample_plugins
     twice = sample_plugins:Echo
     """
 )

@@ -85,8 +85,8 @@ class Stack:
     def ask(self, command, **arguments):
         """One request to the control socket; returns the whole reply."""
         with socket.socket(socket.AF_UNIX) as sock:
-            sock.settimeout(30)
             sock.connect(str(self.socket_path))
+            sock.settimeout(30)
             sock.sendall(json.dumps({"version": 1, "command": command, "args": arguments}).encode() + b"\n")
             with sock.makefile("rb") as file:
                 return json.loads(file.readline())

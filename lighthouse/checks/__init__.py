@@ -1,0 +1,1 @@
+"""The built-in health checks, each loaded only where a service uses it."""

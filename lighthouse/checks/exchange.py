@@ -1,0 +1,43 @@
+"""What the checks that talk over a socket share."""
+
+from __future__ import annotations
+
+from http.client import HTTPException
+
+from lighthouse.check import Check
+from lighthouse.checks.deadline import Deadline
+from lighthouse.identity import shown
+
+
+class ExchangeCheck(Check):
+    """A check that is one exchange over a connection, ``timeout`` seconds for all of it.
+
+    After each `perform` that failed, ``reason`` says why in one line that is safe to show; after one that passed it is empty.
+    """
+
+    reason: str = ""
+
+    def perform(self) -> bool:
+        """Make the exchange and judge it. Blocks for at most ``timeout`` seconds, and for the resolver where ``host`` is a name."""
+        try:
+            self.reason = self.exchange(Deadline(self.timeout))
+        except (OSError, HTTPException, UnicodeError) as error:
+            self.reason = explained(error, self.timeout)
+        return not self.reason
+
+    def exchange(self, deadline: Deadline) -> str:
+        """Make the exchange; returns what is wrong with the answer, or nothing. May raise `OSError` and `HTTPException`."""
+        raise NotImplementedError
+
+
+def explained(error: Exception, timeout: float) -> str:
+    """A failed exchange in one line, without anything that the other side could use to steer a terminal."""
+    if isinstance(error, OSError) and error.strerror:
+        return error.strerror
+    if isinstance(error, TimeoutError):
+        return f"no complete answer within {timeout:g} s"
+    if isinstance(error, ConnectionError):
+        return "the connection was closed without an answer"
+    if isinstance(error, HTTPException):
+        return f"not an HTTP answer: {shown(str(error) or type(error).__name__)}"
+    return shown(str(error))

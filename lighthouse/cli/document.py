@@ -1,0 +1,142 @@
+"""From the supervisor's raw status to the document of ``docs/status.md``.
+
+The supervisor passes on what its workers said as opaque bytes and reads none of it; reading is done here, in a process that may
+fail. So each such part may be damaged, and costs only itself: it becomes None with an ``error`` beside it.
+"""
+
+from __future__ import annotations
+
+import base64
+import math
+from collections.abc import Iterable, Mapping
+from typing import Any
+
+from lighthouse.cli.health import problems
+
+# A member with several balancers shows the worst of its states; one that is not listed stands between "pending" and "up".
+WORST_FIRST = ("down", "maint", "drain", "pending")
+
+
+def document(raw: Mapping[str, Any]) -> dict[str, Any]:
+    """The whole document. Pure; tolerates any value where the supervisor or a worker should have put another."""
+    reports = {worker: _decoded(blob) for worker, blob in _mapping(raw.get("reports")).items()}
+    workers = workers_of(raw)
+    states = _states(workers, reports)
+    clusters = _mapping(raw.get("clusters"))
+    result: dict[str, Any] = {
+        "supervisor": _mapping(raw.get("supervisor")),
+        "workers": workers,
+        "clusters": {name: _cluster(name, _mapping(part), states) for name, part in clusters.items()},
+        "services": {name: _mapping(part) for name, part in _mapping(raw.get("services")).items()},
+        "config": {**_mapping(raw.get("config")), "files": _mapping(_mapping(raw.get("config")).get("files"))},
+        "balancers": _named(reports, "balancer"),
+        "discoveries": _named(reports, "discovery"),
+    }
+    found = problems(result)
+    return {"health": "degraded" if found else "ok", "problems": found, **result}
+
+
+def workers_of(raw: Mapping[str, Any]) -> list[dict[str, Any]]:
+    """The workers, as the supervisor tells of them."""
+    workers = raw.get("workers")
+    return [item for item in workers if isinstance(item, dict)] if isinstance(workers, list) else []
+
+
+class _DamagedError(Exception):
+    """A part that cannot be read."""
+
+
+def _decoded(blob: Any) -> dict[str, Any]:
+    """A worker's report; a damaged one becomes a degraded report."""
+    try:
+        value = _unpacked(blob)
+    except _DamagedError:
+        value = None
+    return value if isinstance(value, dict) else {"degraded": "its report cannot be read"}
+
+
+def _unpacked(blob: Any) -> Any:
+    """Plain data from base64 of msgpack. Raises `_DamagedError`."""
+    import msgpack
+
+    if not isinstance(blob, str):
+        raise _DamagedError
+    try:
+        return _plain(msgpack.unpackb(base64.b64decode(blob, validate=True), strict_map_key=False))
+    except (ValueError, TypeError, RecursionError, msgpack.UnpackException):
+        raise _DamagedError from None
+
+
+def _plain(value: Any) -> Any:
+    """The value with nothing in it that JSON lacks."""
+    if isinstance(value, dict):
+        return {key if isinstance(key, str) else str(key): _plain(item) for key, item in value.items()}
+    if isinstance(value, list):
+        return [_plain(item) for item in value]
+    if isinstance(value, float):
+        return value if math.isfinite(value) else None
+    return value if value is None or isinstance(value, str | int) else repr(value)
+
+
+def _states(workers: Iterable[Mapping[str, Any]], reports: Mapping[str, Mapping[str, Any]]) -> list[Mapping[str, Any]]:
+    """What each balancer says of its servers; nothing from one that has not spoken yet or does not tell of servers."""
+    states: list[Mapping[str, Any]] = []
+    for worker in workers:
+        name = worker.get("id")
+        if worker.get("kind") == "balancer" and isinstance(name, str):
+            report = reports.get(name)
+            if report is None:
+                states.append({})
+            elif "servers" in report:
+                states.append(_mapping(report["servers"]))
+    return states
+
+
+def _cluster(name: str, part: Mapping[str, Any], states: list[Mapping[str, Any]]) -> dict[str, Any]:
+    result: dict[str, Any] = {
+        "discovery": part.get("discovery"),
+        "nodes": None,
+        "stale": part.get("stale") is True,
+        "age": part.get("age"),
+        "refused": [],
+        "error": None,
+    }
+    if part.get("members") is None:
+        return result
+    try:
+        members = _mapping(_unpacked(part["members"]))
+        nodes = members["nodes"]
+        result["nodes"] = [_node(node, [_mapping(state.get(name)) for state in states]) for node in nodes]
+        result["refused"] = [item for item in members.get("refused") or [] if isinstance(item, dict)]
+    except (_DamagedError, KeyError, TypeError):
+        result["error"] = "its members cannot be read"
+    return result
+
+
+def _node(node: Any, states: list[Mapping[str, Any]]) -> dict[str, Any]:
+    data = _mapping(node)
+    name = f"{data.get('host')}:{data.get('port')}"
+    return {"name": name, "ip": data.get("ip"), "port": data.get("port"), "state": _worst(name, states)}
+
+
+def _worst(name: str, states: list[Mapping[str, Any]]) -> str:
+    """The worst state that a balancer gives; "pending" where one has not got the node; "known" without a balancer."""
+    if not states:
+        return "known"
+    return min((str(state.get(name, "pending")) for state in states), key=_rank)
+
+
+def _rank(state: str) -> int:
+    if state == "up":
+        return len(WORST_FIRST) + 1
+    return WORST_FIRST.index(state) if state in WORST_FIRST else len(WORST_FIRST)
+
+
+def _named(reports: Mapping[str, dict[str, Any]], kind: str) -> dict[str, dict[str, Any]]:
+    """The reports of one kind of worker, by plugin instance."""
+    prefix = kind + "/"
+    return {worker.removeprefix(prefix): report for worker, report in reports.items() if worker.startswith(prefix)}
+
+
+def _mapping(value: Any) -> dict[str, Any]:
+    return value if isinstance(value, dict) else {}

@@ -1,0 +1,154 @@
+"""What is wrong on this host, as sentences: a pure function of the status document.
+
+The order is that of harm: first what takes traffic away, then what may soon, then what only stops things from changing.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterator, Mapping
+from typing import Any
+
+from lighthouse.cli.text import age
+
+GOOD_WORKERS = ("up", "starting")
+GOOD_NODES = ("up", "known")
+NAMED = 5  # nodes that a sentence names
+
+Document = Mapping[str, Any]
+
+
+def problems(document: Document) -> list[str]:
+    """Every problem, worst first."""
+    return [sentence for rule in _RULES for sentence in rule(document)]
+
+
+def refused_files(files: Mapping[str, Any]) -> Iterator[str]:
+    """The files that are not in force, worst first; of a held one the last good version is."""
+    for state, meaning in (("refused", "is refused"), ("held", "is refused, its last good version stays in force")):
+        for path, file in files.items():
+            if isinstance(file, dict) and file.get("state") == state:
+                yield f"file {path} {meaning}: {file.get('error') or 'no reason was given'}"
+
+
+def _empty_clusters(document: Document) -> Iterator[str]:
+    for name, cluster in document["clusters"].items():
+        if cluster["error"]:
+            yield f"cluster {name}: {cluster['error']}"
+        elif cluster["nodes"] is None:
+            yield f"cluster {name}: its members are not known yet"
+        elif not cluster["nodes"]:
+            yield f"cluster {name} has no members"
+
+
+def _down_services(document: Document) -> Iterator[str]:
+    return _ports(document, lambda state: state not in ("up", "unknown"))
+
+
+def _unknown_services(document: Document) -> Iterator[str]:
+    return _ports(document, lambda state: state == "unknown")
+
+
+def _ports(document: Document, bad: Callable[[Any], bool]) -> Iterator[str]:
+    for name, service in document["services"].items():
+        ports = service.get("ports")
+        for port, part in ports.items() if isinstance(ports, dict) else ():
+            state = part.get("state") if isinstance(part, dict) else "unknown"
+            if bad(state):
+                yield f"service {name}, port {port}, is {state}{_failing(part)}"
+
+
+def _failing(part: Any) -> str:
+    """The checks that keep a port from being up, with their reasons."""
+    checks = part.get("checks") if isinstance(part, dict) else None
+    if not isinstance(checks, dict):
+        return ""
+    bad = {name: check for name, check in checks.items() if isinstance(check, dict) and check.get("state") != "up"}
+    texts = [f"{name}: {check['reason']}" for name, check in bad.items() if check.get("reason")]
+    return f" ({'; '.join(texts)})" if texts else ""
+
+
+def _bad_nodes(document: Document) -> Iterator[str]:
+    for name, cluster in document["clusters"].items():
+        nodes = cluster["nodes"] or []
+        bad = [node for node in nodes if node["state"] not in GOOD_NODES]
+        if bad:
+            named = ", ".join(f"{node['name']} {node['state']}" for node in bad[:NAMED])
+            more = f" and {len(bad) - NAMED} more" if len(bad) > NAMED else ""
+            yield f"cluster {name}: {len(bad)} of {len(nodes)} nodes not up: {named}{more}"
+
+
+def _failing_workers(document: Document) -> Iterator[str]:
+    for worker in document["workers"]:
+        state = worker.get("state")
+        told = state == "degraded" and _report(document, worker).get("degraded")  # `_degraded` says it
+        if state not in GOOD_WORKERS and not stopped_by_operator(worker) and not told:
+            yield f"worker {worker.get('id')} is {state}{_why(worker)}"
+
+
+def _report(document: Document, worker: Mapping[str, Any]) -> Mapping[str, Any]:
+    """What the worker itself reported, if its kind reports."""
+    kind, _, name = str(worker.get("id")).partition("/")
+    reports: Mapping[str, Mapping[str, Any]] = document.get({"balancer": "balancers"}.get(kind, "discoveries"), {})
+    return reports.get(name, {}) if kind in ("balancer", "discovery") else {}
+
+
+def _stopped_workers(document: Document) -> Iterator[str]:
+    for worker in document["workers"]:
+        if stopped_by_operator(worker):
+            yield f"worker {worker.get('id')} is stopped by operator (`lighthouse ctl start {worker.get('id')}` starts it)"
+
+
+def stopped_by_operator(worker: Mapping[str, Any]) -> bool:
+    """Whether someone asked for it: no worker stops for good by itself."""
+    return worker.get("state") == "stopped"
+
+
+def _why(worker: Mapping[str, Any]) -> str:
+    last = worker.get("last_exit")
+    reason = worker.get("reason") or (last.get("reason") if isinstance(last, dict) else None)
+    wait = worker.get("retry_in")
+    text = f": {reason}" if reason else ""
+    return f"{text}; next try in {age(wait)}" if isinstance(wait, int | float) else text
+
+
+def _stale_clusters(document: Document) -> Iterator[str]:
+    for name, cluster in document["clusters"].items():
+        if cluster["stale"]:
+            yield f"cluster {name} is stale: its members are those of {age(cluster['age'])} ago and stay in force"
+
+
+def _degraded(document: Document) -> Iterator[str]:
+    for kind, key in (("balancer", "balancers"), ("discovery", "discoveries")):
+        for name, report in document[key].items():
+            if report.get("degraded"):
+                yield f"{kind} {name}: {report['degraded']}"
+            elif report.get("complete") is False:
+                yield f"{kind} {name}: its last reading of the registry was not complete"
+
+
+def _configuration(document: Document) -> Iterator[str]:
+    config = document["config"]
+    if config.get("error"):
+        yield f"the configuration could not be read: {config['error']}"
+    elif not config.get("compilations"):
+        yield "no configuration has been read yet"
+    yield from refused_files(config["files"])
+
+
+def _stopping(document: Document) -> Iterator[str]:
+    if document["supervisor"].get("stopping"):
+        yield "the supervisor is stopping"
+
+
+_RULES: tuple[Callable[[Document], Iterator[str]], ...] = (
+    _empty_clusters,
+    _down_services,
+    _bad_nodes,
+    _failing_workers,
+    _degraded,
+    _stale_clusters,
+    _configuration,
+    _stopped_workers,
+    _unknown_services,
+    _stopping,
+)

@@ -1,0 +1,50 @@
+"""What can go wrong with HAProxy.
+
+    BalancerError
+    ├── NotRunningError            nothing listens at the socket
+    ├── NoAnswerError              something listens, but did not answer in time
+    │   └── BrokenOffError         it closed the connection before its answer was complete, as a process that ends does
+    ├── RejectedError              HAProxy refuses a configuration, or cannot start with it
+    └── CommandError               HAProxy refuses a command
+        ├── UnknownCommandError    this HAProxy has no such command
+        ├── PermissionError        the socket has not the level ``admin``
+        └── UnknownServerError     no such backend or server
+
+The names of the last three are those of lighthouse 1.0.
+"""
+
+from __future__ import annotations
+
+from lighthouse.errors import BalancerError
+
+
+class NotRunningError(BalancerError):
+    """Nothing listens at the socket."""
+
+
+class NoAnswerError(BalancerError):
+    """Something listens at the socket, but gave no complete answer before the deadline."""
+
+
+class BrokenOffError(NoAnswerError):
+    """The connection was closed before the answer was complete."""
+
+
+class RejectedError(BalancerError):
+    """HAProxy refuses a configuration or cannot start with it; the text is its own reason, on one line."""
+
+
+class CommandError(BalancerError):
+    """HAProxy refuses a command; the text is its answer."""
+
+
+class UnknownCommandError(CommandError):
+    """HAProxy, of this version, has no such command."""
+
+
+class PermissionError(CommandError):  # noqa: A001  the name of lighthouse 1.0, which callers import from here
+    """The socket does not grant the level ``admin``."""
+
+
+class UnknownServerError(CommandError):
+    """No such backend or server."""

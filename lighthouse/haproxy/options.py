@@ -1,0 +1,137 @@
+"""What ``balancers/haproxy.yaml`` and a cluster's ``haproxy`` key may say, checked, as values."""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Mapping
+from dataclasses import dataclass
+from typing import Any
+
+from lighthouse.errors import ConfigError, NodeError
+from lighthouse.haproxy.stanzas.section import one_line, user_lines
+from lighthouse.identity import shown, valid_host, valid_ip
+from lighthouse.options import Option
+
+# An address of a UNIX socket holds 107 bytes, and HAProxy first binds "<path>.<pid>.tmp" (the pid has up to seven digits).
+MAX_SOCKET_PATH = 95
+
+# What needs no quoting in HAProxy's file, in the argument of -S, or in a log line.
+_PATH = re.compile(r"/[A-Za-z0-9_./+:@=~-]+", re.ASCII)
+
+OPTIONS: Mapping[str, Option] = {
+    "config_file": Option(str, "absolute path of the configuration file that is written for HAProxy"),
+    "socket_file": Option(str, "absolute path of HAProxy's stats socket"),
+    "pid_file": Option(str, "absolute path of the file in which HAProxy writes its process id"),
+    "master_socket_file": Option(
+        str, "absolute path of the socket of HAProxy's master process; empty means `<socket_file>.master`", ""
+    ),
+    "global": Option(list[str], "lines of the section `global`", []),
+    "defaults": Option(list[str], "lines of the section `defaults`; missing timeouts are added", []),
+    "bind_address": Option(
+        str, "address on which the ports of clusters listen; empty or `*` means every IPv4 address", "localhost"
+    ),
+    "binary": Option(str, "the HAProxy program: a name that is looked up in PATH, or an absolute path", "haproxy"),
+}
+
+CLUSTER_OPTIONS: Mapping[str, Option] = {
+    "port": Option(
+        int | None, "local port on which applications reach the cluster; none means no frontend", None, 1, 65535
+    ),
+    "frontend": Option(list[str], "lines of the cluster's `frontend`", []),
+    "backend": Option(list[str], "lines of the cluster's `backend`", []),
+    "server_options": Option(str, "what follows the address in each `server` line", ""),
+}
+
+
+@dataclass(frozen=True, slots=True)
+class HAProxySettings:
+    """``balancers/haproxy.yaml``."""
+
+    config_file: str
+    socket_file: str
+    pid_file: str
+    master_socket_file: str
+    global_lines: tuple[str, ...] = ()
+    defaults: tuple[str, ...] = ()
+    bind_address: str = "localhost"
+    binary: str = "haproxy"
+
+    @classmethod
+    def from_mapping(cls, config: Mapping[str, Any]) -> HAProxySettings:
+        """Check `config` and fill in defaults. Raises `ConfigError`."""
+        value = {key: config.get(key, option.default) for key, option in OPTIONS.items()}
+        socket_file = _path(value["socket_file"], "socket_file", MAX_SOCKET_PATH)
+        settings = cls(
+            config_file=_path(value["config_file"], "config_file"),
+            socket_file=socket_file,
+            pid_file=_path(value["pid_file"], "pid_file"),
+            master_socket_file=_path(
+                value["master_socket_file"] or f"{socket_file}.master", "master_socket_file", MAX_SOCKET_PATH
+            ),
+            global_lines=user_lines(value["global"], ("global",)),
+            defaults=user_lines(value["defaults"], ("defaults",)),
+            bind_address=_bind_address(value["bind_address"]),
+            binary=one_line(value["binary"], ("binary",)) or "haproxy",
+        )
+        settings.check_distinct()
+        return settings
+
+    def check_distinct(self) -> None:
+        """Refuse one path for two purposes. Raises `ConfigError`."""
+        paths = (self.config_file, self.socket_file, self.pid_file, self.master_socket_file)
+        if len(set(paths)) < len(paths):
+            raise ConfigError("config_file, socket_file, master_socket_file and pid_file must be four different paths")
+
+
+@dataclass(frozen=True, slots=True)
+class ClusterOptions:
+    """A cluster's ``haproxy`` key."""
+
+    port: int | None = None
+    frontend: tuple[str, ...] = ()
+    backend: tuple[str, ...] = ()
+    server_options: str = ""
+
+    @classmethod
+    def from_mapping(cls, config: Mapping[str, Any]) -> ClusterOptions:
+        """Check `config` and fill in defaults. Raises `ConfigError`."""
+        value = {key: config.get(key, option.default) for key, option in CLUSTER_OPTIONS.items()}
+        return cls(
+            port=_port(value["port"]),
+            frontend=user_lines(value["frontend"], ("frontend",)),
+            backend=user_lines(value["backend"], ("backend",)),
+            server_options=one_line(value["server_options"], ("server_options",)).strip(),
+        )
+
+
+def _path(value: Any, key: str, limit: int = 4000) -> str:
+    if not isinstance(value, str) or not value:
+        raise ConfigError(f"{key} is required: give an absolute path", (key,))
+    if not _PATH.fullmatch(value):
+        raise ConfigError(
+            f"{key} {shown(value)} must be an absolute path of letters, digits and any of / . _ + : @ = ~ -", (key,)
+        )
+    if len(value) > limit:
+        raise ConfigError(
+            f"{key} has {len(value)} bytes; HAProxy can open a UNIX socket of {limit} at most (the system's limit is 107 and "
+            f"HAProxy adds a suffix while it binds): choose a shorter path",
+            (key,),
+        )
+    return value
+
+
+def _bind_address(value: str) -> str:
+    if value in ("", "*"):
+        return value
+    for check in (valid_ip, valid_host):
+        try:
+            return check(value)
+        except NodeError:
+            continue
+    raise ConfigError(f"bind_address {shown(value)} must be an IP address, a host name, or `*`", ("bind_address",))
+
+
+def _port(value: Any) -> int | None:
+    if value is None or (isinstance(value, int) and not isinstance(value, bool) and 0 < value < 65536):
+        return value
+    raise ConfigError(f"port {shown(value)} must be a number from 1 to 65535", ("port",))

@@ -1,0 +1,175 @@
+"""What HAProxy says about itself, parsed: pure, by the names of columns, so that columns of newer versions do no harm.
+
+The formats are those of the management guide of HAProxy 2.6 (``show servers state``, ``show info``, ``show proc``).
+"""
+
+from __future__ import annotations
+
+import ipaddress
+import re
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+from enum import IntEnum
+
+from lighthouse.errors import BalancerError
+
+
+class Admin(IntEnum):
+    """Bits of ``srv_admin_state``."""
+
+    FORCED_MAINT = 0x01
+    INHERITED_MAINT = 0x02
+    CONFIGURED_MAINT = 0x04
+    FORCED_DRAIN = 0x08
+    INHERITED_DRAIN = 0x10
+    UNRESOLVED = 0x20
+
+
+class Checking(IntEnum):
+    """Bits of ``srv_check_state`` and ``srv_agent_state``."""
+
+    CONFIGURED = 0x02
+    ENABLED = 0x04
+
+
+_MAINT = Admin.FORCED_MAINT | Admin.INHERITED_MAINT | Admin.CONFIGURED_MAINT | Admin.UNRESOLVED
+_DRAIN = Admin.FORCED_DRAIN | Admin.INHERITED_DRAIN
+_OPERATIONAL = {0: "down", 1: "up", 2: "up", 3: "drain"}
+
+
+@dataclass(frozen=True, slots=True)
+class Server:
+    """One server as it runs. ``admin`` holds bits of `Admin`, ``check`` and ``agent`` bits of `Checking`."""
+
+    ip: str
+    port: int
+    operational: int = 2
+    admin: int = 0
+    weight: int = 1
+    check: int = 0
+    agent: int = 0
+
+    @property
+    def state(self) -> str:
+        """``up``, ``down``, ``maint`` or ``drain``."""
+        if self.admin & _MAINT:
+            return "maint"
+        if self.admin & _DRAIN or (self.weight == 0 and self.operational):
+            return "drain"
+        return _OPERATIONAL.get(self.operational, "down")
+
+
+Servers = Mapping[str, Mapping[str, Server]]
+
+
+@dataclass(frozen=True, slots=True)
+class Running:
+    """What runs: the hash of its skeleton (None: not one of ours), its version and process, and the servers of each backend."""
+
+    skeleton: str | None
+    version: str = ""
+    pid: int = 0
+    servers: Servers = field(default_factory=dict)
+
+
+@dataclass(frozen=True, slots=True)
+class Processes:
+    """``show proc``: the master with its counters, its current worker, and how many old workers still serve connections.
+
+    ``failed`` counts the reloads since the last one that worked; ``uptime`` is the master's, in seconds.
+    """
+
+    master: int
+    worker: int | None
+    reloads: int
+    failed: int
+    uptime: int
+    old_workers: int
+
+
+def parse_env(text: str, variable: str) -> str | None:
+    """The value in the answer to ``show env NAME``; None if it is not set."""
+    for line in text.split("\n"):
+        name, equals, value = line.partition("=")
+        if name == variable and equals:
+            return value.strip()
+    return None
+
+
+def parse_info(text: str) -> dict[str, str]:
+    """``show info``: what stands before and after the first colon of each line."""
+    return {key.strip(): value.strip() for key, _, value in (line.partition(":") for line in text.split("\n")) if _}
+
+
+def parse_version(text: str) -> str:
+    """The plain number of a version such as ``2.6.12-1+deb12u4``."""
+    match = re.match(r"\d+(\.\d+)*", text)
+    return match[0] if match else text
+
+
+def parse_servers_state(text: str) -> dict[str, dict[str, Server]]:
+    """``show servers state``. Raises `BalancerError` if it is not of that format."""
+    lines = text.split("\n")
+    header = next((line for line in lines if line.startswith("# ")), "")
+    column = {name: index for index, name in enumerate(header[2:].split())}
+    try:
+        order = [column[name] for name in _COLUMNS]
+        return _servers(lines, order)
+    except (KeyError, ValueError, IndexError) as error:
+        raise BalancerError(f"HAProxy's answer to `show servers state` cannot be read: {error!r}") from None
+
+
+_COLUMNS = (
+    *("be_name", "srv_name", "srv_addr", "srv_port", "srv_op_state", "srv_admin_state"),
+    *("srv_uweight", "srv_check_state", "srv_agent_state"),
+)
+
+
+def _servers(lines: list[str], order: list[int]) -> dict[str, dict[str, Server]]:
+    result: dict[str, dict[str, Server]] = {}
+    for line in lines[1:]:
+        if not line or line.startswith("#"):
+            continue
+        fields = line.split(" ")
+        backend, name, address, *numbers = [fields[index] for index in order]
+        result.setdefault(backend, {})[name] = Server(canonical(address), *map(int, numbers))
+    return result
+
+
+def canonical(address: str) -> str:
+    """An address in the spelling of `lighthouse.identity.valid_ip`; HAProxy's own differs for some IPv6 addresses only."""
+    if ":" not in address:
+        return address
+    try:
+        return str(ipaddress.ip_address(address))
+    except ValueError:
+        return address
+
+
+_FAILED = re.compile(r"\[failed: (\d+)\]")
+_UPTIME = re.compile(r"(\d+)d(\d+)h(\d+)m(\d+)s")
+
+
+def parse_proc(text: str) -> Processes:
+    """``show proc`` of the master socket. Raises `BalancerError` if it is not of that format."""
+    part = ""
+    rows: dict[str, list[list[str]]] = {}
+    for line in text.split("\n"):
+        if line.startswith("#"):
+            part = line.strip("# ").split("  ")[0].strip()
+        elif line.strip():
+            rows.setdefault(part, []).append(line.split())
+    masters = [row for row in rows.get("<PID>", ()) if row[1:2] == ["master"]]
+    if not masters:
+        raise BalancerError("HAProxy's answer to `show proc` cannot be read: it names no master process")
+    failed, uptime = _FAILED.search(text), _UPTIME.search(text)
+    workers = [int(row[0]) for row in rows.get("workers", ()) if row[1:2] == ["worker"]]
+    days, hours, minutes, seconds = map(int, uptime.groups()) if uptime else (0, 0, 0, 0)
+    return Processes(
+        master=int(masters[0][0]),
+        worker=workers[0] if workers else None,
+        reloads=int(masters[0][2]),
+        failed=int(failed[1]) if failed else 0,
+        uptime=((days * 24 + hours) * 60 + minutes) * 60 + seconds,
+        old_workers=len(rows.get("old workers", ())),
+    )

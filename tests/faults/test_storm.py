@@ -1,0 +1,264 @@
+"""Whatever happens to the workers, traffic does not notice: crashes and hangs of every kind under load."""
+
+import os
+import random
+import signal
+import threading
+import time
+
+import psutil
+import pytest
+
+from support.haproxy import Load
+from support.site import alive
+from support.wait import until
+
+KINDS = ("checker", "discovery", "balancer")
+
+
+class Registry:
+    """Watches the folder all along: nothing that is announced may ever be gone."""
+
+    def __init__(self, site):
+        self.wanted = {f"testhost:{web.port}" for web in site.webs}
+        self.folder = site.registry / "web"
+        self.missing = []
+        self._end = threading.Event()
+        self._thread = threading.Thread(target=self._watch)
+
+    def _watch(self):
+        while not self._end.wait(0.005):
+            missing = self.wanted - set(os.listdir(self.folder))
+            if missing:
+                self.missing.append(missing)
+
+    def __enter__(self):
+        self._thread.start()
+        return self
+
+    def __exit__(self, *_):
+        self._end.set()
+        self._thread.join()
+
+
+class Servers:
+    """Asks HAProxy all along: no healthy member may ever leave it."""
+
+    def __init__(self, site):
+        self.path = str(site.root / "haproxy.sock")
+        self.wanted = {f"testhost:{web.port}" for web in site.webs}
+        self.missing = []
+        self.answers = 0
+        self._end = threading.Event()
+        self._thread = threading.Thread(target=self._watch)
+
+    def _watch(self):
+        while not self._end.wait(0.02):
+            missing = self.wanted - serving(self.path)
+            self.answers += 1
+            if missing:
+                self.missing.append(missing)
+
+    def __enter__(self):
+        self._thread.start()
+        return self
+
+    def __exit__(self, *_):
+        self._end.set()
+        self._thread.join()
+
+
+def serving(path):
+    """The servers of the backend that are ready and running, by HAProxy's own word."""
+    import socket
+
+    with socket.socket(socket.AF_UNIX) as sock:
+        sock.settimeout(30)
+        sock.connect(path)
+        sock.sendall(b"show servers state web\n")
+        text = b""
+        while data := sock.recv(65536):
+            text += data
+    rows = [line.split() for line in text.decode().splitlines() if line and line[0].isdigit()]
+    return {row[3] for row in rows if len(row) > 6 and row[5] == "2" and row[6] == "0"}
+
+
+class Peace:
+    """Load, registry and servers together, judged at the end."""
+
+    def __init__(self, site):
+        self.load, self.registry, self.servers = Load(site.port, threads=3, rate=300), Registry(site), Servers(site)
+
+    def __enter__(self):
+        self.began = time.monotonic()
+        self.load.__enter__()
+        self.registry.__enter__()
+        self.servers.__enter__()
+        return self
+
+    def __exit__(self, *error):
+        self.servers.__exit__(*error)
+        self.registry.__exit__(*error)
+        self.load.__exit__(*error)
+        if error[0] is None:
+            print(f"{self.load.total} requests at {self.load.total / (time.monotonic() - self.began):.0f}/s")
+            assert self.load.failed == []
+            assert sum(self.load.ok.values()) > 0
+            assert self.registry.missing == []
+            assert self.servers.missing == []
+            assert self.servers.answers > 0
+
+
+def generation(site, kind):
+    return site.stack.worker(site.workers[kind])["generation"]
+
+
+def wait_replaced(site, kind, before, within=60):
+    """Until a later generation has caught up."""
+    worker = site.workers[kind]
+
+    def replaced():
+        seen = site.stack.worker(worker)
+        return seen["generation"] > before and seen["state"] == "up"
+
+    until(replaced, within=within, what=f"a replacement of {worker}: {site.stack.tail(worker)}")
+
+
+def test_two_hundred_crashes_in_a_row_in_random_order_are_not_noticed(site):
+    dice = random.Random(2026)
+    supervisor = psutil.Process(site.stack.process.pid)
+    fds, memory = supervisor.num_fds(), supervisor.memory_full_info().uss
+    master = site.haproxy().pid
+    children = {child.pid for child in site.haproxy().children()}
+    signals = (signal.SIGKILL, signal.SIGSEGV, signal.SIGABRT, signal.SIGBUS)
+    restarts = sum(worker["restarts"] for worker in site.stack.status()["workers"])
+    killed = dict.fromkeys(KINDS, 0)
+    crashes = 0
+    with Peace(site):
+        while crashes < 200:
+            kind = dice.choice(KINDS)
+            worker = site.stack.worker(site.workers[kind])
+            if worker["pid"] is None or worker["generation"] == killed[kind]:
+                continue  # between two lives
+            os.kill(worker["pid"], dice.choice(signals))
+            killed[kind] = worker["generation"]
+            crashes += 1
+            if crashes % 10 == 0:
+                site.stack.wait_up(*site.workers.values())
+        site.stack.wait_up(*site.workers.values())
+    assert sum(worker["restarts"] for worker in site.stack.status()["workers"]) == restarts + 200
+    assert site.haproxy().pid == master
+    assert {child.pid for child in site.haproxy().children()} == children, "HAProxy was reloaded"
+    until(lambda: supervisor.num_fds() <= fds + 1, what="no descriptor leaked")
+    assert [child for child in supervisor.children() if child.status() == psutil.STATUS_ZOMBIE] == []
+    assert supervisor.memory_full_info().uss < memory + 3 * 1024 * 1024
+    assert site.answered() == {str(web.port) for web in site.webs}
+
+
+@pytest.mark.parametrize("kind", KINDS)
+@pytest.mark.parametrize("crash", ["kill", "segv", "abort", "leave"])
+def test_a_crash_inside_the_plugin(site, kind, crash):
+    before = generation(site, kind)
+    with Peace(site):
+        site.misbehave(kind, crash)
+        wait_replaced(site, kind, before)
+
+
+@pytest.mark.parametrize("kind", KINDS)
+@pytest.mark.parametrize(
+    ("hang", "told"),
+    [
+        ("syscall", "past its deadline"),
+        ("loop", "past its deadline"),
+        ("gil", ""),
+        ("main_loop", "silent"),
+        ("stop", "silent"),
+        ("children", "past its deadline"),
+    ],
+)
+def test_a_hang_is_found_by_its_deadline_and_replaced(site, kind, hang, told):
+    before = generation(site, kind)
+    worker = site.workers[kind]
+    with Peace(site):
+        pid = site.stack.worker(worker)["pid"]
+        site.misbehave(kind, hang)
+        wait_replaced(site, kind, before)
+    assert told in site.stack.worker(worker)["last_exit"]["reason"]
+    assert not psutil.pid_exists(pid)
+    if hang != "stop":  # a stopped process cannot tell where it stands
+        assert "most recent call first" in site.stack.log(worker)
+    if hang == "children":
+        assert [
+            process
+            for process in psutil.process_iter(["cmdline"])
+            if process.info["cmdline"] == ["sleep", "1000"]
+            and alive(process)
+            and process.ppid() in (1, site.stack.process.pid)
+        ] == []
+
+
+@pytest.mark.parametrize("kind", KINDS)
+@pytest.mark.parametrize("nonsense", ["garbage", "oversized"])
+def test_a_worker_that_breaks_the_protocol_is_replaced(site, kind, nonsense):
+    before = generation(site, kind)
+    with Peace(site):
+        site.misbehave(kind, nonsense)
+        wait_replaced(site, kind, before)
+    assert "protocol error" in site.stack.worker(site.workers[kind])["last_exit"]["reason"]
+
+
+@pytest.mark.parametrize("kind", KINDS)
+def test_an_exception_or_a_quiet_exit_of_a_plugin_costs_nobody_a_process(site, kind):
+    before = generation(site, kind)
+    with Peace(site):
+        for fault in ("refuse", "exit_quietly"):
+            site.misbehave(kind, fault)
+            until(lambda: not site.control(kind).exists(), what="the fault to be met")
+            site.stack.wait_up(site.workers[kind])
+    assert generation(site, kind) == before
+    assert "\x1b" not in site.stack.log(site.workers[kind])
+
+
+def test_a_flood_of_output_is_rotated_and_hurts_nobody(site):
+    before = generation(site, "checker")
+    with Peace(site):
+        site.misbehave("checker", "flood")
+        until(lambda: "flood 019999" in site.stack.log("checker/web"), within=60, what="the flood to be over")
+    assert generation(site, "checker") == before
+
+
+def test_the_supervisor_killed_leaves_no_worker_and_is_taken_up_where_it_was(site):
+    workers = [psutil.Process(worker["pid"]) for worker in site.stack.status()["workers"]]
+    master = site.haproxy().pid
+    children = {child.pid for child in site.haproxy().children()}
+    with Peace(site):
+        site.stack.kill()
+        until(lambda: not any(alive(worker) for worker in workers), what="the end of all workers")
+        time.sleep(0.2)  # served without any supervisor for a while
+        site.stack.start()
+        site.stack.wait_up(*site.workers.values())
+        time.sleep(0.5)  # and whatever the new one would do wrong, it does now
+    assert site.haproxy().pid == master
+    assert {child.pid for child in site.haproxy().children()} == children, "HAProxy was reloaded"
+    assert "took up the state" in site.stack.log("supervisor")
+    assert site.answered() == {str(web.port) for web in site.webs}
+
+
+def test_a_supervisor_that_stands_still_for_a_while_blames_nobody(site):
+    generations = [worker["generation"] for worker in site.stack.status()["workers"]]
+    with Peace(site):
+        os.kill(site.stack.process.pid, signal.SIGSTOP)
+        time.sleep(3.0)  # longer than the heartbeat deadline
+        os.kill(site.stack.process.pid, signal.SIGCONT)
+        until(lambda: "held up" in site.stack.log("supervisor"), what="the supervisor to notice")
+        site.stack.wait_up(*site.workers.values())
+    assert [worker["generation"] for worker in site.stack.status()["workers"]] == generations
+
+
+def test_an_orderly_restart_is_not_noticed_either(site):
+    master = site.haproxy().pid
+    with Peace(site):
+        assert site.stack.stop() == 0
+        site.stack.start()
+        site.stack.wait_up(*site.workers.values())
+    assert site.haproxy().pid == master

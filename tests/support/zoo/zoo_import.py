@@ -1,0 +1,3 @@
+"""A plugin that cannot be imported."""
+
+raise ImportError("libmissing.so: cannot open shared object file")

@@ -1,0 +1,42 @@
+"""What a new supervisor makes of the state that its predecessor kept."""
+
+from lighthouse.ipc.messages import pack, unpack
+from lighthouse.plan import Plan, ServicePlan, WorkerSpec
+from lighthouse.supervisor.store import Store
+
+UP = pack({"8001": {"state": "up", "since": 1.0, "checks": {}}})
+PLAN = Plan(
+    workers={"discovery/dir": WorkerSpec("discovery/dir", "discovery", "d")},
+    clusters={"web": "dir"},
+    services={"web": ServicePlan("dir", (8001, 8002))},
+)
+
+
+def announced(store):
+    return unpack(store.birthright(PLAN, PLAN.workers["discovery/dir"])["announce"])
+
+
+def test_a_service_that_was_up_stays_announced():
+    store = Store()
+    assert store.load({"service/web": UP}, aged=False) == []
+    assert announced(store) == {"web": {"8001": "up", "8002": "hold"}}
+
+
+def test_an_old_state_of_a_service_is_unknown_and_unknown_holds():
+    store = Store()
+    store.load({"service/web": UP, "members/web": b"nodes"}, aged=True)
+    assert announced(store) == {"web": {"8001": "hold", "8002": "hold"}}
+    assert store.snapshots == {"members/web": b"nodes"}
+
+
+def test_a_kept_state_of_another_shape_is_refused_in_words():
+    store = Store()
+    (text,) = store.load({"service/web": pack({"x": 1}), "members/web": b"nodes"}, aged=False)
+    assert "service/web" in text
+    assert store.snapshots == {"members/web": b"nodes"}
+
+
+def test_a_handover_is_bounded_and_no_repr_shows_it():
+    store = Store()
+    store.load({"handover/discovery/dir": b"secret"}, aged=False)
+    assert "secret" not in repr(store)
