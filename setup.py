@@ -12,7 +12,7 @@ here = Path(__file__).parent
 version = {}
 exec((here / "lighthouse" / "version.py").read_text(), version)
 
-packages = [name for name in find_packages(".", include=["lighthouse", "lighthouse.*"])]
+packages = find_packages(".", include=["lighthouse", "lighthouse.*"])
 
 setup(
     name="lighthouse",

@@ -53,8 +53,12 @@ class Judge:
 
         `options` and `validate` name the plugin's attribute and classmethod. The latter gets a copy, so that it can change nothing.
         """
-        schema = self._schema(plugin, options, common, problems, path)
-        values = schema.read(data, problems, path) if schema else None
+        try:
+            values = self._schema(plugin, options, common).read(data, problems, path)
+        except Exception as error:  # noqa: BLE001 - pydantic may fail in any way at a foreign declaration; others go on
+            text = f"plugin {shown(plugin.name)} ({plugin.reference}) declares unusable {options}: {failure(error)}"
+            problems.key(path, f"{text}: repair the plugin", broken=True)
+            return None
         if values is None:
             return None
         ours = {key: value for key, value in values.items() if key in common}
@@ -62,18 +66,11 @@ class Judge:
         accepted = _accepts(plugin, lambda: getattr(plugin.cls, validate)(copy.deepcopy(own)), validate, problems, path)
         return (ours, own) if accepted else None
 
-    def _schema(
-        self, plugin: Plugin, options: str, common: Mapping[str, Option], problems: Problems, path: KeyPath
-    ) -> Schema | None:
+    def _schema(self, plugin: Plugin, options: str, common: Mapping[str, Option]) -> Schema:
         key = (plugin.reference, options)
         if key not in self._schemas:
-            try:
-                declared = getattr(plugin.cls, options, None)
-                self._schemas[key] = Schema({**(declared or {}), **common}, open_ended=declared is None)
-            except Exception as error:  # noqa: BLE001 - pydantic may refuse a foreign declaration in any way; others go on
-                text = f"plugin {shown(plugin.name)} ({plugin.reference}) declares unusable {options}: {failure(error)}"
-                problems.key(path, f"{text}: repair the plugin", broken=True)
-                return None
+            declared = getattr(plugin.cls, options, None)
+            self._schemas[key] = Schema({**(declared or {}), **common}, open_ended=declared is None)
         return self._schemas[key]
 
 

@@ -14,7 +14,10 @@ MAX_LINKS = 40  # as the kernel's own limit
 
 
 def directories(directory: Path, folders: Iterable[str], files: Iterable[Path]) -> tuple[str, ...]:
-    """The real directories whose changes matter for the configuration directory, its `folders` and the `files` that are links."""
+    """The real directories whose changes matter for the configuration directory, its `folders` and the `files` that are links.
+
+    One whose name is not printable is left out, since it need not be UTF-8; the periodic reading sees to its changes.
+    """
     found: set[str] = set()
     for path in (directory, *(directory / folder for folder in folders)):
         real = _follow(path, found)
@@ -23,7 +26,7 @@ def directories(directory: Path, folders: Iterable[str], files: Iterable[Path]) 
     for path in files:
         if path.is_symlink():
             _follow(path, found)
-    return tuple(sorted(found))
+    return tuple(sorted(path for path in found if path.isprintable()))
 
 
 def _follow(path: Path, found: set[str]) -> str:

@@ -82,6 +82,10 @@ PLUGINS = textwrap.dedent(
         options = {"thing": Option(object(), "unusable type")}
 
 
+    class BadDefault(Check):
+        options = {"thing": Option(str, "default that is no plain data", default=object())}
+
+
     not_a_class = 42
     '''
 )
@@ -101,6 +105,7 @@ ENTRY_POINTS = textwrap.dedent(
     odd = sample_plugins:Odd
     needy = sample_plugins:Needy
     badoptions = sample_plugins:BadOptions
+    baddefault = sample_plugins:BadDefault
     wrongbase = sample_plugins:Scales
     number = sample_plugins:not_a_class
     nomodule = sample_not_there:Thing

@@ -5,13 +5,13 @@ from hashlib import sha256
 
 import msgpack
 import pytest
-from support import plugin_site
-from support.config_directory import GOOD, Directory
 
 from lighthouse.config.lastgood import LastGood
 from lighthouse.errors import ConfigError
 from lighthouse.plan import Plan, ServicePlan
 from lighthouse.role import Role
+from support import plugin_site
+from support.config_directory import GOOD, Directory
 
 
 @pytest.fixture

@@ -3,11 +3,11 @@
 import pytest
 from hypothesis import HealthCheck, example, given, settings
 from hypothesis import strategies as st
-from support import plugin_site
-from support.config_directory import Directory
 
 from lighthouse.config.document import parse
 from lighthouse.settings import Settings
+from support import plugin_site
+from support.config_directory import Directory
 
 
 @pytest.fixture
@@ -165,13 +165,14 @@ def test_everything_that_is_wrong_with_a_service_is_told_at_once(tree):
         "services/a.yaml:10: key 'checks.echo.fall': 'two': expected a whole number",
         "services/a.yaml:11: key 'checks.echo.phrase': 5: expected text: put it in quotes",
         "services/a.yaml:12: key 'checks.echo.loud': 'yes': expected true or false",
-        "services/a.yaml:13: unknown key 'checks.echo.pharse'; did you mean 'phrase'?"
-        " known keys: fall, loud, phrase, rise, timeout",
+        (
+            "services/a.yaml:13: unknown key 'checks.echo.pharse'; did you mean 'phrase'?"
+            " known keys: fall, loud, phrase, rise, timeout"
+        ),
     ]
     [last] = errors[13:]
-    assert last.startswith(
-        "services/a.yaml:14: key 'checks.ecko': no plugin 'ecko' is installed in lighthouse.checks; did you mean 'echo'? (installed: "
-    )
+    start = "services/a.yaml:14: key 'checks.ecko': no plugin 'ecko' is installed in lighthouse.checks"
+    assert last.startswith(f"{start}; did you mean 'echo'? (installed: ")
     assert last.endswith("): correct the name, or install the plugin")
 
 
@@ -332,8 +333,10 @@ def test_logging_yaml(tree):
           handlers: [console]
         """
     assert tree.errors("logging.yaml", text) == [
-        "logging.yaml:8: key 'handlers.console.formatter': 'shrot': not among formatters; did you mean 'short'?"
-        " (known: short): define it there",
+        (
+            "logging.yaml:8: key 'handlers.console.formatter': 'shrot': not among formatters; did you mean 'short'?"
+            " (known: short): define it there"
+        ),
         "logging.yaml:9: key 'handlers.console.level': 'inof': not a level; did you mean 'INFO'?",
         "logging.yaml:10: key 'handlers.other.class' is missing: name the handler's class",
         "logging.yaml:11: key 'handlers.other.filters[0]': 'gone': not among filters (known: none): define it there",
@@ -398,8 +401,10 @@ def test_a_file_that_is_not_utf_8(tree):
 
 def test_broken_syntax_is_told_with_line_column_and_snippet(tree):
     assert tree.errors("clusters/a.yaml", "a: 1\nb: c: d\n") == [
-        "clusters/a.yaml:2:5: mapping values are not allowed in this context: in the line 'b: c: d';"
-        " indent it like the keys beside it, and quote a value that contains ': '"
+        (
+            "clusters/a.yaml:2:5: mapping values are not allowed in this context: in the line 'b: c: d';"
+            " indent it like the keys beside it, and quote a value that contains ': '"
+        )
     ]
 
 

@@ -4,11 +4,11 @@ import subprocess
 import sys
 
 import pytest
-from support import plugin_site
-from support.config_directory import Directory
 
 from lighthouse.config.plugins import BALANCERS, CHECKS, DISCOVERY, Plugins
 from lighthouse.errors import ConfigError, PluginError
+from support import plugin_site
+from support.config_directory import Directory
 
 
 @pytest.fixture
@@ -97,9 +97,10 @@ def test_whatever_a_plugin_raises_is_told_at_its_key(tree, raised, text):
     assert text in error
 
 
-def test_an_unusable_declaration_of_options_is_the_plugins_fault(tree):
-    [error] = tree.errors("services/a.yaml", service("badoptions", ""))
-    assert "plugin 'badoptions' (sample_plugins:BadOptions) declares unusable options: " in error
+@pytest.mark.parametrize(("check", "name"), [("badoptions", "BadOptions"), ("baddefault", "BadDefault")])
+def test_an_unusable_declaration_of_options_is_the_plugins_fault(tree, check, name):
+    [error] = tree.errors("services/a.yaml", service(check, ""))
+    assert f"plugin '{check}' (sample_plugins:{name}) declares unusable options: " in error
     assert error.endswith(": repair the plugin")
 
 

@@ -134,3 +134,11 @@ def test_a_relative_directory_gives_absolute_paths(base, monkeypatch):
     monkeypatch.chdir(base.parent)
     assert directories(type(base)("conf"), FOLDERS, []) == directories(base, FOLDERS, [])
     assert directories(type(base)("conf/../conf"), FOLDERS, []) == directories(base, FOLDERS, [])
+
+
+def test_what_could_not_be_sent_is_not_watched(base):
+    odd = base.with_name(os.fsdecode(b"odd\xff"))
+    odd.mkdir()
+    (odd / "file.yaml").write_text("a: 1\n")
+    (base / "clusters" / "file.yaml").symlink_to(odd / "file.yaml")
+    assert watched(base, base / "clusters" / "file.yaml") == watched(base)

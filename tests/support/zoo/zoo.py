@@ -159,3 +159,33 @@ class ZooBalancer(Zoo, HAProxy):
     def sync(self, clusters):
         misbehave(self.control)
         return super().sync(clusters)
+
+
+class ZooJudge(HTTPCheck):
+    """Misbehaves while its configuration is judged."""
+
+    options = {"how": Option(str, "what to do")}
+
+    @classmethod
+    def validate_check_config(cls, config):
+        if config["how"] == "memory":
+            hoard = []
+            while True:
+                hoard.append(b"x" * 10_000_000)
+        {"hang": syscall, "segv": segv}[config["how"]]()
+
+    def apply_check_config(self, config):
+        pass
+
+
+class ZooLate(HTTPCheck):
+    """Is well when judged, and fails where it is to work."""
+
+    options = {}
+
+    @classmethod
+    def validate_check_config(cls, config):
+        pass
+
+    def apply_check_config(self, config):
+        raise OSError("this only works elsewhere")

@@ -1,0 +1,334 @@
+"""The balancer against a real HAProxy: members at run time, the rest by reload, and no failed request."""
+
+import os
+import random
+import stat
+
+import pytest
+
+from lighthouse.errors import BalancerError
+from lighthouse.haproxy.balancer import HAProxy
+from lighthouse.haproxy.document import parse
+from lighthouse.node import Node
+from support.haproxy import Backend, Load, backends, cluster, get, haproxy
+from support.ports import free_port
+from support.wait import until
+
+
+@pytest.fixture
+def paths(tmp_path):
+    with haproxy(tmp_path) as found:
+        yield found
+
+
+def balancer(paths, **more):
+    made = HAProxy()
+    made.apply_config(paths.config | more)
+    return made
+
+
+def addresses(*members):
+    return {item.node.name: f"127.0.0.1:{item.port}" for item in members}
+
+
+def in_file(paths, backend):
+    return {member.name: member.address for member in parse(paths.file.read_text()).backends()[backend].members}
+
+
+def settled(made, *clusters):
+    """Sync until no server is leaving any more."""
+
+    def look():
+        report = made.sync(clusters)
+        return report if not report["leaving"] else None
+
+    return until(look, what="the last server to leave")
+
+
+def test_start_join_leave_move(paths):
+    made, port = balancer(paths), free_port()
+    with backends("a", "b", "c") as (a, b, c):
+        report = made.sync([cluster("web", [a, b], port=port)])
+        assert report["servers"] == {"web": {a.node.name: "up", b.node.name: "up"}}
+        assert report["degraded"] is None
+        assert report["haproxy"]["version"].startswith("2.") or report["haproxy"]["version"][0] in "3456"
+        assert report["haproxy"]["pid"] == paths.pid()
+        with Load(port) as load:
+            load.wait_for(20)
+            made.sync([cluster("web", [a, b, c], port=port)])
+            until(lambda: load.ok["c"], what="requests at c")
+            made.sync([cluster("web", [b, c], port=port)])
+            assert paths.servers("web") == addresses(b, c)
+            with Backend("a2") as new:  # b's name at another address
+                moved = Node("b", "127.0.0.1", new.port)
+                made.sync([cluster("web", [Node("b", "127.0.0.1", b.port), c, moved], port=port)])
+                until(lambda: load.ok["a2"], what="requests at the new address")
+                made.sync([cluster("web", [b, c], port=port)])
+            load.wait_for(20)
+        assert load.failed == []
+        report = settled(made, cluster("web", [b, c], port=port))
+        assert paths.reloads() == 0
+        assert in_file(paths, "web") == paths.servers("web") == addresses(b, c)
+        assert report["last"] == {"commands": 0, "reload": None}
+
+
+def test_a_new_address_under_the_same_name(paths):
+    """The name says port 80, the server that HAProxy has was put elsewhere by hand."""
+    made, port = balancer(paths), free_port()
+    with backends("a", "b") as (a, b):
+        made.sync([cluster("web", [a], port=port)])
+        paths.ask(f"set server web/{a.node.name} addr 127.0.0.1 port {b.port}")
+        assert get(port) == (200, "b")
+        report = made.sync([cluster("web", [a], port=port)])
+        assert get(port) == (200, "a")
+        assert report["last"] == {"commands": 1, "reload": None}
+
+
+def test_joined_servers_are_checked_like_those_of_the_file(paths):
+    made, port = balancer(paths), free_port()
+    dead = Node("dead", "127.0.0.1", free_port())
+    options = {"port": port, "backend": ["default-server inter 100ms fall 1"], "server_options": "check"}
+    with backends("a") as (a,):
+        made.sync([cluster("web", [a], **options)])
+        made.sync([cluster("web", [a, dead], **options)])
+        until(
+            lambda: made.sync([cluster("web", [a, dead], **options)])["servers"]["web"][dead.name] == "down",
+            what="HAProxy's own check to fail",
+        )
+        assert paths.reloads() == 0
+        assert {get(port) for _ in range(4)} == {(200, "a")}
+
+
+def test_reload_hands_the_listeners_over(paths):
+    made, port = balancer(paths), free_port()
+    with backends("a", "b") as (a, b):
+        made.sync([cluster("web", [a], port=port)])
+        with Load(port) as load:
+            for number in range(5):
+                report = made.sync([cluster("web", [a], port=port, backend=[f"timeout queue {number + 1}s"])])
+                assert report["last"]["reload"] == "lines of backend web changed"
+                load.wait_for(10)
+            report = made.sync([cluster("db", [b]), cluster("web", [a, b], port=port)])
+            assert report["last"]["reload"] == "backend db is new, lines of backend web changed"
+            load.wait_for(10)
+        assert load.failed == []
+        assert report["degraded"] is None
+        assert paths.reloads() == 6
+        assert sorted(os.listdir(paths.root)) == ["haproxy.cfg", "pid", "s", "s.master"]
+
+
+def test_a_refused_line_changes_nothing_but_members(paths):
+    made, port = balancer(paths), free_port()
+    with backends("a", "b") as (a, b):
+        made.sync([cluster("web", [a], port=port)])
+        before = parse(paths.file.read_text())
+        bad = cluster("db", [a], backend=["blance first"])
+        with Load(port) as load:
+            report = made.sync([bad, cluster("web", [a, b], port=port)])
+            until(lambda: load.ok["b"], what="requests at b")
+        assert load.failed == []
+        assert "(backend db): unknown keyword 'blance'" in report["degraded"]
+        assert report["servers"]["db"] == {a.node.name: "pending"}
+        assert paths.reloads() == 0
+        assert parse(paths.file.read_text()).skeleton == before.skeleton
+        assert in_file(paths, "web") == paths.servers("web") == addresses(a, b)
+        report = made.sync([cluster("db", [a]), cluster("web", [a, b], port=port)])
+        assert report["degraded"] is None
+        assert report["servers"]["db"] == {a.node.name: "up"}
+
+
+def test_a_configuration_that_cannot_start_is_taken_back(paths):
+    """`haproxy -c` binds nothing, so a port in use shows only at the reload."""
+    made, port = balancer(paths), free_port()
+    with backends("a", "b", "squatter") as (a, b, squatter):
+        made.sync([cluster("web", [a], port=port)])
+        clusters = [cluster("db", [a], port=squatter.port), cluster("web", [a, b], port=port)]
+        with Load(port) as load:
+            report = made.sync(clusters)
+            until(lambda: load.ok["b"], what="requests at b")
+            reloads = paths.reloads()
+            assert made.sync(clusters)["degraded"] == report["degraded"]
+        assert load.failed == []
+        assert f"frontend db: cannot listen on 127.0.0.1:{squatter.port}" in report["degraded"]
+        assert paths.reloads() == reloads, "it must not be tried again at once"
+        assert in_file(paths, "web") == addresses(a, b)
+        assert list(parse(paths.file.read_text()).backends()) == ["web"]
+
+
+def test_unknown_is_not_empty(paths):
+    made, port = balancer(paths), free_port()
+    with backends("a", "b") as (a, b):
+        made.sync([cluster("web", [a, b], port=port)])
+        paths.ask(f"set server web/{b.node.name} state maint")
+        text = paths.file.read_text()
+        report = made.sync([cluster("web", None, port=port)])
+        assert paths.file.read_text() == text
+        assert report["servers"] == {"web": {a.node.name: "up", b.node.name: "maint"}}
+        assert report["last"] == {"commands": 0, "reload": None}
+        report = balancer(paths).sync([cluster("web", None, port=port, backend=["balance leastconn"])])
+        assert report["last"]["reload"]
+        assert in_file(paths, "web") == addresses(a, b)
+        paths.stop()
+        made.sync([cluster("new", None), cluster("web", None, port=port, backend=["balance leastconn"])])
+        assert paths.servers("web") == addresses(a, b), "the last known members serve on"
+        assert paths.servers("new") == {}
+        made.sync([cluster("web", [], port=port)])
+        assert get(port)[0] == 503
+
+
+def test_haproxy_killed(paths):
+    made, port = balancer(paths), free_port()
+    with backends("a", "b") as (a, b):
+        made.sync([cluster("web", [a, b], port=port)])
+        old = paths.pid()
+        paths.stop()
+        report = made.sync([cluster("web", [a, b], port=port)])
+        assert report["haproxy"]["pid"] != old
+        assert paths.servers("web") == addresses(a, b)
+        assert get(port)[0] == 200
+
+
+def test_only_the_master_killed(paths):
+    """Its worker ends by itself soon after; whenever that is, there is one HAProxy in the end."""
+    made, port = balancer(paths), free_port()
+    with backends("a") as (a,):
+        made.sync([cluster("web", [a], port=port)])
+        old = paths.pids()
+        os.kill(paths.pid(), 9)
+
+        def healed():
+            try:
+                report = made.sync([cluster("web", [a], port=port)])
+            except BalancerError:
+                return False
+            return report["degraded"] is None and not set(old) & set(paths.pids())
+
+        until(healed, what="a whole HAProxy")
+        until(lambda: len(paths.pids()) == 2, what="one master and one worker")
+        assert get(port) == (200, "a")
+
+
+@pytest.mark.parametrize("gone", ["s", "s.master"])
+def test_a_socket_deleted_by_hand(paths, gone):
+    """HAProxy cannot make it again by a reload, so a new process takes over; connections are not refused meanwhile."""
+    made, port = balancer(paths), free_port()
+    with backends("a", "b") as (a, b):
+        made.sync([cluster("web", [a], port=port)])
+        old = paths.pids()
+        (paths.root / gone).unlink()
+        clusters = [cluster("web", [a, b], port=port, backend=["balance first"])]
+        report = made.sync(clusters)
+        assert report["degraded"] is None
+        until(lambda: not set(old) & set(paths.pids()), what="the end of the old process")
+        assert len(paths.pids()) == 2
+        assert paths.servers("web") == addresses(a, b)
+        assert get(port)[0] == 200
+
+
+def test_a_fresh_balancer_on_an_equal_state_does_nothing(paths):
+    clusters = [cluster("web", [Node("a", "127.0.0.1", 9)], port=free_port())]
+    balancer(paths).sync(clusters)
+    before = os.stat(paths.file).st_mtime_ns, os.stat(paths.file).st_ino, paths.pids()
+    report = balancer(paths).sync(clusters)
+    assert report["last"] == {"commands": 0, "reload": None}
+    assert before == (os.stat(paths.file).st_mtime_ns, os.stat(paths.file).st_ino, paths.pids())
+    assert paths.reloads() == 0
+
+
+def test_drift_is_healed(paths):
+    made = balancer(paths)
+    with backends("a", "b", "c") as (a, b, c):
+        clusters = [cluster("web", [a, b, c], port=free_port(), server_options="check inter 100ms")]
+        made.sync(clusters)
+        wanted = addresses(a, b, c)
+        paths.ask(f"disable server web/{a.node.name}")
+        paths.ask(f"set server web/{b.node.name} state drain;disable health web/{b.node.name}")
+        paths.ask(f"disable server web/{c.node.name};del server web/{c.node.name}")
+        paths.ask("add server web/stranger:1 127.0.0.1:1;enable server web/stranger:1")
+        assert paths.servers("web") != wanted
+        report = made.sync(clusters)
+        assert set(report["servers"]["web"].values()) == {"up"}
+        assert paths.servers("web") == wanted
+        assert settled(made, *clusters)["degraded"] is None
+        assert paths.reloads() == 0
+
+
+def test_a_file_changed_by_hand_is_written_again(paths):
+    made, clusters = balancer(paths), [cluster("web", [Node("a", "127.0.0.1", 9)])]
+    made.sync(clusters)
+    text = paths.file.read_text()
+    paths.file.write_text("rubbish")
+    assert made.sync(clusters)["last"] == {"commands": 0, "reload": None}
+    assert paths.file.read_text() == text
+    paths.file.unlink()
+    made.sync(clusters)
+    assert paths.file.read_text() == text
+    assert stat.S_IMODE(os.stat(paths.file).st_mode) == 0o600
+
+
+def test_a_busy_server_leaves_when_its_connections_end(paths):
+    made, port = balancer(paths), free_port()
+    with backends("a", "b") as (a, b):
+        paths.config["defaults"] = ["mode tcp", "balance first"]
+        made = balancer(paths)
+        made.sync([cluster("web", [a, b], port=port)])
+        import socket
+
+        with socket.create_connection(("127.0.0.1", port)) as old:
+            until(lambda: b"127.0.0.1" in paths.ask("show sess").encode(), what="a session")
+            report = made.sync([cluster("web", [b], port=port)])
+            assert report["leaving"] == {"web": [a.node.name]}
+            assert report["degraded"] is None
+            assert in_file(paths, "web") == addresses(b)
+            assert get(port) == (200, "b")
+            old.sendall(b"GET / HTTP/1.0\r\n\r\n")
+            assert b"200" in old.recv(100), "the old connection is served to its end"
+        settled(made, cluster("web", [b], port=port))
+        assert a.node.name not in paths.ask("show servers state web")
+        assert paths.reloads() == 0
+
+
+@pytest.mark.parametrize(
+    "options", [{"backend": ["balance source"]}, {"backend": ["cookie S insert"]}, {"server_options": "init-addr none"}]
+)
+def test_a_backend_that_takes_no_server_at_run_time(paths, options):
+    made, port = balancer(paths), free_port()
+    with backends("a", "b") as (a, b):
+        made.sync([cluster("web", [a], port=port, **options)])
+        report = made.sync([cluster("web", [a, b], port=port, **options)])
+        assert report["servers"]["web"] == {a.node.name: "up", b.node.name: "up"}
+        assert "at run time" in report["last"]["reload"]
+        assert report["degraded"] is None
+        assert paths.reloads() == 1
+        made.sync([cluster("web", [b], port=port, **options)])
+        assert paths.servers("web") == addresses(b)
+        assert paths.reloads() == 1
+
+
+def test_the_file_equals_what_runs_after_many_changes(paths):
+    dice = random.Random(7)
+    made, port = balancer(paths), free_port()
+    with backends(*"abcdef") as servers:
+        with Load(port, rate=100) as load:
+            for number in range(100):
+                members = dice.sample(servers, dice.randint(1, 6))
+                steady = [cluster("web", [servers[0], *members], port=port), cluster("db", dice.sample(servers, 2))]
+                if dice.random() < 0.1:
+                    made = balancer(paths)
+                assert made.sync(steady)["degraded"] is None, number
+                if number == 0:
+                    load.wait_for(1)
+                for name in ("web", "db"):
+                    assert in_file(paths, name) == paths.servers(name), number
+        assert [what for what in load.failed if what[0] > 1] == []
+        assert paths.reloads() == 0
+
+
+def test_ipv6_members(paths):
+    made, node = balancer(paths), Node("six", "::1", free_port())
+    mapped = Node("mapped", "::ffff:127.0.0.1", free_port())
+    made.sync([cluster("web", [])])
+    report = made.sync([cluster("web", [node, mapped])])
+    assert set(report["servers"]["web"].values()) == {"up"}
+    assert made.sync([cluster("web", [node, mapped])])["last"]["commands"] == 0
+    assert paths.reloads() == 0

@@ -1,0 +1,240 @@
+"""Starting HAProxy: it outlives its starter, starts once only, and says clearly why it cannot; and every point of a kill heals."""
+
+import os
+import signal
+import subprocess
+import sys
+import textwrap
+
+import pytest
+
+from lighthouse.errors import BalancerError
+from lighthouse.haproxy.balancer import HAProxy
+from lighthouse.haproxy.document import parse
+from lighthouse.haproxy.files import ConfigFile
+from lighthouse.haproxy.lifecycle import Lifecycle
+from lighthouse.node import Node
+from support.haproxy import Load, backends, cluster, get, haproxy
+from support.ports import free_port
+from support.wait import until
+
+NODE = Node("a", "127.0.0.1", 9)
+
+
+@pytest.fixture
+def paths(tmp_path):
+    with haproxy(tmp_path) as found:
+        yield found
+
+
+def balancer(paths, **more):
+    made = HAProxy()
+    made.apply_config(paths.config | more)
+    return made
+
+
+class Killed(BaseException):
+    """Stands for SIGKILL at a certain point: nothing catches it."""
+
+
+def killed(*args, **kwargs):
+    raise Killed
+
+
+def test_it_survives_the_process_group_of_its_starter(paths):
+    program = textwrap.dedent(f"""
+        import os, time
+        from lighthouse.cluster import Cluster
+        from lighthouse.haproxy.balancer import HAProxy
+        os.setsid()
+        kept, _ = os.pipe()
+        os.set_inheritable(kept, True)
+        balancer = HAProxy()
+        balancer.apply_config({paths.config!r})
+        balancer.sync([Cluster("web", nodes=[])])
+        print("done", flush=True)
+        time.sleep(60)
+    """)
+    starter = subprocess.Popen([sys.executable, "-c", program], stdout=subprocess.PIPE)
+    try:
+        assert starter.stdout.readline() == b"done\n"
+        pid = paths.pid()
+        os.killpg(starter.pid, signal.SIGKILL)
+    finally:
+        starter.kill()
+        starter.wait()
+        starter.stdout.close()
+    assert paths.pid() == pid
+    assert os.getsid(pid) != starter.pid
+    assert paths.ask("show info").startswith("Name: HAProxy")
+    assert balancer(paths).sync([cluster("web", [])])["haproxy"]["pid"] == pid
+    assert os.readlink(f"/proc/{pid}/cwd") == "/"
+    for name in "012":
+        assert os.readlink(f"/proc/{pid}/fd/{name}") == "/dev/null"
+
+
+def test_sockets_and_files_are_private(paths):
+    balancer(paths).sync([cluster("web", [])])
+    for name in os.listdir(paths.root):
+        assert os.stat(paths.root / name).st_mode & 0o077 == 0, name
+
+
+@pytest.mark.parametrize("binary", ["/nonexistent/haproxy", "no-such-haproxy"])
+def test_a_missing_program(paths, binary):
+    with pytest.raises(BalancerError, match="install HAProxy"):
+        balancer(paths, binary=binary).sync([])
+
+
+def test_a_program_that_never_ends_its_check(paths, tmp_path, monkeypatch):
+    program = tmp_path / "slow"
+    program.write_text("#!/bin/sh\nexec sleep 600\n")
+    program.chmod(0o700)
+    monkeypatch.setattr("lighthouse.haproxy.process.CHECK_TIMEOUT", 0.2)
+    with pytest.raises(BalancerError, match="did not end in time"):
+        balancer(paths, binary=str(program)).sync([])
+
+
+def test_a_missing_directory(paths):
+    made = balancer(paths, config_file="/nonexistent/dir/haproxy.cfg")
+    with pytest.raises(BalancerError, match="directory must exist"):
+        made.sync([])
+
+
+def test_a_port_in_use(paths):
+    with backends("squatter") as (squatter,):
+        with pytest.raises(BalancerError, match="Address already in use") as caught:
+            balancer(paths).sync([cluster("web", [NODE], port=squatter.port)])
+        assert "frontend web" in str(caught.value)
+        assert "\n" not in str(caught.value)
+    report = balancer(paths).sync([cluster("web", [NODE], port=squatter.port)])
+    assert report["degraded"] is None
+
+
+def test_it_starts_with_the_last_good_configuration_rather_than_not_at_all(paths):
+    port = free_port()
+    with backends("a", "b", "squatter") as (a, b, squatter):
+        balancer(paths).sync([cluster("web", [a], port=port)])
+        for bad in ({"port": squatter.port}, {"backend": ["nonsense"]}):
+            paths.stop()
+            report = balancer(paths).sync([cluster("web", [b], port=port), cluster("db", [a], **bad)])
+            assert "last good configuration" in report["degraded"]
+            assert get(port) == (200, "b")
+            assert list(parse(paths.file.read_text()).backends()) == ["web"]
+
+
+def test_a_stopped_haproxy_is_not_started_twice(paths, monkeypatch):
+    made = balancer(paths)
+    made.sync([])
+    pids = paths.pids()
+    monkeypatch.setattr("lighthouse.haproxy.control.TIMEOUT", 0.2)
+    for pid in pids:
+        os.kill(pid, signal.SIGSTOP)
+    try:
+        with pytest.raises(BalancerError, match="does not answer"):
+            made.sync([])
+        assert paths.pids() == pids
+    finally:
+        for pid in pids:
+            os.kill(pid, signal.SIGCONT)
+    until(lambda: paths.ask("show info"), what="HAProxy to go on")
+    assert made.sync([])["haproxy"]["pid"] == paths.pid()
+
+
+def test_one_that_is_just_starting_is_waited_for(paths, monkeypatch):
+    """The starter is killed right after the start: the next one must not start a second HAProxy on the same ports."""
+    port = free_port()
+    clusters = [cluster("web", [NODE], port=port)]
+    monkeypatch.setattr(Lifecycle, "_ready", killed)
+    with pytest.raises(Killed):
+        balancer(paths).sync(clusters)
+    monkeypatch.undo()
+    report = balancer(paths).sync(clusters)
+    assert report["degraded"] is None
+    assert report["haproxy"]["pid"] == paths.pid()
+    assert sorted(paths.pids()) == sorted([report["haproxy"]["pid"], report["haproxy"]["worker_pid"]])
+
+
+POINTS = [
+    (ConfigFile, "commit"),  # a candidate lies about
+    (ConfigFile, "drop_good"),  # all done but the cleaning up
+    (Lifecycle, "reload"),  # the new file is in place and not loaded
+    (Lifecycle, "_reloaded"),  # the reload is on its way
+    (Lifecycle, "_ready"),
+]
+
+
+@pytest.mark.parametrize(("owner", "method"), POINTS, ids=[name for _, name in POINTS])
+@pytest.mark.parametrize("known", [True, False], ids=["known", "unknown"])
+def test_a_kill_at_any_point_of_a_reload_is_healed(paths, monkeypatch, owner, method, known):
+    port = free_port()
+    with backends("a", "b", "c") as (a, b, c):
+        balancer(paths).sync([cluster("web", [a], port=port)])
+        with Load(port) as load:
+            clusters = [cluster("web", [a, b], port=port), cluster("db", [c])]
+            monkeypatch.setattr(owner, method, killed)
+            with pytest.raises(Killed):
+                balancer(paths).sync(clusters)
+            monkeypatch.undo()
+            if not known:
+                clusters[0].nodes = None
+            report = until(lambda: balancer(paths).sync(clusters), what="a sync")
+            assert report["degraded"] is None
+            load.wait_for(20)
+        assert load.failed == []
+        assert paths.servers("web") == {item.node.name: f"127.0.0.1:{item.port}" for item in (a, b)}
+        assert paths.servers("db") == {c.node.name: f"127.0.0.1:{c.port}"}
+        assert parse(paths.file.read_text()).backends().keys() == {"web", "db"}
+        until(lambda: len(paths.pids()) == 2, what="one master and one worker")
+
+
+def test_a_kill_before_a_bad_reload_still_finds_the_way_back(paths, monkeypatch):
+    port = free_port()
+    with backends("a", "b", "squatter") as (a, b, squatter):
+        balancer(paths).sync([cluster("web", [a], port=port)])
+        clusters = [cluster("web", [a], port=port), cluster("db", [b], port=squatter.port)]
+        monkeypatch.setattr(Lifecycle, "reload", killed)
+        with pytest.raises(Killed):
+            balancer(paths).sync(clusters)
+        monkeypatch.undo()
+        report = balancer(paths).sync(clusters)
+        assert "cannot listen" in report["degraded"]
+        assert list(parse(paths.file.read_text()).backends()) == ["web"]
+        assert get(port) == (200, "a")
+
+
+def test_a_haproxy_that_was_started_otherwise_is_taken_over(paths):
+    """As lighthouse 1.0 did: without a master, on the same files."""
+    port = free_port()
+    with backends("a", "b") as (a, b):
+        paths.file.write_text(
+            f"global\n\tdaemon\n\tstats socket {paths.config['socket_file']} mode 600 level admin\n"
+            f"defaults\n\tmode http\n\ttimeout connect 1s\n\ttimeout client 9s\n\ttimeout server 9s\n"
+            f"frontend web\n\tbind 127.0.0.1:{port}\n\tdefault_backend web\n"
+            f"backend web\n\tserver {a.node.name} 127.0.0.1:{a.port}\n"
+        )
+        subprocess.run(["haproxy", "-f", paths.file, "-p", paths.config["pid_file"]], check=True)
+        until(lambda: get(port) == (200, "a"), what="the old HAProxy")
+        old = paths.pids()
+        report = balancer(paths).sync([cluster("web", None, port=port), cluster("db", [b])])
+        assert report["degraded"] is None
+        assert report["servers"]["web"] == {a.node.name: "up"}
+        assert report["last"]["reload"].startswith("HAProxy runs a configuration that is not ours")
+        until(lambda: not set(old) & set(paths.pids()), what="the end of the old HAProxy")
+        assert get(port) == (200, "a")
+        assert balancer(paths).sync([cluster("web", [a, b], port=port), cluster("db", [b])])["last"]["reload"] is None
+
+
+def test_other_paths_need_another_process(paths):
+    """A reload would read the old file again."""
+    balancer(paths).sync([cluster("web", [NODE])])
+    old = paths.pids()
+    other = str(paths.root / "other.cfg")
+    try:
+        report = balancer(paths, config_file=other).sync([cluster("web", [NODE])])
+        assert report["degraded"] is None
+        until(lambda: not set(old) & set(paths.pids()), what="the end of the old HAProxy")
+        assert report["servers"] == {"web": {NODE.name: "up"}}
+        assert paths.ask("show info").startswith("Name")
+    finally:
+        paths.config["config_file"] = other
+        paths.stop()
