@@ -6,7 +6,7 @@ A payload is a msgpack map. Unknown keys are ignored so that a newer peer may sa
 
 from __future__ import annotations
 
-from dataclasses import asdict, dataclass, fields
+from dataclasses import dataclass, fields
 from types import NoneType, UnionType
 from typing import Any, ClassVar, Self, get_args, get_origin, get_type_hints
 
@@ -44,7 +44,7 @@ class Message:
 
     def frame(self) -> Frame:
         """The frame that carries this message; the channel stamps generation and sequence."""
-        return Frame(self.kind, pack(asdict(self)))
+        return Frame(self.kind, pack({name: getattr(self, name) for name in _schema(type(self))}))
 
     @classmethod
     def read(cls, frame: Frame) -> Self:

@@ -21,6 +21,8 @@ from lighthouse.workers.lanes import Outcome
 from lighthouse.workers.plugins import load, why
 from lighthouse.workers.runtime import Runtime
 
+SETUP = "setup"
+"""The lane on which checks are built; it ends with that, and its thread with it."""
 MARGIN = 1.0  # seconds that a check may take beyond its own timeout before it counts as overdue
 
 log = logging.getLogger(__name__)
@@ -96,7 +98,7 @@ class Checker:
         self._epoch += 1
         epoch = self._epoch
         self._runtime.call(
-            "set up checks", lambda: _build(config), lambda outcome: self._adopt(outcome, config, epoch), lane="setup"
+            "set up checks", lambda: _build(config), lambda outcome: self._adopt(outcome, config, epoch), lane=SETUP
         )
 
     def receive(self, topic: str, payload: bytes) -> None:
@@ -115,7 +117,7 @@ class Checker:
             return
         name = config["service"]["name"]
         kept = self._known() if self._service else _kept(self._runtime.boot.kept.get(service_topic(name)))
-        retired = {probe.lane for probe in self._probes}
+        retired = {SETUP, *(probe.lane for probe in self._probes)}
         self._service, self._probes = name, outcome.value
         self._runtime.lanes.retire(retired)
         self._restore(kept, config["service"]["ports"])

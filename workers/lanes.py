@@ -13,7 +13,7 @@ import time
 from collections.abc import Callable, Iterable
 from dataclasses import dataclass
 from queue import SimpleQueue
-from typing import Any
+from typing import Any, Protocol
 
 STACK_SIZE = 512 * 1024  # bytes of address space; Python's default is 8 MiB per thread
 
@@ -46,14 +46,31 @@ class _Order:
     done: Done
 
 
-class Lanes:
-    """All lanes of a worker. ``fileno`` becomes readable when outcomes wait for `deliver`."""
+class AnyLane(Protocol):
+    """What `Lanes` needs of a lane, see `Lane`."""
 
-    def __init__(self) -> None:
+    current: Call | None
+
+    @property
+    def idle(self) -> bool:
+        """See `Lane.idle`."""
+
+    def call(self, name: str, function: Callable[[], Any], *, allowed: float, done: Done) -> None:
+        """See `Lane.call`."""
+
+    def close(self) -> None:
+        """See `Lane.close`."""
+
+
+class Lanes:
+    """All lanes of a worker. ``fileno`` becomes readable when outcomes wait for `deliver`. `make` makes one of them."""
+
+    def __init__(self, make: Callable[[Callable[[Done, Outcome], None]], AnyLane] | None = None) -> None:
+        self._make = make or Lane
         self._wake = os.eventfd(0, os.EFD_CLOEXEC | os.EFD_NONBLOCK)
         self._outcomes: SimpleQueue[tuple[Done, Outcome]] = SimpleQueue()
-        self._lanes: dict[str, Lane] = {}
-        self._retired: list[Lane] = []
+        self._lanes: dict[str, AnyLane] = {}
+        self._retired: list[AnyLane] = []
         threading.stack_size(STACK_SIZE)
 
     def fileno(self) -> int:
@@ -64,10 +81,10 @@ class Lanes:
         """Make the main loop turn; may be called from any thread."""
         os.eventfd_write(self._wake, 1)
 
-    def __getitem__(self, name: str) -> Lane:
+    def __getitem__(self, name: str) -> AnyLane:
         """The lane of that name, made at its first use."""
         if name not in self._lanes:
-            self._lanes[name] = Lane(name, self._finish)
+            self._lanes[name] = self._make(self._finish)
         return self._lanes[name]
 
     def retire(self, names: Iterable[str]) -> None:
@@ -98,8 +115,13 @@ class Lanes:
         """Whether no call is under way or waiting."""
         return all(lane.idle for lane in self._all())
 
-    def _all(self) -> list[Lane]:
+    def _all(self) -> list[AnyLane]:
         return [*self._lanes.values(), *self._retired]
+
+    def close(self) -> None:
+        """Let all lanes end, and give the descriptor back."""
+        self.retire(list(self._lanes))
+        os.close(self._wake)
 
     def _finish(self, done: Done, outcome: Outcome) -> None:
         self._outcomes.put((done, outcome))
@@ -109,12 +131,12 @@ class Lanes:
 class Lane:
     """One thread; see the module."""
 
-    def __init__(self, name: str, finish: Callable[[Done, Outcome], None]) -> None:
+    def __init__(self, finish: Callable[[Done, Outcome], None]) -> None:
         self.current: Call | None = None
         self._finish = finish
         self._orders: SimpleQueue[_Order | None] = SimpleQueue()
         self._unfinished = 0
-        threading.Thread(target=self._work, name=name, daemon=True).start()
+        threading.Thread(target=self._work, daemon=True).start()
 
     @property
     def idle(self) -> bool:

@@ -139,6 +139,12 @@ class Runtime:
         self._drain()
         return self._exit
 
+    def close(self) -> None:
+        """Give every descriptor back."""
+        self._selector.close()
+        self.lanes.close()
+        self._channel.close()
+
     def _turn(self, job: Job) -> None:
         self._flush()
         for key, _ in self._selector.select(self._patience()):

@@ -49,6 +49,11 @@ class DeadlineSocket:
         self._deadline = deadline
         self._allowance = MAX_ANSWER
 
+    @property
+    def exhausted(self) -> bool:
+        """Whether it has given out all that it will."""
+        return not self._allowance
+
     def sendall(self, data: bytes) -> None:
         """Send everything."""
         rest = memoryview(data)

@@ -19,14 +19,17 @@ if TYPE_CHECKING:
     import ssl
 
 Method = Literal["GET", "HEAD", "POST", "PUT", "PATCH", "DELETE", "OPTIONS"]
+PASSING = range(200, 300)
+READ_SIZE = 16 * 1024  # bytes per read of a body
 _HEADERS = {"User-Agent": f"lighthouse/{__version__}", "Connection": "close"}
 
 
 class HTTPCheck(ExchangeCheck):
-    """Passes when the answer's status is 200 to 299, as in lighthouse 1.0.
+    """Passes when the answer's status is 200 to 299, as in lighthouse 1.0, and the answer is complete in time.
 
-    A redirect is not followed and fails the check: what it points to may run elsewhere. The body is never read, so neither its
-    size nor its pace matters.
+    A redirect is not followed and fails the check: what it points to may run elsewhere. The body is read, so that the service sees
+    an orderly end of the exchange, but no more of it than `lighthouse.checks.deadline.MAX_ANSWER`: what comes after that is not
+    waited for.
     """
 
     options: ClassVar[Mapping[str, Option] | None] = {
@@ -65,13 +68,20 @@ class HTTPCheck(ExchangeCheck):
             status = self._ask(DeadlineSocket(sock, deadline))
         finally:
             sock.close()
-        return "" if 200 <= status <= 299 else f"status {status}"
+        return "" if status in PASSING else f"status {status}"
 
     def _ask(self, sock: DeadlineSocket) -> int:
         connection = HTTPConnection(self.host, self.port)
         connection.sock = sock
         connection.request(self.method, self.uri, headers=_HEADERS)
         with connection.getresponse() as response:
+            try:
+                while response.read(READ_SIZE):
+                    pass
+            except OSError:
+                # A body that is too long or, where the status settles it already, late changes nothing.
+                if response.status in PASSING and not sock.exhausted:
+                    raise
             return response.status
 
 

@@ -11,7 +11,6 @@ from lighthouse.errors import BalancerError, LighthouseError
 from lighthouse.haproxy.config import HAProxyConfig
 from lighthouse.haproxy.control import HAProxyControl
 from lighthouse.haproxy.deadline import Deadline
-from lighthouse.haproxy.errors import BrokenOffError, NotRunningError
 from lighthouse.haproxy.files import ConfigFile
 from lighthouse.haproxy.lifecycle import Lifecycle
 from lighthouse.haproxy.options import CLUSTER_OPTIONS, OPTIONS, ClusterOptions, HAProxySettings
@@ -78,23 +77,23 @@ class HAProxy(Balancer):
         """
         if self._tools is None:
             raise BalancerError("the balancer has no configuration yet")
-        deadline = Deadline(BUDGET)
         try:
-            outcome = reconcile(self._tools, clusters, deadline)
+            outcome = reconcile(self._tools, clusters, Deadline(BUDGET))
         except BalancerError:
             raise
         except LighthouseError as error:
             raise BalancerError(str(error)) from error
-        return {**_servers(outcome), **_process_report(self._tools.control, outcome, deadline)}
+        return {**_servers(outcome), **_process_report(outcome, self._tools.control.master_socket_file)}
 
 
-def _process_report(control: HAProxyControl, outcome: Outcome, deadline: Deadline) -> dict[str, Any]:
+def _process_report(outcome: Outcome, master_socket_file: str) -> dict[str, Any]:
     notes = list(outcome.notes)
     facts: dict[str, Any] = {"version": outcome.running.version, "worker_pid": outcome.running.pid}
-    try:
-        processes = control.processes(deadline)
-    except (NotRunningError, BrokenOffError) as error:
-        notes.append(f"HAProxy's master process does not answer: {error}")
+    processes = outcome.processes
+    if processes is None:
+        notes.append(
+            f"HAProxy's master process does not answer at {master_socket_file}, so it cannot be reloaded gracefully"
+        )
     else:
         facts |= {"pid": processes.master, "uptime": processes.uptime}
         facts |= {"reloads": processes.reloads, "old_workers": processes.old_workers}

@@ -17,7 +17,7 @@ from __future__ import annotations
 
 import logging
 from collections.abc import Iterable, Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass
 
 from lighthouse.cluster import Cluster
 from lighthouse.errors import BalancerError
@@ -27,11 +27,12 @@ from lighthouse.haproxy.deadline import Deadline
 from lighthouse.haproxy.document import Document
 from lighthouse.haproxy.errors import BrokenOffError, NotRunningError, RejectedError
 from lighthouse.haproxy.files import ConfigFile
-from lighthouse.haproxy.lifecycle import Lifecycle
+from lighthouse.haproxy.lifecycle import Current, Lifecycle
 from lighthouse.haproxy.planner import Kind, Plan, adopt, plan, reload_reason
+from lighthouse.haproxy.ports import unavailable
 from lighthouse.haproxy.process import HAProxyProcess
 from lighthouse.haproxy.refusals import Refusals
-from lighthouse.haproxy.running import Running
+from lighthouse.haproxy.running import Processes, Running
 
 APPEAR_TIMEOUT = 1.0  # seconds that a process which exists, but does not answer, is given to do so
 ROUNDS = 2  # how often the difference is acted on before it is reported instead
@@ -51,15 +52,16 @@ class Tools:
     refusals: Refusals
 
 
-@dataclass(slots=True)
+@dataclass(frozen=True, slots=True)
 class Outcome:
     """What a reconciliation did and found."""
 
     desired: Desired
     running: Running
-    commands: int = 0
-    reload: str | None = None
-    notes: list[str] = field(default_factory=list)
+    processes: Processes | None
+    commands: int
+    reload: str | None
+    notes: list[str]
 
 
 def reconcile(tools: Tools, clusters: Sequence[Cluster], deadline: Deadline) -> Outcome:
@@ -74,6 +76,7 @@ class _Reconciliation:
         self._deadline = deadline
         self._commands = 0
         self._reload: str | None = None
+        self._processes: Processes | None = None
         self._notes: list[str] = []
 
     def run(self) -> Outcome:
@@ -85,14 +88,28 @@ class _Reconciliation:
             desired = self._desired(running)
             running = self._converge(desired, running)
         notes = [*desired.notes, *self._notes]
-        return Outcome(desired, running, self._commands, self._reload, notes)
+        return Outcome(desired, running, self._processes, self._commands, self._reload, notes)
 
     def _running(self) -> Running | None:
+        lifecycle = self._tools.lifecycle
         try:
-            return self._tools.control.running(self._deadline)
+            current = lifecycle.current(self._deadline)
         except (NotRunningError, BrokenOffError):
-            pass
-        return self._tools.lifecycle.answering(self._deadline.within(APPEAR_TIMEOUT))
+            found = lifecycle.appearing(self._deadline.within(APPEAR_TIMEOUT))
+            if found is None:
+                return None
+            current = found
+        return self._noted(current)
+
+    def _read(self) -> Running:
+        """Read back. A master that could not be asked is not asked again, because that may take its time."""
+        if self._processes is None:
+            return self._tools.control.running(self._deadline)
+        return self._noted(self._tools.lifecycle.current(self._deadline))
+
+    def _noted(self, current: Current) -> Running:
+        running, self._processes = current
+        return running
 
     def _desired(self, running: Running | None) -> Desired:
         unknown = [cluster.name for cluster in self._clusters if cluster.nodes is None]
@@ -117,8 +134,8 @@ class _Reconciliation:
             self._notes.append(f"the new configuration is not in force: {refused}")
             if current is not None:
                 self._save(current)
-            return self._tools.control.running(self._deadline)
-        running, _ = self._members(wanted, self._tools.control.running(self._deadline), desired.unknown)
+            return self._read()
+        running, _ = self._members(wanted, self._read(), desired.unknown)
         return running
 
     def _document_of(self, running: Running, wanted: Document) -> Document | None:
@@ -136,7 +153,7 @@ class _Reconciliation:
             if not todo.steps:
                 break
             refused |= self._execute(todo)
-            running = self._tools.control.running(self._deadline)
+            running = self._read()
             todo = plan(document, running, unknown)
             if not todo.open:
                 break
@@ -167,6 +184,8 @@ class _Reconciliation:
         """Bring in another skeleton. Gives the reason if HAProxy refuses it; what ran before then runs again."""
         tools = self._tools
         refused = self._accepted(wanted)
+        if refused is None and current is not None:
+            refused = "; ".join(unavailable(wanted, current)) or None
         if refused is not None:
             return refused
         if current is not None and current.skeleton != wanted.skeleton:
@@ -174,7 +193,7 @@ class _Reconciliation:
         tools.file.commit()
         log.info("reloading HAProxy: %s", reason)
         try:
-            tools.lifecycle.reload(wanted, running, self._deadline)
+            self._noted(tools.lifecycle.reload(wanted, running, self._deadline))
         except RejectedError as error:
             tools.refusals.remember(wanted.skeleton, str(error))
             if current is not None:
@@ -189,7 +208,7 @@ class _Reconciliation:
         """Put back what ran, and load it so that HAProxy's master is whole again."""
         self._tools.file.propose(good.text())
         self._tools.file.commit()
-        self._tools.lifecycle.reload(good, running, self._deadline)
+        self._noted(self._tools.lifecycle.reload(good, running, self._deadline))
 
     # -- it does not run -------------------------------------------------------------------------------------------------------
 
@@ -225,7 +244,7 @@ class _Reconciliation:
                 self._tools.file.keep_good(good)
             self._tools.file.commit()
         log.info("starting HAProxy")
-        return self._tools.lifecycle.start(document, self._deadline, self._tools.process.find())
+        return self._noted(self._tools.lifecycle.start(document, self._deadline, self._tools.process.find()))
 
     # -- the file --------------------------------------------------------------------------------------------------------------
 

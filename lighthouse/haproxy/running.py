@@ -64,7 +64,7 @@ Servers = Mapping[str, Mapping[str, Server]]
 
 @dataclass(frozen=True, slots=True)
 class Running:
-    """What runs: the hash of its skeleton (None: not one of ours), its version and process, and the servers of each backend."""
+    """What runs: the hash of its skeleton (None: not ours), version, process, and the servers of each backend."""
 
     skeleton: str | None
     version: str = ""

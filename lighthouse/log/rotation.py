@@ -59,7 +59,7 @@ class LogFile:
 
     def _in_place(self) -> bool:
         try:
-            there = self._path.stat()
+            there = os.stat(self._path)  # noqa: PTH116 - runs with each heartbeat of each worker
         except FileNotFoundError:
             return False
         return os.path.samestat(there, os.fstat(self._fd))

@@ -28,21 +28,22 @@ def configure(program: str, config: dict[str, Any] | None = None) -> None:
 
         dictConfig({"version": 1, "disable_existing_loggers": False, **config})
     except Exception as error:  # noqa: BLE001 - it calls the factories that the file names, which may raise anything; logs go on
+        _forget()
         _log_to_stderr()
         log.error("logging.yaml is refused, so that logs go to standard error: %s", _reason(error))
 
 
 def _log_to_stderr() -> None:
-    _forget()
     handler = logging.StreamHandler()
     handler.setFormatter(LineFormatter())
     root = logging.getLogger()
-    root.addHandler(handler)
-    root.setLevel(logging.INFO)
+    root.handlers[:] = [handler]  # a forked process inherits its parent's, which are its parent's to close
+    if root.level != logging.INFO:  # setting it visits every logger, whose pages a forked process would then no longer share
+        root.setLevel(logging.INFO)
 
 
 def _forget() -> None:
-    """Undo what an earlier or a half-done configuration left on any logger."""
+    """Undo what a half-done configuration left on any logger."""
     root = logging.getLogger()
     others = [logger for logger in root.manager.loggerDict.values() if isinstance(logger, logging.Logger)]
     for logger in (root, *others):

@@ -29,6 +29,9 @@ _libc = ctypes.CDLL(None, use_errno=True)
 
 _DROPPED_ENVIRONMENT = ("NOTIFY_SOCKET", "WATCHDOG_USEC", "WATCHDOG_PID", "LISTEN_FDS", "LISTEN_PID", "LISTEN_FDNAMES")
 
+_HANDLED = (signal.SIGTERM, signal.SIGINT, signal.SIGHUP, signal.SIGCHLD)
+"""What the supervisor has handlers for, which must not run in a worker."""
+
 _inherited: list[Any] = []
 """In a worker: the parent's objects, kept for ever. Their descriptors are closed by number, and an object that was collected later
 would close the same numbers again, which by then belong to files of the worker."""
@@ -65,8 +68,7 @@ def fork(main: WorkerMain, boot: Boot, owner: object) -> Child:
         raise RuntimeError(f"the supervisor has {threading.active_count()} threads and must have one to fork")
     ours, theirs = socket.socketpair(socket.AF_UNIX, socket.SOCK_STREAM)
     parent = os.getpid()
-    blocked = signal.pthread_sigmask(signal.SIG_BLOCK, signal.valid_signals())
-    gc.freeze()  # a collection in the child then leaves the shared pages alone
+    blocked = signal.pthread_sigmask(signal.SIG_BLOCK, _HANDLED)
     try:
         pid = os.fork()
     except OSError:
@@ -75,7 +77,6 @@ def fork(main: WorkerMain, boot: Boot, owner: object) -> Child:
         raise
     finally:
         if os.getpid() == parent:
-            gc.unfreeze()
             signal.pthread_sigmask(signal.SIG_SETMASK, blocked)
     if pid == 0:
         _inherited.extend((owner, ours, theirs))
@@ -108,8 +109,9 @@ def _live(main: WorkerMain, boot: Boot, sock: socket.socket, parent: int, mask: 
 
 def _detach(sock: int, parent: int) -> None:
     """Cut everything that ties the child to the supervisor but its socket."""
+    gc.freeze()  # what is inherited stays out of every collection, so that its pages stay shared
     signal.set_wakeup_fd(-1)
-    for number in (signal.SIGTERM, signal.SIGINT, signal.SIGHUP, signal.SIGCHLD):
+    for number in _HANDLED:
         signal.signal(number, signal.SIG_DFL)
     os.setsid()
     null = os.open(os.devnull, os.O_RDONLY)

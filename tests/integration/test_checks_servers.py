@@ -14,6 +14,7 @@ import pytest
 from lighthouse.checks.http import HTTPCheck
 from lighthouse.checks.tcp import TCPCheck
 from support.ports import free_port
+from support.wait import until
 
 PATIENT = 20.0  # seconds of timeout where the check should not need it
 HASTY = 0.5  # seconds of timeout where the server never comes to an end
@@ -113,7 +114,7 @@ def certificate(tmp_path_factory):
 
 @pytest.mark.parametrize("status", [200, 204, 299])
 def test_success_passes(status):
-    with server(answer(b"HTTP/1.1 %d Fine\r\n\r\n" % status)) as port:
+    with server(answer(b"HTTP/1.1 %d Fine\r\nContent-Length: 0\r\n\r\n" % status)) as port:
         check = http(port)
         assert check.perform() is True
         assert check.reason == ""
@@ -204,12 +205,39 @@ def test_an_endless_stream_of_continues_is_cut_by_size():
         assert check.reason == "more than 65536 bytes without an end"
 
 
-def test_a_body_that_drips_does_not_hold_the_check():
+def test_a_body_that_drips_fails_at_the_deadline():
     with server(drip(b"HTTP/1.1 200 OK\r\nContent-Length: 1000000\r\n\r\n", b"x")) as port:
+        check = http(port, timeout=HASTY)
+        assert check.perform() is False
+        assert "no complete answer" in check.reason
+
+
+def test_a_failing_status_is_the_reason_however_its_body_comes():
+    with server(drip(b"HTTP/1.1 503 Busy\r\nContent-Length: 1000000\r\n\r\n", b"x")) as port:
+        check = http(port, timeout=HASTY)
+        assert check.perform() is False
+        assert check.reason == "status 503"
+
+
+def test_a_server_sees_an_orderly_end_of_the_exchange():
+    """A connection closed with unread data is reset, which servers log as an error."""
+    ends = []
+
+    def talk(connection, _stop):
+        connection.recv(65536)
+        connection.sendall(b"HTTP/1.1 200 OK\r\nContent-Length: 5\r\n\r\nhello")
+        try:
+            ends.append(connection.recv(10))
+        except ConnectionError as error:
+            ends.append(error)
+
+    with server(talk) as port:
         assert http(port).perform()
+        until(lambda: ends, what="the end of the exchange")
+    assert ends == [b""]
 
 
-def test_a_huge_body_is_not_read():
+def test_a_huge_body_is_not_waited_for():
     sent = []
 
     def talk(connection, stop):

@@ -26,7 +26,7 @@ MAY = {
     "log": {"values", "log"},
     "cli": {"values", "cli", "ipc", "paths", "daemon"},
     "paths": {"values"},
-    "preload": set(),
+    "preload": {"workers"},
     "daemon": {"values", "ipc", "supervisor", "workers", "log", "paths", "preload"},
 }
 

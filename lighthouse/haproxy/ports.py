@@ -1,0 +1,61 @@
+"""Whether the ports that a new configuration adds can be listened on.
+
+``haproxy -c`` binds nothing, so a port in use would show only at the reload, and that hurts: a new HAProxy that cannot bind asks
+the old one to let go of *all* its ports and tries for two seconds before it gives up (measured on 2.6.12: every connection is
+refused meanwhile). So they are tried beforehand.
+"""
+
+from __future__ import annotations
+
+import errno
+import ipaddress
+import socket
+from collections.abc import Iterator
+
+from lighthouse.haproxy.document import Document
+
+_CAUSES = {errno.EADDRINUSE: "another program has it", errno.EACCES: "only root may listen there"}
+
+
+def unavailable(wanted: Document, running: Document) -> list[str]:
+    """Why addresses of `wanted` cannot be listened on, those aside whose port HAProxy has already because `running` has it."""
+    own = {port for _, _, port in _binds(running)}
+    reasons = []
+    for header, host, port in _binds(wanted):
+        if port not in own and (cause := _cause(host, port)):
+            reasons.append(f"{header}: cannot listen on {host or '*'}:{port}: {cause}")
+    return reasons
+
+
+def _binds(document: Document) -> Iterator[tuple[str, str, int]]:
+    """Header, address and port of each ``bind`` line that has one plain address; others, ranges for instance, are not judged."""
+    for section in document.sections:
+        for line in section.lines if section.header.startswith("frontend ") else ():
+            match line.split():
+                case ["bind", address, *_]:
+                    host, _, port = address.rpartition(":")
+                    host = host.strip("[]").replace("*", "")
+                    if port.isdecimal() and (not host or _is_literal(host)):
+                        yield section.header, host, int(port)
+
+
+def _is_literal(host: str) -> bool:
+    try:
+        ipaddress.ip_address(host)
+    except ValueError:
+        return False
+    return True
+
+
+def _cause(host: str, port: int) -> str | None:
+    """Why an address cannot be bound. Sharing it is allowed, as HAProxy does (SO_REUSEPORT): its old processes do not count."""
+    with socket.socket(socket.AF_INET6 if ":" in host else socket.AF_INET) as probe:
+        probe.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
+        probe.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEPORT, 1)
+        try:
+            probe.bind((host, port))
+        except OSError as error:
+            return _CAUSES.get(error.errno or 0)
+        except OverflowError:
+            return "it is no port"
+    return None
