@@ -11,6 +11,11 @@ from dataclasses import dataclass, field
 from enum import Enum
 from typing import Any
 
+from lighthouse.settings import Settings
+
+KINDS = ("balancer", "discovery", "checker")
+"""The kinds of worker, in the order in which they start: against the way of the data."""
+
 
 class FileState(Enum):
     """What became of a file: in force; refused, its last good version in force; refused, nothing in force."""
@@ -79,7 +84,7 @@ class Plan:
         try:
             return cls(
                 workers={
-                    _text(key): WorkerSpec(key, _text(kind), _text(digest))
+                    _text(key): WorkerSpec(key, _kind(kind), _text(digest))
                     for key, (kind, digest) in data["workers"].items()
                 },
                 clusters={_text(name): _text(discovery) for name, discovery in data["clusters"].items()},
@@ -93,10 +98,16 @@ class Plan:
                 },
                 watch=tuple(_text(path) for path in data["watch"]),
                 fingerprint=_text(data["fingerprint"]),
-                settings=dict(data["settings"]),
+                settings=Settings.from_mapping(data["settings"]).to_mapping(),
             )
         except (AttributeError, KeyError, TypeError, ValueError) as error:
             raise ValueError(f"not a plan: {type(error).__name__}: {error}") from error
+
+
+def _kind(value: Any) -> str:
+    if value not in KINDS:
+        raise ValueError(f"{value!r} is not a kind of worker")
+    return str(value)
 
 
 def _text(value: Any) -> str:

@@ -7,7 +7,8 @@ This is the one place that names them. The configuration worker derives its vali
 from __future__ import annotations
 
 from collections.abc import Mapping
-from dataclasses import asdict, dataclass, field, fields
+from dataclasses import Field, asdict, dataclass, field, fields
+from types import NoneType
 from typing import Any, get_type_hints
 
 
@@ -94,7 +95,7 @@ class Settings:
 
     @classmethod
     def from_mapping(cls, data: Mapping[str, Any]) -> Settings:
-        """Build from validated plain data; what is absent keeps its default."""
+        """Build from plain data; what is absent keeps its default. Raises `TypeError` for a value of the wrong kind."""
         settings: Settings = _build(cls, data)
         return settings
 
@@ -105,13 +106,21 @@ class Settings:
 
 def _build(kind: type, data: Mapping[str, Any]) -> Any:
     hints = get_type_hints(kind)
-    values = {}
-    for item in fields(kind):
-        if item.name in data:
-            value = data[item.name]
-            nested = hints[item.name] in SECTIONS and isinstance(value, Mapping)
-            values[item.name] = _build(hints[item.name], value) if nested else value
-    return kind(**values)
+    return kind(
+        **{item.name: _value(item, hints[item.name], data[item.name]) for item in fields(kind) if item.name in data}
+    )
+
+
+def _value(item: Field[Any], hint: Any, value: Any) -> Any:
+    """A value of the declared kind. Raises `TypeError`: settings come from a process in which plugins ran."""
+    if hint in SECTIONS:
+        if not isinstance(value, Mapping):
+            raise TypeError(f"setting {item.name!r} is not a section")
+        return _build(hint, value)
+    wanted = {float: (int, float), int: (int,)}.get(hint, (str, NoneType))
+    if isinstance(value, bool) or not isinstance(value, wanted):
+        raise TypeError(f"setting {item.name!r} is {type(value).__name__}")
+    return value
 
 
 SECTIONS: tuple[type, ...] = (Heartbeat, Deadlines, Restart, Logs, Compilation)

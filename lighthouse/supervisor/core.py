@@ -16,16 +16,15 @@ from lighthouse.ipc.boot import CONFIG_TOPIC, EXIT_CONFIG
 from lighthouse.ipc.errors import ProtocolError
 from lighthouse.ipc.frames import Frame, Kind
 from lighthouse.ipc.messages import Condition, Heartbeat, Hello, Stop
-from lighthouse.plan import Plan, WorkerSpec
+from lighthouse.plan import KINDS, Plan, WorkerSpec
 from lighthouse.settings import Settings
 from lighthouse.supervisor.actions import Action, DumpStacks, Finish, Fork, Kill, Log, Send
 from lighthouse.supervisor.restart import History
 from lighthouse.supervisor.store import Store
 from lighthouse.supervisor.worker import JUDGED, WAITING, CallInHand, Exit, Worker, WorkerState
 
-STOP_ORDER = ("checker", "discovery", "balancer")
-"""Who tells stops first, who is told last: the reverse of the way of the data."""
-START_ORDER = tuple(reversed(STOP_ORDER))
+STOP_ORDER = tuple(reversed(KINDS))
+"""Who tells stops first, who is told last."""
 
 
 @dataclass(slots=True)
@@ -57,7 +56,7 @@ class Core:
                 worker.wanted, worker.again, worker.removed = False, False, True
                 actions += self._stop(worker, now)
         self._drop_removed()
-        for spec in sorted(plan.workers.values(), key=lambda spec: START_ORDER.index(spec.kind)):
+        for spec in sorted(plan.workers.values(), key=lambda spec: KINDS.index(spec.kind)):
             actions += self._follow(spec, blobs[spec.id], now)
         for discovery in sorted({service.discovery for service in plan.services.values()}):
             actions += self._tell(self.store.announcements(plan, discovery))

@@ -22,6 +22,7 @@ from typing import Any
 from lighthouse.ipc.boot import Boot, handover_topic
 from lighthouse.ipc.channel import Channel
 from lighthouse.ipc.errors import Overflow, ProtocolError
+from lighthouse.plan import FileState, Plan
 from lighthouse.supervisor import compiling, control, process, status
 from lighthouse.supervisor.actions import Action, DumpStacks, Finish, Fork, Kill, Log, Send
 from lighthouse.supervisor.commands import table
@@ -77,6 +78,7 @@ class Supervisor:
         self._keeper = keeper
         self._notifier = notifier
         self._running: dict[str, Running] = {}
+        self._unflushed: list[Running] = []
         self._compiler: compiling.Running | None = None
         self._selector = selectors.DefaultSelector()
         self._watch = Watch()
@@ -99,14 +101,17 @@ class Supervisor:
         self._register(self._watch, REST, self._changed)
         while not self._finished:
             self._turn()
+        if self._compiler:
+            process.kill(self._compiler.child)
+            process.reap(self._compiler.child)
         self._save(everything=True)
         for client in list(self._server.clients.values()):
             self._server.drop(client)
         return 0
 
     def _turn(self) -> None:
-        for running in list(self._running.values()):
-            self._flush(running)
+        while self._unflushed:
+            self._flush(self._unflushed.pop())
         planned = time.monotonic() + self._patience()
         events = self._selector.select(max(0.0, planned - time.monotonic()))
         now = time.monotonic()
@@ -194,10 +199,12 @@ class Supervisor:
         self.core.forked(name, child.pid, time.monotonic())
 
     def _send(self, name: str, frame: Any) -> None:
+        running = self._running[name]
         try:
-            self._running[name].channel.send(frame)
+            running.channel.send(frame)
         except Overflow as error:
             self._do(self.core.violation(name, str(error), time.monotonic()))
+        self._unflushed.append(running)
 
     def dump_stacks(self, name: str) -> None:
         """Ask a worker for its stacks. One that is stopped or has not set itself up yet cannot give them."""
@@ -278,6 +285,7 @@ class Supervisor:
         return self.compilation.request(time.monotonic(), self.core.settings.config, force=True)
 
     def _compile(self, now: float) -> None:
+        """See to the configuration: start reading it when that is due, and push a reading that is past its deadline."""
         rules = self.core.settings.config
         if self._compiler is not None:
             if self.compilation.overdue(now, rules):
@@ -289,6 +297,8 @@ class Supervisor:
     def _start_compiler(self, now: float) -> None:
         settings, place = self.core.settings, self.place
         self.compilation.memory = settings.config.memory
+        # What was refused may be well by now although no file changed: a plugin was installed, a permission was given.
+        self.compilation.forced |= any(file.state is not FileState.OK for file in self.core.plan.files.values())
         boot = Boot(
             compiling.WORKER,
             compiling.WORKER,
@@ -323,10 +333,18 @@ class Supervisor:
             process.kill(running.child)
             return False
         if plan is not None:
+            self._warn_of_directories(plan)
             self._do(self.core.adopt(plan, running.blobs, time.monotonic()))
             if self._watch.follow(plan.watch):
                 self.compilation.request(time.monotonic(), self.core.settings.config)
         return True
+
+    def _warn_of_directories(self, plan: Plan) -> None:
+        """These two settings were followed at the start, if at all."""
+        before = self.core.plan.settings
+        for name in ("runtime_dir", "log_dir"):
+            if before and before[name] != plan.settings[name]:
+                log.warning("lighthouse.yaml: a changed %s takes effect at the next start", name)
 
     def _compiler_ended(self, running: compiling.Running, _mask: int) -> None:
         while running.channel in self._selector.get_map() and self._hear_compiler(running):

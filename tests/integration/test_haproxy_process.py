@@ -5,6 +5,7 @@ import signal
 import subprocess
 import sys
 import textwrap
+from pathlib import Path
 
 import pytest
 
@@ -122,6 +123,12 @@ def test_it_starts_with_the_last_good_configuration_rather_than_not_at_all(paths
             assert list(parse(paths.file.read_text()).backends()) == ["web"]
 
 
+def stopped(pid):
+    """The signal reaches the threads of a process one after another."""
+    tasks = list(Path(f"/proc/{pid}/task").iterdir())
+    return all(") T " in (task / "stat").read_text() for task in tasks)
+
+
 def test_a_stopped_haproxy_is_not_started_twice(paths, monkeypatch):
     made = balancer(paths)
     made.sync([])
@@ -129,6 +136,7 @@ def test_a_stopped_haproxy_is_not_started_twice(paths, monkeypatch):
     monkeypatch.setattr("lighthouse.haproxy.control.TIMEOUT", 0.2)
     for pid in pids:
         os.kill(pid, signal.SIGSTOP)
+    until(lambda: all(stopped(pid) for pid in pids), what="every thread of HAProxy to stop")
     try:
         with pytest.raises(BalancerError, match="does not answer"):
             made.sync([])
