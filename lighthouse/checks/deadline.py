@@ -40,8 +40,8 @@ class Deadline:
 class DeadlineSocket:
     """A connected socket whose every call ends by the deadline; as much of a socket as `http.client` needs.
 
-    It gives out at most `MAX_ANSWER` bytes and then raises `OSError`. All calls but `close` raise `TimeoutError` when the
-    deadline passes.
+    It gives out at most `MAX_ANSWER` bytes and then raises `OSError`. All calls raise `TimeoutError` when the deadline
+    passes.
     """
 
     def __init__(self, sock: socket.socket, deadline: Deadline) -> None:
@@ -75,8 +75,7 @@ class DeadlineSocket:
         return io.BufferedReader(_Reader(self))
 
     def close(self) -> None:
-        """Close the socket; a second call does nothing."""
-        self._sock.close()
+        """Nothing: whoever opened the socket closes it. `http.client` calls this while an answer is still being read."""
 
     def _arm(self) -> None:
         self._sock.settimeout(self._deadline.remaining())

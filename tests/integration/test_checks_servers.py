@@ -219,6 +219,19 @@ def test_a_failing_status_is_the_reason_however_its_body_comes():
         assert check.reason == "status 503"
 
 
+@pytest.mark.parametrize("length", [b"Content-Length: 5\r\n", b"Connection: close\r\n"])
+def test_a_body_that_comes_after_its_header_is_waited_for(length):
+    def talk(connection, stop):
+        connection.recv(65536)
+        connection.sendall(b"HTTP/1.1 200 OK\r\n" + length + b"\r\n")
+        stop.wait(0.2)  # so that the header is read alone
+        connection.sendall(b"hello")
+
+    with server(talk) as port:
+        check = http(port)
+        assert check.perform() is True, check.reason
+
+
 def test_a_server_sees_an_orderly_end_of_the_exchange():
     """A connection closed with unread data is reset, which servers log as an error."""
     ends = []
