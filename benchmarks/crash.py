@@ -12,9 +12,11 @@ import time
 from collections.abc import Iterator
 from contextlib import ExitStack
 from pathlib import Path
+from typing import Any
 
 from host import SHIPPED, Host, host
 from measure import Options, Row, row
+
 from support.ports import free_port
 from support.site import Web
 from support.wait import until
@@ -27,8 +29,10 @@ TARGET = 15.0  # ms
 def rows(options: Options) -> Iterator[Row]:
     """For each kind of worker, against a fork of a process of the same size that ends at once."""
     crashes = options.pick(200, 40)
-    floor = forks(crashes)
+    floors = measured_floors(crashes)
+    floor = floors["fork"]
     yield row("fork, exit and reap of an empty worker", "ms", floor)
+    yield row("kill and reap of a process that watches a folder", "ms", floors["end"])
     with ExitStack() as cleanup:
         here = cleanup.enter_context(host("all", {**SHIPPED, "restart": NO_WAITING}))
         webs = [Web(free_port()) for _ in range(3)]
@@ -50,14 +54,14 @@ def rows(options: Options) -> Iterator[Row]:
 def crash(here: Host, worker: str) -> tuple[float, float]:
     """Kill a worker; returns how long until the next generation was up, and until the death was known, in ms.
 
-    Both ends are the supervisor's own records, so asking for them adds nothing to what is measured.
+    Both moments are the supervisor's own records, so that how often they are asked for is not part of them.
     """
-    time.sleep(random.uniform(0.02, 0.07))  # noqa: S311 - somewhere between two heartbeats, and between two checks
+    time.sleep(random.uniform(0.02, 0.07))  # anywhere between two heartbeats and two checks
     before = here.stack.worker(worker)
     killed = time.time()
     os.kill(before["pid"], signal.SIGKILL)
 
-    def replaced() -> dict | None:
+    def replaced() -> dict[str, Any] | None:
         seen = here.stack.worker(worker)
         return seen if seen["generation"] > before["generation"] and seen["state"] == "up" else None
 
@@ -65,7 +69,9 @@ def crash(here: Host, worker: str) -> tuple[float, float]:
     return (after["since"] - killed) * 1e3, (after["last_exit"]["at"] - killed) * 1e3
 
 
-def forks(count: int) -> list[float]:
+def measured_floors(count: int) -> dict[str, list[float]]:
     """What the same machine needs at least, in ms: see fork_floor.py."""
     script = Path(__file__).with_name("fork_floor.py")
-    return json.loads(subprocess.run([sys.executable, script, str(count)], stdout=subprocess.PIPE, check=True).stdout)
+    command = [sys.executable, str(script), str(count)]
+    floors: dict[str, list[float]] = json.loads(subprocess.run(command, stdout=subprocess.PIPE, check=True).stdout)
+    return floors

@@ -11,6 +11,7 @@ from pathlib import Path
 
 from host import SHIPPED, host, spin
 from measure import Options, Row, row
+
 from support.ports import free_port
 from support.site import Web
 

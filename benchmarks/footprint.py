@@ -11,10 +11,10 @@ from pathlib import Path
 
 from host import SHIPPED, Host, host, spin
 from measure import Options, Row, row
-from support.ports import free_port
-from support.site import Web
 
 from lighthouse.workers.memory import footprint
+from support.ports import free_port
+from support.site import Web
 
 SIZES = (1, 20, 100)
 CHECKED_EVERY = 1.0  # seconds
@@ -25,7 +25,10 @@ TARGET = 4.0  # MiB of USS per checker
 
 @dataclass(frozen=True, slots=True)
 class Usage:
-    """One host after a time at work: bytes of each checker, of the supervisor, share of one processor, worst delay of the loop (s)."""
+    """One host after a time at work.
+
+    USS and PSS of each checker and of the supervisor in bytes, % of one processor, and the worst delay of the loop in seconds.
+    """
 
     checkers: list[tuple[int, int]]
     supervisor: tuple[int, int]

@@ -1,4 +1,4 @@
-"""One whole host for a benchmark: a configuration, a supervisor and a HAProxy in a temporary directory, all ended with the block."""
+"""One whole host for a benchmark: configuration, supervisor and HAProxy in a temporary directory, all ended with the block."""
 
 from __future__ import annotations
 
@@ -12,10 +12,9 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any, Self
 
+from lighthouse.settings import Settings
 from support.haproxy import Paths
 from support.stack import Stack
-
-from lighthouse.settings import Settings
 
 DEFAULTS = Settings().to_mapping()
 SHIPPED = {name: DEFAULTS[name] for name in ("heartbeat", "deadlines", "restart", "config")}
@@ -56,7 +55,8 @@ class Host:
         """Configure a service with an HTTP check of all its ports."""
         check = {"uri": "/", "rise": rise, "fall": fall, "timeout": min(1.0, interval)}
         self.stack.write(
-            f"services/{name}.yaml", {"ports": ports, "discovery": "dir", "checks": {"interval": interval, "http": check}}
+            f"services/{name}.yaml",
+            {"ports": ports, "discovery": "dir", "checks": {"interval": interval, "http": check}},
         )
         return self
 

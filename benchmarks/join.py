@@ -12,9 +12,9 @@ from pathlib import Path
 
 from host import SHIPPED, Host, Rotation, host, spin
 from measure import Options, Row, row
-from support.ports import free_port
 
 from lighthouse.node import Node
+from support.ports import free_port
 
 ADDRESSES = itertools.count(2)
 
@@ -68,7 +68,13 @@ def appearance(folder: Path, rotation: Rotation) -> float:
 @contextmanager
 def script(here: Host, folder: Path) -> Iterator[None]:
     """The bare script at work."""
-    command = [sys.executable, Path(__file__).with_name("join_peer.py"), folder, here.proxy.config["socket_file"], "web"]
+    command = [
+        sys.executable,
+        Path(__file__).with_name("join_peer.py"),
+        folder,
+        here.proxy.config["socket_file"],
+        "web",
+    ]
     process = subprocess.Popen(list(map(str, command)), stdout=subprocess.PIPE)
     try:
         if process.stdout is None or process.stdout.readline() != b"ready\n":

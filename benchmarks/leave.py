@@ -9,6 +9,7 @@ from contextlib import ExitStack
 
 from host import SHIPPED, Host, Rotation, host, spin
 from measure import Options, Row, row
+
 from support.ports import free_port
 from support.site import Web
 
@@ -31,7 +32,9 @@ def rows(options: Options) -> Iterator[Row]:
         spin(lambda: len(here.proxy.servers("web")) == len(webs), every=0.05, within=60, what="all in rotation")
         took = [death(here, webs[number % len(webs)]) for number in range(options.pick(30, 8))]
     yield row("death of a service to out of rotation", "ms", [seconds * 1e3 for seconds in took])
-    yield row("  the same, in check interval x fall", "x", [seconds / (INTERVAL * FALL) for seconds in took], target=1.5)
+    yield row(
+        "  the same, in check interval x fall", "x", [seconds / (INTERVAL * FALL) for seconds in took], target=1.5
+    )
 
 
 def death(here: Host, web: Web) -> float:
@@ -39,7 +42,7 @@ def death(here: Host, web: Web) -> float:
     server = f"testhost:{web.port}"
     with Rotation(here.proxy.config["socket_file"], "web") as rotation:
         spin(lambda: rotation.serves(server), every=0.02, within=30, what=f"{server} in rotation")
-        time.sleep(random.uniform(0.0, INTERVAL))  # noqa: S311 - anywhere between two checks
+        time.sleep(random.uniform(0.0, INTERVAL))  # anywhere between two checks
         begin = time.monotonic()
         web.process.kill()
         end = spin(lambda: not rotation.serves(server), every=0.0005, within=30, what=f"{server} out of rotation")

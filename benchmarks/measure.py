@@ -21,7 +21,10 @@ class Options:
 
 @dataclass(frozen=True, slots=True)
 class Row:
-    """One figure. ``floor`` is the median of ``against`` in the same run and the same unit; ``target`` is an upper bound of the median."""
+    """One figure.
+
+    ``floor`` is the median of ``against``, measured in the same run and unit; ``target`` is what the median should stay below.
+    """
 
     figure: str
     unit: str

@@ -1,6 +1,6 @@
 """`make bench`: run the benchmarks and print a table. See docs/benchmarks.md for what each figure means.
 
-    .venv/bin/python benchmarks/run.py [--quick] [--seconds N] [--json FILE] [NAME ...]
+.venv/bin/python benchmarks/run.py [--quick] [--seconds N] [--json FILE] [NAME ...]
 """
 
 from __future__ import annotations
@@ -51,7 +51,9 @@ def parse() -> argparse.Namespace:
     parser = argparse.ArgumentParser(description="Measure Lighthouse; see docs/benchmarks.md.")
     parser.add_argument("names", nargs="*", metavar="NAME", help=f"which to run, of {', '.join(NAMES)}; default: all")
     parser.add_argument("--quick", action="store_true", help="fewer repetitions and short windows: about two minutes")
-    parser.add_argument("--seconds", type=float, help="length of the longest footprint window; default: 600, or 25 with --quick")
+    parser.add_argument(
+        "--seconds", type=float, help="length of the longest footprint window; default: 600, or 25 with --quick"
+    )
     parser.add_argument("--json", type=Path, metavar="FILE", help="also write everything as JSON")
     arguments = parser.parse_args()
     if unknown := set(arguments.names) - set(NAMES):

@@ -10,10 +10,10 @@ from contextlib import ExitStack, suppress
 
 from host import SHIPPED, Host, host, spin
 from measure import Options, Row, row
-from support.haproxy import Backend, get
-from support.ports import free_port
 
 from lighthouse.node import Node
+from support.haproxy import Backend, get
+from support.ports import free_port
 
 NODES = 10
 REPETITIONS = {10: 10, 100: 10, 1000: 5}
@@ -29,7 +29,9 @@ def rows(options: Options) -> Iterator[Row]:
             last = populate(here, size, web.port)
             ours = [cold_start(here, last) for _ in range(count)]
             floor = [bare_start(here, last) for _ in range(count)]
-        yield row(f"start to serving, {size} clusters of {NODES}", "ms", ours, against="haproxy -c; haproxy", floor=floor)
+        yield row(
+            f"start to serving, {size} clusters of {NODES}", "ms", ours, against="haproxy -c; haproxy", floor=floor
+        )
 
 
 def populate(here: Host, size: int, server: int) -> int:

@@ -2,7 +2,8 @@
 
 ``haproxy -c`` binds nothing, so a port in use would show only at the reload, and that hurts: a new HAProxy that cannot bind asks
 the old one to let go of *all* its ports and tries for two seconds before it gives up (measured on 2.6.12: every connection is
-refused meanwhile). So they are tried beforehand.
+refused meanwhile). At a start it would not even show where the other program is a HAProxy too: both bind with SO_REUSEPORT and
+share the connections. So the ports are tried beforehand.
 """
 
 from __future__ import annotations
@@ -17,9 +18,9 @@ from lighthouse.haproxy.document import Document
 _CAUSES = {errno.EADDRINUSE: "another program has it", errno.EACCES: "only root may listen there"}
 
 
-def unavailable(wanted: Document, running: Document) -> list[str]:
+def unavailable(wanted: Document, running: Document | None = None) -> list[str]:
     """Why addresses of `wanted` cannot be listened on, those aside whose port HAProxy has already because `running` has it."""
-    own = {port for _, _, port in _binds(running)}
+    own = {port for _, _, port in _binds(running)} if running else set()
     reasons = []
     for header, host, port in _binds(wanted):
         if port not in own and (cause := _cause(host, port)):
@@ -48,10 +49,13 @@ def _is_literal(host: str) -> bool:
 
 
 def _cause(host: str, port: int) -> str | None:
-    """Why an address cannot be bound. Sharing it is allowed, as HAProxy does (SO_REUSEPORT): its old processes do not count."""
+    """Why an address cannot be bound.
+
+    Sharing is not tried: HAProxy binds with SO_REUSEPORT, so another HAProxy on the port would silently get half of the
+    connections.
+    """
     with socket.socket(socket.AF_INET6 if ":" in host else socket.AF_INET) as probe:
         probe.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
-        probe.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEPORT, 1)
         try:
             probe.bind((host, port))
         except OSError as error:

@@ -243,8 +243,11 @@ class _Reconciliation:
             if good is not None:
                 self._tools.file.keep_good(good)
             self._tools.file.commit()
+        replaced = self._tools.process.find()
+        if not replaced and (taken := unavailable(document)):
+            raise RejectedError("; ".join(taken))
         log.info("starting HAProxy")
-        return self._noted(self._tools.lifecycle.start(document, self._deadline, self._tools.process.find()))
+        return self._noted(self._tools.lifecycle.start(document, self._deadline, replaced))
 
     # -- the file --------------------------------------------------------------------------------------------------------------
 

@@ -155,6 +155,19 @@ def test_a_port_in_use_is_noticed_before_it_hurts(paths):
     assert made.sync(clusters)["degraded"] is None
 
 
+def test_a_port_is_not_shared_with_a_stranger(paths):
+    """HAProxy itself would: another one on the port would get half of the connections."""
+    made = balancer(paths)
+    made.sync([])
+    with socket.socket() as stranger:
+        stranger.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEPORT, 1)
+        stranger.bind(("127.0.0.1", free_port()))
+        stranger.listen()
+        report = made.sync([cluster("web", [], port=stranger.getsockname()[1])])
+        assert "another program has it" in report["degraded"]
+        assert paths.reloads() == 0
+
+
 def test_a_configuration_that_cannot_start_is_taken_back(paths):
     """A range of ports, which is not tried beforehand."""
     made, port = balancer(paths), free_port()

@@ -103,12 +103,20 @@ def test_a_missing_directory(paths):
 
 def test_a_port_in_use(paths):
     with backends("squatter") as (squatter,):
-        with pytest.raises(BalancerError, match="Address already in use") as caught:
+        with pytest.raises(BalancerError, match="another program has it") as caught:
             balancer(paths).sync([cluster("web", [NODE], port=squatter.port)])
         assert "frontend web" in str(caught.value)
         assert "\n" not in str(caught.value)
     report = balancer(paths).sync([cluster("web", [NODE], port=squatter.port)])
     assert report["degraded"] is None
+
+
+def test_a_port_is_not_shared_with_another_haproxy_at_a_start(paths, tmp_path_factory):
+    port = free_port()
+    with haproxy(tmp_path_factory.mktemp("other")) as other:
+        balancer(other).sync([cluster("web", [NODE], port=port)])
+        with pytest.raises(BalancerError, match="another program has it"):
+            balancer(paths).sync([cluster("web", [NODE], port=port)])
 
 
 def test_it_starts_with_the_last_good_configuration_rather_than_not_at_all(paths):

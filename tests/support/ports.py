@@ -1,10 +1,12 @@
 """Free loopback ports, handed out below the ephemeral range so that no outgoing connection takes one before its server binds."""
 
 import itertools
-import os
+import random
 import socket
 
-_candidates = itertools.cycle(range(10000 + (os.getpid() * 37) % 15000, 32000))
+_FIRST, _LAST = 10000, 32000
+_start = random.SystemRandom().randrange(_FIRST, _LAST)  # so that test runs side by side hardly meet
+_candidates = itertools.cycle([*range(_start, _LAST), *range(_FIRST, _start)])
 
 
 def free_port(host="127.0.0.1"):

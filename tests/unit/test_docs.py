@@ -32,7 +32,9 @@ _OPTIONS = re.compile(r"^<!-- options: (?P<reference>\S+) -->$", re.MULTILINE)
 def examples(text, kind):
     """The fenced blocks of a kind, by the file that the line before them names."""
     found = {match["file"]: match["text"] for match in _EXAMPLE.finditer(text) if match["kind"] == kind}
-    assert len(found) == text.count(f"```{kind}\n"), f"each {kind} block follows a line with the name of its file, used once"
+    assert len(found) == text.count(f"```{kind}\n"), (
+        f"each {kind} block follows a line with the name of its file, used once"
+    )
     return found
 
 
@@ -136,7 +138,11 @@ def test_the_example_of_a_check_judges_its_configuration(plugin):
 
 def number(text):
     """What a cell says of a default."""
-    return float(text) if re.fullmatch(r"[\d.]+", text) else {"none": None, "empty": "", "true": True, "false": False}.get(text, text)
+    return (
+        float(text)
+        if re.fullmatch(r"[\d.]+", text)
+        else {"none": None, "empty": "", "true": True, "false": False}.get(text, text)
+    )
 
 
 def limits(minimum, maximum):
@@ -159,7 +165,9 @@ def test_the_table_of_settings_is_that_of_the_code():
     assert [(key, number(default), bounds) for key, _, default, bounds, *_ in rows] == list(declared(Settings))
 
 
-@pytest.mark.parametrize("match", [pytest.param(match, id=match["reference"]) for match in _OPTIONS.finditer(CONFIGURATION)])
+@pytest.mark.parametrize(
+    "match", [pytest.param(match, id=match["reference"]) for match in _OPTIONS.finditer(CONFIGURATION)]
+)
 def test_the_tables_of_options_are_those_of_the_code(match):
     module, _, path = match["reference"].partition(":")
     options = importlib.import_module(module)
