@@ -24,6 +24,7 @@ from lighthouse.workers.runtime import Runtime
 
 VERIFY = 10.0  # seconds between two reconciliations when nothing changed
 RETRY = 1.0  # seconds after one that failed
+AGAIN_LEAST = 0.1  # seconds; a balancer that asks for less is not called in a tight loop
 
 log = logging.getLogger(__name__)
 
@@ -43,6 +44,7 @@ class BalancerJob:
         self._balancer: Balancer | None = None
         self._options: dict[str, Mapping[str, Any]] = {}
         self._discovery: dict[str, str] = {}
+        self._meta: dict[str, str] = {}
         self._members: dict[str, list[Node]] = {}
         self._patience = 0.0
         self._busy = False
@@ -61,6 +63,7 @@ class BalancerJob:
             self._runtime.after(config["initial_wait"], self._sync)
         self._options = {item["name"]: item["options"] for item in config["clusters"]}
         self._discovery = {item["name"]: item["discovery"] for item in config["clusters"]}
+        self._meta = {item["name"]: item["meta_cluster"] for item in config["clusters"] if "meta_cluster" in item}
         setup = _Setup(config["plugin"], config["config"])
         if setup == self._setup:
             self._sync()
@@ -106,7 +109,7 @@ class BalancerJob:
             self._dirty = True
             return
         clusters = [
-            Cluster(name, self._discovery[name], self._members.get(name), {self._key(): options})
+            Cluster(name, self._discovery[name], self._members.get(name), {self._key(): options}, self._meta.get(name))
             for name, options in self._options.items()
         ]
         if any(cluster.nodes is None for cluster in clusters) and time.monotonic() < self._patience:
@@ -138,7 +141,15 @@ class BalancerJob:
             return
         calm = outcome.error is None and not report.get("degraded")
         current = self._round
-        self._runtime.after(VERIFY if calm else RETRY, lambda: self._sync() if current == self._round else None)
+        delay = _delay(VERIFY if calm else RETRY, report.get("again"))
+        self._runtime.after(delay, lambda: self._sync() if current == self._round else None)
+
+
+def _delay(usual: float, again: Any) -> float:
+    """Seconds until the next sync: sooner than usual if the balancer asks for it, but never at once."""
+    if isinstance(again, int | float) and not isinstance(again, bool) and again >= 0:
+        return min(usual, max(again, AGAIN_LEAST))
+    return usual
 
 
 def _build(setup: _Setup, existing: Balancer | None) -> Balancer:

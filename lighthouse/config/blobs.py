@@ -84,7 +84,10 @@ def _balancer(name: str, force: InForce) -> Blob:
     for cluster, item in sorted(force.clusters.items()):
         key = next((key for key in keys if key in item["options"]), None)
         if key is not None:
-            clusters.append({"name": cluster, "discovery": item["discovery"], "options": item["options"][key]})
+            meta = {"meta_cluster": item["meta_cluster"]} if "meta_cluster" in item else {}
+            clusters.append(
+                {"name": cluster, "discovery": item["discovery"], "options": item["options"][key], **meta}
+            )
     return {
         "logging": force.logging,
         "name": name,

@@ -25,7 +25,8 @@ _NAME = {"name": Option(str, "name of the object, if not the base name of the fi
 _DISCOVERY = {"discovery": Option(str, "name a file of discovery/")}
 _PLUGIN = {"plugin": Option(str, "the plugin, if not the base name of the file", default=None)}
 
-_CLUSTER = {**_NAME, **_DISCOVERY}
+_META = {"meta_cluster": Option(str, "name of the meta cluster that it is part of", default=None)}
+_CLUSTER = {**_NAME, **_DISCOVERY, **_META}
 _CLUSTER_SCHEMA = Schema(_CLUSTER, open_ended=True)
 
 _SERVICE_SCHEMA = Schema(
@@ -86,7 +87,7 @@ def _stem_name(unit: Unit) -> str:
 
 
 def cluster_file(unit: Unit) -> Product | None:
-    """``{"discovery": ..., "options": {balancer or plugin: {...}}}``."""
+    """``{"discovery": ..., "options": {balancer or plugin: {...}}}``, and ``"meta_cluster"`` where it is in one."""
     data, problems = unit.document.data, unit.problems
     name = object_name(unit)
     head = _CLUSTER_SCHEMA.read(data, problems)
@@ -101,7 +102,10 @@ def cluster_file(unit: Unit) -> Product | None:
         problems.add((), f"no balancer is configured: add one of the keys {listed(_balancers(unit))}")
     if head is None or problems:
         return None
-    return Product(name, {"discovery": head["discovery"], "options": options}, unit.document.line(("name",)))
+    compiled = {"discovery": head["discovery"], "options": options}
+    if head["meta_cluster"] is not None:
+        compiled["meta_cluster"] = head["meta_cluster"]
+    return Product(name, compiled, unit.document.line(("name",)))
 
 
 def _balancer_part(unit: Unit, key: str) -> dict[str, Any] | None:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import re
+from collections.abc import Iterator
 
 from lighthouse.haproxy.document import Document
 
@@ -11,21 +12,45 @@ _SUMMARY = re.compile(r"Fatal errors found|Error\(s\) found|Some protocols faile
 _LIMIT = 3  # reasons that are shown; the first is nearly always the cause of the others
 
 
+_NAMED = re.compile(r"(?:[Pp]roxy|backend|frontend|server) '([^'/\s]+)")
+
+
 def reason(stderr: str, path: str, document: Document) -> str:
     """One line from what HAProxy printed about `document` at `path`: each place is named by line and section, never by `path`."""
-    alerts: list[str] = []
-    for line in stderr.splitlines():
-        match = _ALERT.match(line)
-        if match and not _SUMMARY.search(match[1]):
-            text = _placed(match[1], path, document)
-            if text not in alerts:
-                alerts.append(text)
+    alerts = list(dict.fromkeys(_placed(alert, path, document) for alert in _alerts(stderr)))
     shown = "; ".join(alerts[:_LIMIT]) or "it gave no reason"
     return shown if len(alerts) <= _LIMIT else f"{shown}; and {len(alerts) - _LIMIT} more"
 
 
+def places(stderr: str, path: str, document: Document) -> dict[str, str]:
+    """The first complaint about each section, by its header, with the line that it is about."""
+    lines = document.text().split("\n")
+    found: dict[str, str] = {}
+    for alert in _alerts(stderr):
+        text = _placed(alert, path, document)
+        number = _place(path).search(alert)
+        if number:
+            index = int(number[1] or number[2])
+            line = lines[index - 1].strip() if index <= len(lines) else ""
+            found.setdefault(document.header(index), f"{text}: `{line[:200]}`")
+        elif named := _NAMED.search(alert):
+            found.setdefault(f"backend {named[1]}", text)
+    found.pop("", None)
+    return found
+
+
+def _alerts(stderr: str) -> Iterator[str]:
+    for line in stderr.splitlines():
+        match = _ALERT.match(line)
+        if match and not _SUMMARY.search(match[1]):
+            yield match[1]
+
+
+def _place(path: str) -> re.Pattern[str]:
+    return re.compile(rf"(?:[Pp]arsing )?\[{re.escape(path)}:(\d+)\]|{re.escape(path)}:(\d+)")
+
+
 def _placed(alert: str, path: str, document: Document) -> str:
-    place = re.compile(rf"(?:[Pp]arsing )?\[{re.escape(path)}:(\d+)\]|{re.escape(path)}:(\d+)")
-    text = place.sub(lambda match: document.place(int(match[1] or match[2])), alert)
+    text = _place(path).sub(lambda match: document.place(int(match[1] or match[2])), alert)
     text = text.replace(path, "the file").replace(") : ", "): ").strip().rstrip(".")
     return "".join(char if char.isprintable() else "?" for char in text)[:300]

@@ -8,25 +8,25 @@ from typing import Any, ClassVar
 from lighthouse.balancer import Balancer
 from lighthouse.cluster import Cluster
 from lighthouse.errors import BalancerError, LighthouseError
-from lighthouse.haproxy.config import HAProxyConfig
-from lighthouse.haproxy.control import HAProxyControl
+from lighthouse.haproxy import judge
 from lighthouse.haproxy.deadline import Deadline
-from lighthouse.haproxy.files import ConfigFile
-from lighthouse.haproxy.lifecycle import Lifecycle
+from lighthouse.haproxy.drain import leaving
 from lighthouse.haproxy.options import CLUSTER_OPTIONS, OPTIONS, ClusterOptions, HAProxySettings
-from lighthouse.haproxy.process import HAProxyProcess
-from lighthouse.haproxy.reconcile import Outcome, Tools, reconcile
-from lighthouse.haproxy.refusals import Refusals
+from lighthouse.haproxy.outcome import Outcome
+from lighthouse.haproxy.reconcile import reconcile
+from lighthouse.haproxy.tools import Tools, tools_for
+from lighthouse.haproxy.versions import limits
 from lighthouse.options import Option
 
 BUDGET = 6.5  # seconds for one sync; the supervisor takes a call of 8 s for hung
 
 
 class HAProxy(Balancer):
-    """Writes clusters into a local HAProxy, 2.6 or newer, and starts it if it does not run.
+    """Writes clusters into a local HAProxy, 2.4 or newer, and starts it if it does not run.
 
-    A change of members never reloads it, as long as the backend takes servers at run time (`lighthouse.haproxy.dynamic`). Anything
-    else is a reload that ``haproxy -c`` has accepted; no connection is refused meanwhile, and the old process finishes its own.
+    A change of members never reloads it: where HAProxy takes no server at run time, there are slots, of which only a reload makes
+    more (`lighthouse.haproxy.slots`). Anything else is a reload that ``haproxy -c`` has accepted; no connection is refused
+    meanwhile, and the old process finishes its own.
 
     Sections come in the order ``global``, ``defaults``, frontends, backends. A timeout that the lines of ``defaults`` do not
     give is 5 s to connect and 1 h of silence; ``hard-stop-after`` is 1 h unless ``global`` says otherwise. ``bind_address:
@@ -44,36 +44,37 @@ class HAProxy(Balancer):
     def validate_config(cls, config: dict[str, Any]) -> None:
         """Judge ``balancers/haproxy.yaml``. Raises `ConfigError`."""
         HAProxySettings.from_mapping(config)
+        judge.check_settings(config)
 
     @classmethod
     def validate_cluster_config(cls, config: dict[str, Any]) -> None:
         """Judge a cluster's ``haproxy`` key. Raises `ConfigError`."""
         ClusterOptions.from_mapping(config)
+        judge.check_cluster(config)
 
     def apply_config(self, config: dict[str, Any]) -> None:
         """Take over the settings; the next `sync` brings them to HAProxy. Raises `ConfigError`."""
         settings = HAProxySettings.from_mapping(config)
         if settings == self._settings:
             return
-        control = HAProxyControl(settings.socket_file, settings.master_socket_file)
-        process = HAProxyProcess(settings)
         self._settings = settings
-        self._tools = Tools(
-            config=HAProxyConfig(settings),
-            control=control,
-            process=process,
-            lifecycle=Lifecycle(control, process),
-            file=ConfigFile(settings.config_file),
-            refusals=Refusals(),
-        )
+        self._tools = tools_for(settings)
 
     def sync(self, clusters: Sequence[Cluster]) -> dict[str, Any]:
         """Make HAProxy equal to `clusters` and report; see `Balancer.sync`. Blocks for 6.5 s at most, for milliseconds as a rule.
 
-        The report also tells, under ``haproxy``, version, ``pid`` of the master, ``worker_pid``, ``uptime`` in seconds, ``reloads``
-        and ``old_workers`` that still serve old connections; under ``leaving``, the servers of each cluster that take no new
-        connection and wait for their last to end; under ``last``, what this call did. A member is ``up``, ``down``, ``maint`` or
-        ``drain`` as HAProxy tells it, or ``pending`` while HAProxy has it not.
+        The report also tells:
+
+        * ``haproxy``: version, what this version cannot do (``limits``), ``pid`` of the master, ``worker_pid``, ``uptime`` in
+          seconds, ``reloads``, and ``old_workers`` that still serve old connections;
+        * ``leaving``: the servers of each cluster that take no new connection and wait for their last to end;
+        * ``quarantined``: the clusters whose new lines HAProxy refuses, and why;
+        * ``refused``: by cluster and node, what is not taken from the registry, and why;
+        * ``drift``: how many changes from outside were put right, and the last of them;
+        * ``pending``: why a reload waits for its time; ``again``: after how many seconds to call this again, or None;
+        * ``last``: what this call did.
+
+        A member is ``up``, ``down``, ``maint`` or ``drain`` as HAProxy tells it, or ``pending`` while HAProxy has it not.
         """
         if self._tools is None:
             raise BalancerError("the balancer has no configuration yet")
@@ -83,12 +84,17 @@ class HAProxy(Balancer):
             raise
         except LighthouseError as error:
             raise BalancerError(str(error)) from error
-        return {**_servers(outcome), **_process_report(outcome, self._tools.control.master_socket_file)}
+        return {
+            **_servers(outcome),
+            **_process_report(outcome, self._tools.control.master_socket_file),
+            "drift": self._tools.drift.report(),
+        }
 
 
 def _process_report(outcome: Outcome, master_socket_file: str) -> dict[str, Any]:
     notes = list(outcome.notes)
     facts: dict[str, Any] = {"version": outcome.running.version, "worker_pid": outcome.running.pid}
+    facts["limits"] = limits(outcome.running.version)
     processes = outcome.processes
     if processes is None:
         notes.append(
@@ -100,20 +106,29 @@ def _process_report(outcome: Outcome, master_socket_file: str) -> dict[str, Any]
     return {
         "degraded": "; ".join(notes) or None,
         "haproxy": facts,
+        "quarantined": dict(outcome.quarantined),
+        "refused": {cluster: dict(nodes) for cluster, nodes in outcome.desired.refused.items()},
+        "pending": outcome.pending,
+        "again": outcome.again,
         "last": {"commands": outcome.commands, "reload": outcome.reload},
     }
 
 
 def _servers(outcome: Outcome) -> dict[str, Any]:
     states: dict[str, dict[str, str]] = {}
-    leaving: dict[str, list[str]] = {}
+    slots = {
+        name: {item.name: item.server for item in section.members}
+        for name, section in outcome.document.backends().items()
+    }
     for name, section in outcome.desired.document.backends().items():
         have = outcome.running.servers.get(name, {})
-        members = {member.name for member in section.members}
+        server = slots.get(name, {})
         states[name] = {
-            member.name: have[member.name].state if member.name in have else "pending" for member in section.members
+            item.name: have[key].state if (key := server.get(item.name, item.name)) in have else "pending"
+            for item in section.members
         }
-        others = sorted(server for server in have if server not in members and not section.is_pinned(server))
-        if others:
-            leaving[name] = others
-    return {"servers": states, "leaving": leaving}
+    gone: dict[str, list[str]] = {}
+    for (backend, server_name), server_state in leaving(outcome.document, outcome.running, outcome.desired.unknown):
+        slot = server_name in outcome.document.backends()[backend].slots
+        gone.setdefault(backend, []).append(f"{server_state.ip}:{server_state.port}" if slot else server_name)
+    return {"servers": states, "leaving": {name: sorted(servers) for name, servers in gone.items()}}

@@ -3,20 +3,18 @@
 from __future__ import annotations
 
 from collections.abc import Iterable, Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 
 from lighthouse.cluster import Cluster
 from lighthouse.haproxy.document import Document
+from lighthouse.haproxy.layout import Layout, meta_members
 from lighthouse.haproxy.member import Member, members_of
-from lighthouse.haproxy.options import ClusterOptions, HAProxySettings
-from lighthouse.haproxy.stanzas.backend import backend_section
-from lighthouse.haproxy.stanzas.defaults import defaults_section
-from lighthouse.haproxy.stanzas.frontend import frontend_section
-from lighthouse.haproxy.stanzas.global_ import global_section
+from lighthouse.haproxy.options import BALANCER, ClusterOptions, HAProxySettings
+from lighthouse.haproxy.stanzas.backend import BackendStanza
+from lighthouse.haproxy.stanzas.defaults import DefaultsStanza
+from lighthouse.haproxy.stanzas.global_ import GlobalStanza
 from lighthouse.haproxy.stanzas.section import Section
 from lighthouse.identity import valid_name
-
-BALANCER = "haproxy"  # the key under which a cluster's file addresses this balancer
 
 
 @dataclass(frozen=True, slots=True)
@@ -26,6 +24,8 @@ class Desired:
     document: Document
     unknown: frozenset[str] = frozenset()
     notes: tuple[str, ...] = ()
+    refused: Mapping[str, Mapping[str, str]] = field(default_factory=dict)  # by cluster and node, and why
+    limited: frozenset[str] = frozenset()  # clusters whose nodes may set maxconn or backup, which few commands show
 
 
 class HAProxyConfig:
@@ -34,50 +34,68 @@ class HAProxyConfig:
     def __init__(self, settings: HAProxySettings) -> None:
         self.settings = settings
 
-    def render(self, clusters: Iterable[Cluster]) -> str:
+    def generate(self, clusters: Iterable[Cluster]) -> str:
         """The text of the file. A cluster whose nodes are unknown has no members here; see `desired`."""
         return self.desired(clusters, {}).document.text()
 
-    def desired(self, clusters: Iterable[Cluster], adopted: Mapping[str, Sequence[Member]]) -> Desired:
-        """What HAProxy should run; `adopted` gives the members of clusters whose nodes are unknown.
+    def get_meta_clusters(self, clusters: Iterable[Cluster]) -> dict[str, list[Cluster]]:
+        """The clusters of each meta cluster that has a port, by its name."""
+        return meta_members(self.settings, _in_order(clusters))
 
-        Two clusters cannot have one port: HAProxy would deal its connections to both in turn. The first by name gets it.
+    def desired(
+        self,
+        clusters: Iterable[Cluster],
+        adopted: Mapping[str, Sequence[Member]],
+        previous: Document | None = None,
+    ) -> Desired:
+        """What HAProxy should run; `adopted` gives the members of clusters whose nodes are unknown, `previous` their peers.
+
+        What clashes is left out and noted; see `lighthouse.haproxy.layout`.
         Raises `ConfigError` or `NodeError` for options or a name that validation would have refused.
         """
-        frontends, backends, notes = [], [], []
-        unknown, ports = set(), dict[int, str]()
-        for cluster in sorted(addressed(clusters), key=lambda item: item.name):
-            options = ClusterOptions.from_mapping(cluster.options.get(BALANCER) or {})
-            name = valid_name(cluster.name)
+        ordered = _in_order(clusters)
+        layout = Layout(self.settings, ordered, previous)
+        backends: list[Section] = []
+        notes: list[str] = []
+        unknown = set()
+        refusals, limited = dict[str, Mapping[str, str]](), set()
+        for cluster in ordered:
+            options = ClusterOptions.of(cluster)
+            name = cluster.name
             members: Sequence[Member]
             if cluster.nodes is None:
                 unknown.add(name)
                 members = sorted(adopted.get(name, ()))
             else:
-                members, refused = members_of(cluster.nodes)
-                notes += [f"cluster {name}: a node is refused: {reason}" for reason in refused[:1]]
-            backends.append(self._backend(name, options, members))
-            if options.port is None:
-                continue
-            owner = ports.setdefault(options.port, name)
-            if owner == name:
-                frontends.append(frontend_section(name, options.frontend, self.settings.bind_address, options.port))
-            else:
-                notes.append(f"cluster {name}: port {options.port} belongs to cluster {owner}; choose another")
-        return Desired(self._document([*frontends, *backends]), frozenset(unknown), tuple(notes))
+                members, refused = members_of(cluster.nodes, options.server_metadata)
+                if refused:
+                    refusals[name] = refused
+                    notes.append(f"cluster {name}: a node is refused: {next(iter(refused.values()))}")
+            if {"maxconn", "backup"} & set(options.server_metadata):
+                limited.add(name)
+            backends.append(BackendStanza(cluster, defaults=self.settings.defaults, members=members).section())
+        return Desired(self._document(layout, backends), frozenset(unknown), (*notes, *layout.notes), refusals, frozenset(limited))
 
-    def _backend(self, name: str, options: ClusterOptions, members: Sequence[Member]) -> Section:
-        return backend_section(name, options.backend, options.server_options, self.settings.defaults, members)
-
-    def _document(self, sections: Iterable[Section]) -> Document:
+    def _document(self, layout: Layout, backends: Iterable[Section]) -> Document:
         settings = self.settings
         # The paths are part of the skeleton: a process that was started with others cannot be reloaded into this file.
         comments = (
             "# Written by Lighthouse; what is changed here by hand is lost. Change balancers/ and clusters/ instead.",
             f"# -S {settings.master_socket_file} -p {settings.pid_file} -f {settings.config_file}",
         )
-        head = global_section(settings.global_lines, settings.socket_file), defaults_section(settings.defaults)
-        return Document(comments, (*head, *sections))
+        head = (
+            GlobalStanza(settings.global_lines, settings.socket_file, layout.local_peer).section(),
+            DefaultsStanza(settings.defaults).section(),
+        )
+        return Document(comments, (*head, *layout.before(), *backends, *layout.after()))
+
+
+def _in_order(clusters: Iterable[Cluster]) -> list[Cluster]:
+    """Those for HAProxy, by name. Raises `NodeError` for a name that validation would have refused."""
+    found = sorted(addressed(clusters), key=lambda item: item.name)
+    for cluster in found:
+        valid_name(cluster.name)
+    return found
 
 
 def addressed(clusters: Iterable[Cluster]) -> Iterable[Cluster]:

@@ -8,14 +8,15 @@ from __future__ import annotations
 
 import select
 import socket
-from collections.abc import Sequence
+from collections.abc import Collection, Sequence
+from dataclasses import replace
 
 from lighthouse.errors import BalancerError
 from lighthouse.haproxy.deadline import Deadline
 from lighthouse.haproxy.document import VARIABLE
 from lighthouse.haproxy.errors import (
     BrokenOffError,
-    CommandError,
+    HAProxyControlError,
     NoAnswerError,
     NotRunningError,
     PermissionError,  # noqa: A004  the name of lighthouse 1.0
@@ -26,10 +27,13 @@ from lighthouse.haproxy.running import (
     Processes,
     Running,
     parse_env,
+    parse_ids,
     parse_info,
     parse_proc,
     parse_servers_state,
+    parse_stat,
     parse_version,
+    with_details,
 )
 from lighthouse.identity import shown
 
@@ -45,8 +49,20 @@ class HAProxyControl:
         self.socket_file = socket_file
         self.master_socket_file = master_socket_file
 
+    def details(self, running: Running, backends: Collection[str], deadline: Deadline) -> Running:
+        """The same, with what only ``show stat`` tells about the servers of `backends`. Raises like `running`."""
+        asked = sorted(set(backends) & set(running.ids))
+        if not asked:
+            return running
+        servers = dict(running.servers)
+        answers = self.batch([f"show stat {running.ids[backend]} 4 -1" for backend in asked], deadline.within(TIMEOUT))
+        for backend, answer in zip(asked, answers, strict=True):
+            raise_refusal(answer)
+            servers[backend] = with_details(servers[backend], parse_stat(answer))
+        return replace(running, servers=servers)
+
     def running(self, deadline: Deadline) -> Running:
-        """What runs now. Raises `NotRunningError`, `NoAnswerError`, `CommandError` or `BalancerError`."""
+        """What runs now. Raises `NotRunningError`, `NoAnswerError`, `HAProxyControlError` or `BalancerError`."""
         env, state, info = self.batch(_READ, deadline.within(TIMEOUT))
         for answer in (state, info):
             raise_refusal(answer)
@@ -56,10 +72,12 @@ class HAProxyControl:
             version=parse_version(facts.get("Version", "")),
             pid=int(facts.get("Pid", "0")),
             servers=parse_servers_state(state),
+            uptime=int(facts.get("Uptime_sec", "0")),
+            ids=parse_ids(state),
         )
 
     def command(self, command: str, deadline: Deadline) -> str:
-        """One command's answer. Raises `CommandError` by its kind, `NotRunningError` or `NoAnswerError`."""
+        """One command's answer. Raises `HAProxyControlError` by its kind, `NotRunningError` or `NoAnswerError`."""
         (answer,) = self.batch([command], deadline)
         raise_refusal(answer)
         return answer
@@ -82,8 +100,8 @@ class HAProxyControl:
 
 
 def raise_refusal(answer: str) -> None:
-    """Raise the `CommandError` that an answer stands for, if it is one of those known."""
-    kinds: dict[str, type[CommandError]] = {
+    """Raise the `HAProxyControlError` that an answer stands for, if it is one of those known."""
+    kinds: dict[str, type[HAProxyControlError]] = {
         "Unknown command": UnknownCommandError,
         "Permission denied": PermissionError,
         "No such backend": UnknownServerError,

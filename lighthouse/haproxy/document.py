@@ -8,12 +8,14 @@ which the running HAProxy gives back (``show env``): so it is known exactly what
 from __future__ import annotations
 
 import hashlib
+import re
 from collections.abc import Callable, Iterable, Iterator, Sequence
 from dataclasses import dataclass, replace
 
 from lighthouse.errors import ConfigError, NodeError
-from lighthouse.haproxy.member import Member, member_named
-from lighthouse.haproxy.stanzas.section import MEMBERS, Section
+from lighthouse.haproxy.member import Member, keywords_of, member_named
+from lighthouse.haproxy.slots import slot_names
+from lighthouse.haproxy.stanzas.section import DRAINED, MEMBERS, Section
 
 VARIABLE = "LIGHTHOUSE_SKELETON"
 _SETENV = f"\tsetenv {VARIABLE} "
@@ -56,9 +58,13 @@ class Document:
 
     def place(self, line: int) -> str:
         """Where a line of the text is, for people: ``line 12 (backend web)``."""
+        header = self.header(line)
+        return f"line {line} ({header})" if header else f"line {line}"
+
+    def header(self, line: int) -> str:
+        """The header of the section to which a line of the text belongs; empty for the comments at the head."""
         lines = self.text().split("\n")
-        headers = [text for text in lines[:line] if text and text[0] not in "\t#"]
-        return f"line {line} ({headers[-1]})" if headers else f"line {line}"
+        return next((text for text in reversed(lines[:line]) if text and text[0] not in "\t#"), "")
 
 
 def parse(text: str) -> Document | None:
@@ -84,19 +90,38 @@ def _refilled(section: Section, members: Callable[[Section], Sequence[Member]]) 
     return replace(section, members=tuple(item for item in members(section) if not section.is_pinned(item.name)))
 
 
+_MARK = re.compile(re.escape(MEMBERS) + r"(?: in (\d{1,5}) slots)?:(?: (.*))?")
+
+
 def _section(block: Sequence[str]) -> Section:
     lines = [line.removeprefix("\t") for line in block[1:]]
-    marks = [index for index, line in enumerate(lines) if line.startswith(MEMBERS)]
+    marks = [(index, match) for index, line in enumerate(lines) if (match := _MARK.fullmatch(line))]
     if not marks or not block[0].startswith("backend "):
         return Section(block[0], tuple(lines))
-    template = lines[marks[-1]].removeprefix(MEMBERS).strip()
-    return Section(block[0], tuple(lines[: marks[-1]]), template, tuple(map(_member, lines[marks[-1] + 1 :])))
+    index, mark = marks[-1]
+    own = tuple(lines[:index])
+    slots = slot_names(own, int(mark[1])) if mark[1] else ()
+    empty = Section(block[0], own, mark[2] or "", (), slots)
+    members = (_member(empty, line) for line in block[index + 2 :])
+    return replace(empty, members=tuple(member for member in members if member))
 
 
-def _member(line: str) -> Member:
-    _, name, address, *_ = line.split()
+def _member(section: Section, line: str) -> Member | None:
+    """The member of a server line; None for a free slot. Raises `ValueError` or `NodeError` for a line that is not ours."""
+    _, server, address, *_ = line.split()
+    if server in section.slots and line == section.free_line(server):
+        return None
+    before = f"\tserver {server} {address}{section.suffix(server)}"
+    if not line.startswith(before):
+        raise ValueError(f"{line!r} is no line of a member")
+    words, _, name = line[len(before) :].partition("# ")
     ip, _, port = address.rpartition(":")
-    return member_named(name, ip.strip("[]"), int(port))
+    drained = name.endswith(DRAINED)
+    name = name.removesuffix(DRAINED) if section.slots else server
+    member = keywords_of(member_named(name, ip.strip("[]"), int(port)), words.split())
+    if drained:
+        member = replace(member, weight=0)
+    return replace(member, slot=server) if section.slots else member
 
 
 def _hash(document: Document) -> str:

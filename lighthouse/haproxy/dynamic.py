@@ -1,16 +1,19 @@
 """Which backends take servers at run time, and the commands that put one in.
 
 Measured on 2.6.12: ``add server`` is refused for a backend without a dynamic balancing algorithm and for servers with a cookie,
-and it ignores ``default-server`` lines (haproxy#1994), so these are expanded into the command.
+and it ignores ``default-server`` lines (haproxy#1994), so these are expanded into the command. A weight other than 0 or the one
+that the server was declared with is refused where the algorithm is not dynamic.
 """
 
 from __future__ import annotations
 
 from collections.abc import Sequence
 from dataclasses import dataclass
+from functools import lru_cache
+from itertools import pairwise
 
-from lighthouse.haproxy.member import Member
-from lighthouse.haproxy.stanzas.section import COOKIE, Section, has
+from lighthouse.haproxy.member import UNSET, Member
+from lighthouse.haproxy.stanzas.section import COOKIE, Section, cookie_line, has
 
 _ALWAYS = ("roundrobin", "leastconn", "random", "first")  # "random" may carry a number: random(2)
 _SPECIAL = frozenset(
@@ -20,18 +23,26 @@ _SPECIAL = frozenset(
 
 @dataclass(frozen=True, slots=True)
 class Recipe:
-    """How a backend's members are put in at run time. ``obstacle`` says why they cannot be; the rest is of no use then."""
+    """How a backend's members are put in at run time. ``obstacle`` says why they cannot be as servers of their own.
+
+    ``fixed`` says why weights cannot change; ``weight``, ``maxconn`` (0: none) and ``backup`` are those of the options.
+    """
 
     arguments: str = ""
     checked: bool = False
     agent: bool = False
     disabled: bool = False
     obstacle: str | None = None
+    fixed: str | None = None
+    weight: int = 1
+    maxconn: int = 0
+    backup: bool = False
 
     def add(self, backend: str, member: Member) -> tuple[str, ...]:
         """The commands for one member. HAProxy creates it disabled and unchecked."""
         server = f"{backend}/{member.name}"
-        commands = [f"add server {server} {member.address} {self.arguments}".rstrip()]
+        parts = ("add server", server, member.address, self.arguments, member.keywords)
+        commands = [" ".join(part for part in parts if part)]
         if self.checked:
             commands.append(f"enable health {server}")
         if self.agent:
@@ -40,30 +51,51 @@ class Recipe:
             commands.append(f"enable server {server}")
         return tuple(commands)
 
+    def weight_of(self, member: Member) -> int:
+        """The weight that a member should have."""
+        return self.weight if member.weight == UNSET else member.weight
+
+    def maxconn_of(self, member: Member) -> int:
+        """The most connections at a time that a member should get; 0 is no limit."""
+        return self.maxconn if member.maxconn == UNSET else member.maxconn
+
 
 def recipe(section: Section, defaults: Sequence[str]) -> Recipe:
     """The recipe for a backend, given the lines of ``defaults`` that it inherits."""
-    template = section.template or ""
-    arguments = " ".join((*_default_server(defaults), *_default_server(section.lines), template)).strip()
+    return _recipe(section.lines, section.template or "", tuple(defaults))
+
+
+@lru_cache(maxsize=8192)  # asked for every backend at every sync, and the lines hardly change
+def _recipe(lines: tuple[str, ...], template: str, defaults: tuple[str, ...]) -> Recipe:
+    arguments = " ".join((*_default_server(defaults), *_default_server(lines), template.removeprefix(COOKIE).strip()))
     words = arguments.split()
+    fixed = _fixed((*defaults, *lines))
     return Recipe(
-        arguments=arguments,
+        arguments=arguments.strip(),
         checked=_last(words, "check", "no-check"),
         agent=_last(words, "agent-check", "no-agent-check"),
         disabled=_last(words, "disabled", "enabled"),
-        obstacle=_obstacle(section, defaults, arguments),
+        obstacle=_obstacle(lines, defaults, arguments) or fixed,
+        fixed=fixed,
+        weight=_number(words, "weight", 1),
+        maxconn=_number(words, "maxconn", 0),
+        backup=_last(words, "backup", "non-backup"),
     )
 
 
-def _obstacle(section: Section, defaults: Sequence[str], arguments: str) -> str | None:
-    if (section.template or "").startswith(COOKIE):
+def _obstacle(lines: Sequence[str], defaults: Sequence[str], arguments: str) -> str | None:
+    if cookie_line(lines, defaults) or "cookie" in arguments.split():
         return "its servers carry a cookie"
     if _SPECIAL & set(arguments):
         return "its server options hold quotes or other special characters"
-    balance = _setting((*defaults, *section.lines), "balance") or "roundrobin"
+    return None
+
+
+def _fixed(lines: Sequence[str]) -> str | None:
+    balance = _setting(lines, "balance") or "roundrobin"
     if balance.startswith(_ALWAYS):
         return None
-    if balance != "static-rr" and _setting((*defaults, *section.lines), "hash-type") == "consistent":
+    if balance != "static-rr" and _setting(lines, "hash-type") == "consistent":
         return None
     return f"`balance {balance}` has a fixed map of servers"
 
@@ -82,3 +114,9 @@ def _last(words: Sequence[str], yes: str, no: str) -> bool:
     """Whether the last of two opposite keywords is `yes`."""
     said = [word for word in words if word in (yes, no)]
     return bool(said) and said[-1] == yes
+
+
+def _number(words: Sequence[str], key: str, default: int) -> int:
+    """The number after the last `key`."""
+    found = [after for word, after in pairwise(words) if word == key and after.isdecimal()]
+    return int(found[-1]) if found else default

@@ -10,10 +10,12 @@
         ├── PermissionError        the socket has not the level ``admin``
         └── UnknownServerError     no such backend or server
 
-The names of the last three are those of lighthouse 1.0.
+The names of the last three are those of lighthouse 1.0, which calls `CommandError` `HAProxyControlError`.
 """
 
 from __future__ import annotations
+
+from collections.abc import Mapping
 
 from lighthouse.errors import BalancerError
 
@@ -31,11 +33,21 @@ class BrokenOffError(NoAnswerError):
 
 
 class RejectedError(BalancerError):
-    """HAProxy refuses a configuration or cannot start with it; the text is its own reason, on one line."""
+    """HAProxy refuses a configuration or cannot start with it; the text is its own reason, on one line.
+
+    ``places`` tells what it says about which section, by the section's header, as far as it names one.
+    """
+
+    def __init__(self, text: str, places: Mapping[str, str] | None = None) -> None:
+        super().__init__(text)
+        self.places: Mapping[str, str] = places or {}
 
 
 class CommandError(BalancerError):
     """HAProxy refuses a command; the text is its answer."""
+
+
+HAProxyControlError = CommandError
 
 
 class UnknownCommandError(CommandError):

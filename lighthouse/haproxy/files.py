@@ -20,6 +20,7 @@ class ConfigFile:
         self.path = path
         self.candidate = path + ".candidate"
         self.good = path + ".good"
+        self._parsed: dict[str, tuple[str, Document | None]] = {}
 
     def text(self) -> str | None:
         """What is on disk now, or None."""
@@ -27,8 +28,17 @@ class ConfigFile:
 
     def documents(self) -> list[Document]:
         """The documents on disk: the file's and the last good one, those that there are."""
-        found = (parse(text) for path in (self.path, self.good) if (text := _read(path)) is not None)
-        return [document for document in found if document]
+        return [document for path in (self.path, self.good) if (document := self._document(path))]
+
+    def _document(self, path: str) -> Document | None:
+        """What is at `path`; parsed again only when it changed, because thousands of lines take a while."""
+        text = _read(path)
+        if text is None:
+            return None
+        known = self._parsed.get(path)
+        if known is None or known[0] != text:
+            known = self._parsed[path] = text, parse(text)
+        return known[1]
 
     def propose(self, text: str) -> str:
         """Write the candidate and give its path. Raises `BalancerError`."""

@@ -3,9 +3,10 @@
 from __future__ import annotations
 
 import re
-from collections.abc import Iterable
-from dataclasses import dataclass
+from collections.abc import Collection, Iterable, Mapping
+from dataclasses import dataclass, replace
 from functools import lru_cache
+from typing import Any
 
 from lighthouse.errors import NodeError
 from lighthouse.identity import shown, valid_host, valid_ip, valid_port
@@ -14,38 +15,71 @@ from lighthouse.node import Node
 # HAProxy allows exactly these in the name of a server (configuration manual 2.2, "server")
 _NAME = re.compile(r"[A-Za-z0-9_.:-]{1,210}", re.ASCII)
 
+UNSET = -1
+MAX_MAXCONN = 2**31 - 1  # HAProxy keeps it in an `int`
+
 
 @dataclass(frozen=True, slots=True, order=True)
 class Member:
-    """One server line: its name and where it is reached. Build it with `member_of` or `member_named`, which check the parts."""
+    """One server: its name and where it is reached. Build it with `member_of` or `member_named`, which check the parts.
+
+    ``weight``, ``maxconn`` and ``backup`` are what the node asked for itself; `UNSET` and False leave it to the options.
+    ``slot`` names the declared server that it has, where HAProxy takes no other; see `lighthouse.haproxy.slots`.
+    """
 
     name: str
     ip: str
     port: int
+    weight: int = UNSET
+    maxconn: int = UNSET
+    backup: bool = False
+    slot: str = ""
+
+    @property
+    def server(self) -> str:
+        """The name by which HAProxy knows it."""
+        return self.slot or self.name
 
     @property
     def address(self) -> str:
         """``ip:port`` as HAProxy reads it, IPv6 in brackets."""
         return f"[{self.ip}]:{self.port}" if ":" in self.ip else f"{self.ip}:{self.port}"
 
+    @property
+    def keywords(self) -> str:
+        """What it asked for, as options of a server line; the last of several equal keywords counts for HAProxy."""
+        words = []
+        if self.weight != UNSET:
+            words.append(f"weight {self.weight}")
+        if self.maxconn != UNSET:
+            words.append(f"maxconn {self.maxconn}")
+        if self.backup:
+            words.append("backup")
+        return " ".join(words)
 
-def members_of(nodes: Iterable[Node]) -> tuple[tuple[Member, ...], tuple[str, ...]]:
-    """The members for `nodes`, sorted, and why some are refused.
 
-    Of several nodes with one name the first in order of address is taken, so that every host picks the same.
+def members_of(nodes: Iterable[Node], allowed: Collection[str] = ()) -> tuple[tuple[Member, ...], dict[str, str]]:
+    """The members for `nodes`, sorted, and what is refused of which node and why, the names escaped.
+
+    A node may set the options `allowed` by its metadata; one with a wrong value stays, with the options of the others. Of several
+    nodes with one name the first in order of address is taken, so that every host picks the same.
     """
     found: dict[str, Member] = {}
-    refused = []
+    refused: dict[str, str] = {}
     for node in nodes:
         try:
             member = member_of(node.host, node.ip, node.port)
         except NodeError as error:
-            refused.append(str(error))
+            refused[shown(f"{node.host}:{node.port}")] = str(error)
             continue
+        if allowed and node.metadata:
+            member, wrong = _with_metadata(member, node.metadata, allowed)
+            if wrong:
+                refused[member.name] = "; ".join(wrong)
         known = found.get(member.name)
         if known is None or member < known:
             found[member.name] = member
-    return tuple(sorted(found.values())), tuple(refused)
+    return tuple(sorted(found.values())), refused
 
 
 @lru_cache(maxsize=65536)  # the same nodes come back at every sync
@@ -60,6 +94,39 @@ def member_named(name: str, ip: str, port: int) -> Member:
     if not _NAME.fullmatch(name):
         raise NodeError(f"server name {shown(name)} is not one that HAProxy accepts")
     return Member(name, valid_ip(ip), valid_port(port))
+
+
+def keywords_of(member: Member, words: list[str]) -> Member:
+    """The opposite of `Member.keywords`. Raises `ValueError`."""
+    match words:
+        case []:
+            return member
+        case ["weight", number, *rest]:
+            return keywords_of(replace(member, weight=int(number)), rest)
+        case ["maxconn", number, *rest]:
+            return keywords_of(replace(member, maxconn=int(number)), rest)
+        case ["backup"]:
+            return replace(member, backup=True)
+    raise ValueError(f"unknown options {words}")
+
+
+def _with_metadata(member: Member, metadata: Mapping[str, Any], allowed: Collection[str]) -> tuple[Member, list[str]]:
+    values: dict[str, Any] = {}
+    wrong = []
+    for key, lowest, highest in (("weight", 0, 256), ("maxconn", 1, MAX_MAXCONN)):
+        value = metadata.get(key) if key in allowed else None
+        if value is None:
+            continue
+        if isinstance(value, int) and not isinstance(value, bool) and lowest <= value <= highest:
+            values[key] = value
+        else:
+            wrong.append(f"{key} {shown(value)} must be a whole number from {lowest} to {highest}")
+    backup = metadata.get("backup") if "backup" in allowed else None
+    if isinstance(backup, bool):
+        values["backup"] = backup
+    elif backup is not None:
+        wrong.append(f"backup {shown(backup)} must be true or false")
+    return replace(member, **values), wrong
 
 
 def _host(host: str) -> str:

@@ -5,12 +5,17 @@ from __future__ import annotations
 import re
 from collections.abc import Mapping
 from dataclasses import dataclass
-from typing import Any
+from typing import Any, Literal
 
-from lighthouse.errors import ConfigError, NodeError
+from lighthouse.cluster import Cluster
+from lighthouse.errors import ConfigError
+from lighthouse.haproxy import fields, listeners
+from lighthouse.haproxy.listeners import MetaOptions, ProxyOptions, StatsOptions
 from lighthouse.haproxy.stanzas.section import one_line, user_lines
-from lighthouse.identity import shown, valid_host, valid_ip
+from lighthouse.identity import shown
 from lighthouse.options import Option
+
+BALANCER = "haproxy"  # the key under which a cluster's file addresses this balancer
 
 # An address of a UNIX socket holds 107 bytes, and HAProxy first binds "<path>.<pid>.tmp" (the pid has up to seven digits).
 MAX_SOCKET_PATH = 95
@@ -30,6 +35,18 @@ OPTIONS: Mapping[str, Option] = {
     "bind_address": Option(
         str, "address on which the ports of clusters listen; empty or `*` means every IPv4 address", "localhost"
     ),
+    "stats": Option(dict[str, Any] | None, "the stats page: port, uri, bind_address, timeouts", None),
+    "proxies": Option(dict[str, Any] | None, "ports that are forwarded to servers outside of any cluster, by name", None),
+    "meta_clusters": Option(dict[str, Any] | None, "ports that are dealt to clusters by their `acl`, by name", None),
+    "meta_cluster_ports": Option(dict[str, Any] | None, "the port of each meta cluster; an older form", None),
+    "local_peer": Option(str, "the name of this host among peers; empty means the full host name", ""),
+    "restart_interval": Option(float, "seconds that lie between two reloads of HAProxy at least", 2.0, 0, 3600),
+    "max_old_workers": Option(
+        int, "no reload while so many old HAProxy processes still serve their last connections", 5, 1, 1000
+    ),
+    "drain_timeout": Option(
+        float, "seconds that the connections of a leaving server have to end by themselves before they are closed", 60.0, 0, 86400
+    ),
     "binary": Option(str, "the HAProxy program: a name that is looked up in PATH, or an absolute path", "haproxy"),
 }
 
@@ -40,6 +57,15 @@ CLUSTER_OPTIONS: Mapping[str, Option] = {
     "frontend": Option(list[str], "lines of the cluster's `frontend`", []),
     "backend": Option(list[str], "lines of the cluster's `backend`", []),
     "server_options": Option(str, "what follows the address in each `server` line", ""),
+    "acl": Option(str, "which requests to the meta cluster are for this cluster: an ACL of HAProxy without its name", ""),
+    "peers": Option(
+        bool | int, "whether the HAProxys of the cluster's hosts share stick tables; a number gives all the same port", False
+    ),
+    "server_metadata": Option(
+        list[Literal["weight", "backup", "maxconn"]],
+        "which server options a node may set by its metadata: weight (0 to 256), backup (true or false), maxconn (from 1)",
+        [],
+    ),
 }
 
 
@@ -54,7 +80,14 @@ class HAProxySettings:
     global_lines: tuple[str, ...] = ()
     defaults: tuple[str, ...] = ()
     bind_address: str = "localhost"
+    stats: StatsOptions | None = None
+    proxies: tuple[ProxyOptions, ...] = ()
+    meta_clusters: tuple[MetaOptions, ...] = ()
+    local_peer: str = ""
     binary: str = "haproxy"
+    restart_interval: float = 2.0
+    max_old_workers: int = 5
+    drain_timeout: float = 60.0
 
     @classmethod
     def from_mapping(cls, config: Mapping[str, Any]) -> HAProxySettings:
@@ -70,10 +103,18 @@ class HAProxySettings:
             ),
             global_lines=user_lines(value["global"], ("global",)),
             defaults=user_lines(value["defaults"], ("defaults",)),
-            bind_address=_bind_address(value["bind_address"]),
+            bind_address=fields.bind_address(value["bind_address"], ("bind_address",)),
+            stats=listeners.stats_of(value),
+            proxies=listeners.proxies_of(value),
+            meta_clusters=listeners.meta_clusters_of(value),
+            local_peer=value["local_peer"] and fields.host(value["local_peer"], ("local_peer",)),
             binary=one_line(value["binary"], ("binary",)) or "haproxy",
+            restart_interval=value["restart_interval"],
+            max_old_workers=value["max_old_workers"],
+            drain_timeout=value["drain_timeout"],
         )
         settings.check_distinct()
+        listeners.check_apart(settings.stats, settings.proxies, settings.meta_clusters, settings.bind_address)
         return settings
 
     def check_distinct(self) -> None:
@@ -91,6 +132,9 @@ class ClusterOptions:
     frontend: tuple[str, ...] = ()
     backend: tuple[str, ...] = ()
     server_options: str = ""
+    acl: str = ""
+    peers: bool | int = False
+    server_metadata: tuple[str, ...] = ()
 
     @classmethod
     def from_mapping(cls, config: Mapping[str, Any]) -> ClusterOptions:
@@ -101,7 +145,22 @@ class ClusterOptions:
             frontend=user_lines(value["frontend"], ("frontend",)),
             backend=user_lines(value["backend"], ("backend",)),
             server_options=one_line(value["server_options"], ("server_options",)).strip(),
+            acl=one_line(value["acl"], ("acl",)).strip(),
+            peers=value["peers"] if isinstance(value["peers"], bool) else fields.port(value["peers"], ("peers",)),
+            server_metadata=tuple(value["server_metadata"]),
         )
+
+    @classmethod
+    def of(cls, cluster: Cluster) -> ClusterOptions:
+        """What `cluster` says; read once, since the same clusters come back at every sync. Raises `ConfigError`."""
+        config = cluster.options.get(BALANCER) or {}
+        known = _read.get(cluster.name)
+        if known is None or known[0] != config:
+            known = _read[cluster.name] = (config, cls.from_mapping(config))
+        return known[1]
+
+
+_read: dict[str, tuple[Mapping[str, Any], ClusterOptions]] = {}
 
 
 def _path(value: Any, key: str, limit: int = 4000) -> str:
@@ -118,17 +177,6 @@ def _path(value: Any, key: str, limit: int = 4000) -> str:
             (key,),
         )
     return value
-
-
-def _bind_address(value: str) -> str:
-    if value in ("", "*"):
-        return value
-    for check in (valid_ip, valid_host):
-        try:
-            return check(value)
-        except NodeError:
-            continue
-    raise ConfigError(f"bind_address {shown(value)} must be an IP address, a host name, or `*`", ("bind_address",))
 
 
 def _port(value: Any) -> int | None:

@@ -18,20 +18,23 @@ from lighthouse.haproxy.document import Document
 _CAUSES = {errno.EADDRINUSE: "another program has it", errno.EACCES: "only root may listen there"}
 
 
-def unavailable(wanted: Document, running: Document | None = None) -> list[str]:
-    """Why addresses of `wanted` cannot be listened on, those aside whose port HAProxy has already because `running` has it."""
-    own = {port for _, _, port in _binds(running)} if running else set()
-    reasons = []
-    for header, host, port in _binds(wanted):
+def unavailable(wanted: Document, running: Document | None = None) -> dict[str, str]:
+    """Why addresses of `wanted` cannot be listened on, by the header of the section.
+
+    Those aside whose port HAProxy has already because `running` has it.
+    """
+    own = {port for _, _, port in binds(running)} if running else set()
+    reasons: dict[str, str] = {}
+    for header, host, port in binds(wanted):
         if port not in own and (cause := _cause(host, port)):
-            reasons.append(f"{header}: cannot listen on {host or '*'}:{port}: {cause}")
+            reasons.setdefault(header, f"{header}: cannot listen on {host or '*'}:{port}: {cause}")
     return reasons
 
 
-def _binds(document: Document) -> Iterator[tuple[str, str, int]]:
+def binds(document: Document) -> Iterator[tuple[str, str, int]]:
     """Header, address and port of each ``bind`` line that has one plain address; others, ranges for instance, are not judged."""
     for section in document.sections:
-        for line in section.lines if section.header.startswith("frontend ") else ():
+        for line in section.lines if section.header.startswith(("frontend ", "listen ")) else ():
             match line.split():
                 case ["bind", address, *_]:
                     host, _, port = address.rpartition(":")

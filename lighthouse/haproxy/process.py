@@ -7,6 +7,7 @@ that started it, or its whole process group, leaves HAProxy alone. It is never s
 from __future__ import annotations
 
 import os
+import re
 import select
 from collections.abc import Iterator, Sequence
 from itertools import pairwise
@@ -14,11 +15,12 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 from lighthouse.errors import BalancerError
-from lighthouse.haproxy.alerts import reason
+from lighthouse.haproxy.alerts import places, reason
 from lighthouse.haproxy.deadline import Deadline
 from lighthouse.haproxy.document import Document
 from lighthouse.haproxy.errors import RejectedError
 from lighthouse.haproxy.options import HAProxySettings
+from lighthouse.haproxy.running import parse_version
 
 if TYPE_CHECKING:
     import subprocess
@@ -42,7 +44,13 @@ class HAProxyProcess:
                 "`haproxy -c` did not end in time; do the lines hold host names that no resolver answers?"
             )
         if code:
-            raise RejectedError(reason(output, path, document))
+            raise RejectedError(reason(output, path, document), places(output, path, document))
+
+    def version(self, deadline: Deadline) -> str:
+        """The version of the program, which a start or a reload brings; empty if it does not tell. Raises `BalancerError`."""
+        code, output = self._run(["-v"], deadline.within(CHECK_TIMEOUT))
+        found = re.search(r"version (\S+)", output)
+        return parse_version(found[1]) if found and code == 0 else ""
 
     def start(self, document: Document, replaced: Sequence[int], deadline: Deadline) -> None:
         """Start HAProxy on ``config_file``; it takes over from the processes `replaced`, which finish their connections.
@@ -81,7 +89,7 @@ class HAProxyProcess:
         return bool(pairs & {("-f", self._settings.config_file), ("-p", self._settings.pid_file)})
 
     def _run(self, arguments: list[str], deadline: Deadline, *, detached: bool = False) -> tuple[int | None, str]:
-        """Run HAProxy to its end and give its exit code (None: it was killed at the deadline) and standard error."""
+        """Run HAProxy to its end and give its exit code (None: it was killed at the deadline) and what it printed."""
         import subprocess  # only a change of the file needs it
 
         # A file in memory, not a pipe: a daemon that keeps it open for a moment would hold up the reader of a pipe.
@@ -90,7 +98,7 @@ class HAProxyProcess:
             process = subprocess.Popen(
                 [self._settings.binary, *arguments],
                 stdin=subprocess.DEVNULL,
-                stdout=subprocess.DEVNULL,
+                stdout=descriptor,
                 stderr=descriptor,
                 cwd="/",
                 umask=0o077,

@@ -3,28 +3,42 @@
 from __future__ import annotations
 
 import time
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass, field
 
 RETRY = 60.0  # seconds; what is wrong outside the file, a missing certificate or a port in use, may have been put right
 
 
+@dataclass(frozen=True, slots=True)
+class Refusal:
+    """Why a configuration is refused; ``clusters``: those that alone are the cause, and why, if the others can go on."""
+
+    reason: str = ""
+    clusters: Mapping[str, str] = field(default_factory=dict)
+
+
 class Refusals:
-    """The last refused skeleton and why."""
+    """What was refused lately, by a key that changes with the configuration."""
 
     def __init__(self, clock: Callable[[], float] = time.monotonic) -> None:
         self._clock = clock
-        self._skeleton = ""
-        self._reason = ""
-        self._until = 0.0
+        self._known: dict[str, tuple[float, Refusal]] = {}
 
-    def remember(self, skeleton: str, reason: str) -> None:
-        """Note that this skeleton was refused just now."""
-        self._skeleton, self._reason, self._until = skeleton, reason, self._clock() + RETRY
+    def remember(self, key: str, refusal: Refusal) -> None:
+        """Note that this was refused just now."""
+        now = self._clock()
+        self._known = {key: known for key, known in self._known.items() if known[0] > now}
+        self._known[key] = now + RETRY, refusal
 
     def forget(self) -> None:
         """Something else worked; ask again next time."""
-        self._skeleton = ""
+        self._known.clear()
 
-    def reason(self, skeleton: str) -> str | None:
-        """Why this skeleton was refused lately, or None if it may be tried."""
-        return self._reason if self._skeleton == skeleton and self._clock() < self._until else None
+    def get(self, key: str) -> Refusal | None:
+        """How this was refused lately, or None if it may be tried."""
+        until, refusal = self._known.get(key, (0.0, None))
+        return refusal if self._clock() < until else None
+
+    def retry_in(self, key: str) -> float:
+        """Seconds until `key` may be tried again."""
+        return max(0.0, self._known.get(key, (0.0, None))[0] - self._clock())

@@ -8,7 +8,7 @@ from __future__ import annotations
 import ipaddress
 import re
 from collections.abc import Mapping
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from enum import IntEnum
 
 from lighthouse.errors import BalancerError
@@ -32,14 +32,19 @@ class Checking(IntEnum):
     ENABLED = 0x04
 
 
-_MAINT = Admin.FORCED_MAINT | Admin.INHERITED_MAINT | Admin.CONFIGURED_MAINT | Admin.UNRESOLVED
+# CONFIGURED_MAINT only tells that the file says ``disabled``: it stays when the server is enabled at run time.
+_MAINT = Admin.FORCED_MAINT | Admin.INHERITED_MAINT | Admin.UNRESOLVED
 _DRAIN = Admin.FORCED_DRAIN | Admin.INHERITED_DRAIN
 _OPERATIONAL = {0: "down", 1: "up", 2: "up", 3: "drain"}
 
 
 @dataclass(frozen=True, slots=True)
 class Server:
-    """One server as it runs. ``admin`` holds bits of `Admin`, ``check`` and ``agent`` bits of `Checking`."""
+    """One server as it runs. ``admin`` holds bits of `Admin`, ``check`` and ``agent`` bits of `Checking`.
+
+    ``initial`` is the weight it was declared with, ``since`` the seconds since it last went up or down. ``sessions``, ``maxconn``
+    (0: no limit) and ``backup`` are None unless `HAProxyControl.running` was told to look closely.
+    """
 
     ip: str
     port: int
@@ -48,6 +53,21 @@ class Server:
     weight: int = 1
     check: int = 0
     agent: int = 0
+    initial: int = field(default=1, compare=False)
+    since: int = field(default=0, compare=False)
+    sessions: int | None = None
+    maxconn: int | None = None
+    backup: bool | None = None
+
+    @property
+    def address(self) -> tuple[str, int]:
+        """Where it is reached."""
+        return self.ip, self.port
+
+    @property
+    def in_maintenance(self) -> bool:
+        """Whether someone, Lighthouse as a rule, put it into maintenance."""
+        return bool(self.admin & Admin.FORCED_MAINT)
 
     @property
     def state(self) -> str:
@@ -64,12 +84,17 @@ Servers = Mapping[str, Mapping[str, Server]]
 
 @dataclass(frozen=True, slots=True)
 class Running:
-    """What runs: the hash of its skeleton (None: not ours), version, process, and the servers of each backend."""
+    """What runs: the hash of its skeleton (None: not ours), version, process, and the servers of each backend.
+
+    ``uptime`` is that of the worker, in whole seconds: since the last start or reload. ``ids`` are HAProxy's numbers of backends.
+    """
 
     skeleton: str | None
     version: str = ""
     pid: int = 0
     servers: Servers = field(default_factory=dict)
+    uptime: int = 0
+    ids: Mapping[str, str] = field(default_factory=dict)
 
 
 @dataclass(frozen=True, slots=True)
@@ -114,7 +139,7 @@ def parse_servers_state(text: str) -> dict[str, dict[str, Server]]:
     column = {name: index for index, name in enumerate(header[2:].split())}
     try:
         order = [column[name] for name in _COLUMNS]
-        return _servers(lines, order)
+        return _servers(lines, order, [column.get(name) for name in _EXTRA])
     except (KeyError, ValueError, IndexError) as error:
         raise BalancerError(f"HAProxy's answer to `show servers state` cannot be read: {error!r}") from None
 
@@ -125,14 +150,51 @@ _COLUMNS = (
 )
 
 
-def _servers(lines: list[str], order: list[int]) -> dict[str, dict[str, Server]]:
+_EXTRA = ("srv_iweight", "srv_time_since_last_change")
+
+
+def _servers(lines: list[str], order: list[int], extra: list[int | None]) -> dict[str, dict[str, Server]]:
     result: dict[str, dict[str, Server]] = {}
     for line in lines[1:]:
         if not line or line.startswith("#"):
             continue
         fields = line.split(" ")
         backend, name, address, *numbers = [fields[index] for index in order]
-        result.setdefault(backend, {})[name] = Server(canonical(address), *map(int, numbers))
+        port, operational, admin, weight, check, agent = map(int, numbers)
+        initial, since = (0 if index is None else int(fields[index]) for index in extra)
+        result.setdefault(backend, {})[name] = Server(
+            canonical(address), port, operational, admin, weight, check, agent, initial, since
+        )
+    return result
+
+
+def parse_ids(text: str) -> dict[str, str]:
+    """HAProxy's number of each backend that has servers, from ``show servers state``: a frontend may have the same name."""
+    rows = (line.split(" ", 2) for line in text.split("\n")[1:] if line and not line.startswith("#"))
+    return {row[1]: row[0] for row in rows if len(row) > 1}
+
+
+def parse_stat(text: str) -> dict[str, tuple[int, int, bool]]:
+    """``show stat ID 4 -1``: sessions, limit of sessions (0: none) and whether it is a backup, by server.
+
+    Raises `BalancerError` if it is not of that format.
+    """
+    lines = text.split("\n")
+    column = {name: index for index, name in enumerate(lines[0].removeprefix("# ").split(","))}
+    try:
+        order = [column[name] for name in ("svname", "scur", "slim", "bck")]
+        rows = ([line.split(",")[index] for index in order] for line in lines[1:] if line)
+        return {name: (int(now or 0), int(limit or 0), backup == "1") for name, now, limit, backup in rows}
+    except (KeyError, ValueError, IndexError) as error:
+        raise BalancerError(f"HAProxy's answer to `show stat` cannot be read: {error!r}") from None
+
+
+def with_details(servers: Mapping[str, Server], details: Mapping[str, tuple[int, int, bool]]) -> dict[str, Server]:
+    """The same servers with what `parse_stat` tells of them."""
+    result = dict(servers)
+    for name, (sessions, maxconn, backup) in details.items():
+        if name in result:
+            result[name] = replace(result[name], sessions=sessions, maxconn=maxconn, backup=backup)
     return result
 
 

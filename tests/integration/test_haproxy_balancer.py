@@ -328,12 +328,18 @@ def test_a_backend_that_takes_no_server_at_run_time(paths, options):
         made.sync([cluster("web", [a], port=port, **options)])
         report = made.sync([cluster("web", [a, b], port=port, **options)])
         assert report["servers"]["web"] == {a.node.name: "up", b.node.name: "up"}
-        assert "at run time" in report["last"]["reload"]
         assert report["degraded"] is None
-        assert paths.reloads() == 1
+        reloads = paths.reloads()
+        # What cannot be told from the lines is found out with the first join; from then on there are slots too.
+        assert reloads == (1 if "server_options" in options else 0)
+        assert (report["last"]["reload"] is not None) == bool(reloads)
         made.sync([cluster("web", [b], port=port, **options)])
-        assert paths.servers("web") == addresses(b)
-        assert paths.reloads() == 1
+        assert list(paths.servers("web").values()) == [f"127.0.0.1:{b.port}"]
+        for members in ([a], [a, b], [b], []) * 3:
+            report = made.sync([cluster("web", members, port=port, **options)])
+            assert sorted(paths.servers("web").values()) == sorted(addresses(*members).values())
+            assert report["servers"]["web"] == {item.node.name: "up" for item in members}
+        assert paths.reloads() == reloads
 
 
 def test_the_file_equals_what_runs_after_many_changes(paths):

@@ -103,20 +103,22 @@ def test_a_missing_directory(paths):
 
 def test_a_port_in_use(paths):
     with backends("squatter") as (squatter,):
-        with pytest.raises(BalancerError, match="another program has it") as caught:
-            balancer(paths).sync([cluster("web", [NODE], port=squatter.port)])
-        assert "frontend web" in str(caught.value)
-        assert "\n" not in str(caught.value)
-    report = balancer(paths).sync([cluster("web", [NODE], port=squatter.port)])
+        report = balancer(paths).sync([cluster("web", [NODE], port=squatter.port), cluster("db", [NODE])])
+        assert "frontend web: cannot listen" in report["degraded"]
+        assert "another program has it" in report["degraded"]
+        assert report["servers"] == {"web": {NODE.name: "pending"}, "db": {NODE.name: "up"}}
+    report = balancer(paths).sync([cluster("web", [NODE], port=squatter.port), cluster("db", [NODE])])
     assert report["degraded"] is None
+    assert report["servers"]["web"] == {NODE.name: "up"}
 
 
 def test_a_port_is_not_shared_with_another_haproxy_at_a_start(paths, tmp_path_factory):
     port = free_port()
     with haproxy(tmp_path_factory.mktemp("other")) as other:
         balancer(other).sync([cluster("web", [NODE], port=port)])
-        with pytest.raises(BalancerError, match="another program has it"):
-            balancer(paths).sync([cluster("web", [NODE], port=port)])
+        report = balancer(paths).sync([cluster("web", [NODE], port=port)])
+        assert "another program has it" in report["quarantined"]["web"]
+        assert str(port) not in paths.file.read_text()
 
 
 def test_it_starts_with_the_last_good_configuration_rather_than_not_at_all(paths):
@@ -126,7 +128,7 @@ def test_it_starts_with_the_last_good_configuration_rather_than_not_at_all(paths
         for bad in ({"port": squatter.port}, {"backend": ["nonsense"]}):
             paths.stop()
             report = balancer(paths).sync([cluster("web", [b], port=port), cluster("db", [a], **bad)])
-            assert "last good configuration" in report["degraded"]
+            assert "cluster db is quarantined" in report["degraded"]
             assert get(port) == (200, "b")
             assert list(parse(paths.file.read_text()).backends()) == ["web"]
 

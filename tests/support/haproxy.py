@@ -34,6 +34,7 @@ class Paths:
             "socket_file": str(self.root / "s"),
             "pid_file": str(self.root / "pid"),
             "defaults": list(DEFAULTS),
+            "restart_interval": 0,  # tests of reloads make many; those of the distance between them set it
         }
 
     @property

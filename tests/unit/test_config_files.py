@@ -34,9 +34,9 @@ def test_an_unknown_key_of_a_cluster(tree):
     assert {"classic", "discovery", "name", "scales"} <= set(error.rpartition("known keys: ")[2].split(", "))
 
 
-def test_meta_cluster_is_not_known(tree):
-    [error] = tree.errors("clusters/a.yaml", "discovery: beacon\nscales: {}\nmeta_cluster: x\n")
-    assert error.startswith("clusters/a.yaml:3: unknown key 'meta_cluster'")
+def test_meta_cluster_is_a_name(tree):
+    [error] = tree.errors("clusters/a.yaml", "discovery: beacon\nscales: {}\nmeta_cluster: 5\n")
+    assert error.startswith("clusters/a.yaml:3: key 'meta_cluster': 5: expected text")
 
 
 def test_a_cluster_needs_a_discovery_and_a_balancer(tree):

@@ -35,7 +35,7 @@ def lines(text, header):
 
 
 def test_the_whole_file():
-    text = config(**{"global": ["maxconn 100"], "defaults": ["mode http", "timeout client 9s"]}).render(
+    text = config(**{"global": ["maxconn 100"], "defaults": ["mode http", "timeout client 9s"]}).generate(
         [
             cluster(
                 "web", [B, A], port=8080, frontend=["option httplog"], backend=["balance first"], server_options="check"
@@ -57,7 +57,7 @@ def test_the_whole_file():
 def test_the_order_of_the_input_does_not_matter():
     one = [cluster("web", [A, B], port=1), cluster("db", [B])]
     other = [cluster("db", [B]), cluster("web", [B, A, A], port=1)]
-    assert config().render(one) == config().render(other)
+    assert config().generate(one) == config().generate(other)
 
 
 @pytest.mark.parametrize(
@@ -72,18 +72,18 @@ def test_the_order_of_the_input_does_not_matter():
     ],
 )
 def test_bind_address(address, bind):
-    text = config(bind_address=address).render([cluster("web", [], port=80)])
+    text = config(bind_address=address).generate([cluster("web", [], port=80)])
     assert f"bind {bind}" in lines(text, "frontend web")
 
 
 def test_without_port_no_frontend_but_always_a_backend():
-    text = config().render([cluster("web", [])])
+    text = config().generate([cluster("web", [])])
     assert lines(text, "frontend web") is None
     assert lines(text, "backend web") == ["# members:"]
 
 
 def test_ipv6_members_are_bracketed():
-    text = config().render([cluster("web", [Node("h", "fd00::1", 80), Node("fd00::", "fd00::", 80)])])
+    text = config().generate([cluster("web", [Node("h", "fd00::1", 80), Node("fd00::", "fd00::", 80)])])
     assert lines(text, "backend web")[1:] == ["server fd00:::80 [fd00::]:80", "server h:80 [fd00::1]:80"]
 
 
@@ -91,9 +91,9 @@ def test_ipv6_members_are_bracketed():
 def test_a_cookie_only_where_the_backend_uses_one(where):
     settings = {"defaults": ["cookie S insert"]} if where == "defaults" else {}
     options = {"backend": ["cookie S insert"]} if where == "backend" else {}
-    text = config(**settings).render([cluster("web", [A], server_options="check", **options)])
+    text = config(**settings).generate([cluster("web", [A], server_options="check", **options)])
     assert "server a:80 10.0.0.1:80 cookie a:80 check" in lines(text, "backend web")
-    assert "cookie" not in config().render([cluster("web", [A], backend=["mode http"])])
+    assert "cookie" not in config().generate([cluster("web", [A], backend=["mode http"])])
 
 
 def test_of_nodes_with_one_name_the_first_by_address_is_kept():
@@ -102,7 +102,7 @@ def test_of_nodes_with_one_name_the_first_by_address_is_kept():
 
 
 def test_the_operators_own_servers_are_not_written_twice():
-    text = config().render([cluster("web", [A, B], backend=["server a:80 1.1.1.1:1 backup"])])
+    text = config().generate([cluster("web", [A, B], backend=["server a:80 1.1.1.1:1 backup"])])
     assert lines(text, "backend web")[2:] == ["server b:81 10.0.0.2:81"]
 
 
@@ -169,8 +169,8 @@ def test_ports_that_are_refused(port):
 )
 def test_no_node_writes_more_than_its_line(host, ip, port):
     """Even a node that never passed through `Node.from_mapping`."""
-    plain = config().render([cluster("web", [A])])
-    text = config().render([cluster("web", [A, Node(host, ip, port)])])
+    plain = config().generate([cluster("web", [A])])
+    text = config().generate([cluster("web", [A, Node(host, ip, port)])])
     extra = set(text.split("\n")) - set(plain.split("\n"))
     assert len(text.split("\n")) - len(plain.split("\n")) in (0, 1)
     for line in extra:

@@ -11,7 +11,7 @@ from lighthouse.haproxy.member import Member
 from lighthouse.haproxy.options import HAProxySettings
 from lighthouse.haproxy.planner import Kind, adopt, plan, reload_reason
 from lighthouse.haproxy.running import Running, Server
-from lighthouse.haproxy.stanzas.backend import backend_section
+from lighthouse.haproxy.stanzas.backend import BackendStanza
 from lighthouse.node import Node
 
 PATHS = {"config_file": "/etc/h.cfg", "socket_file": "/run/h.sock", "pid_file": "/run/h.pid"}
@@ -186,14 +186,14 @@ def test_the_operators_own_servers_stay():
     ],
 )
 def test_which_backends_take_servers_at_run_time(lines, options, obstacle):
-    found = recipe(backend_section("web", lines, options, (), ()), ()).obstacle
+    found = recipe(BackendStanza(cluster("web", [], backend=lines, server_options=options)).section(), ()).obstacle
     assert (obstacle in found) if obstacle else found is None
 
 
 def test_a_fixed_backend_blocks_joins_only():
     wanted = document(cluster("web", [A, B], backend=["balance source"]))
     result = plan(wanted, Running("x", servers={"web": {"a:80": Server("9.9.9.9", 80), "c:1": Server("9.9.9.9", 1)}}))
-    assert [step.kind for step in result.steps] == [Kind.MOVE, Kind.LEAVE, Kind.DELETE]
+    assert [step.kind for step in result.steps] == [Kind.CHANGE, Kind.LEAVE, Kind.DELETE]
     assert "b:81 joins" in result.blocked["web"]
 
 

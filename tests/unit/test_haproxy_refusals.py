@@ -1,20 +1,26 @@
 """What HAProxy refused is not asked again at once, but again some time later."""
 
-from lighthouse.haproxy.refusals import RETRY, Refusals
+from lighthouse.haproxy.refusals import RETRY, Refusal, Refusals
 
 
-def test_a_refusal_is_remembered_for_its_skeleton_and_a_time():
+def test_a_refusal_is_remembered_for_its_key_and_a_time():
     now = [100.0]
     refusals = Refusals(lambda: now[0])
-    refusals.remember("x", "why")
-    assert refusals.reason("x") == "why"
-    assert refusals.reason("y") is None
-    now[0] += RETRY
-    assert refusals.reason("x") is None
+    refusals.remember("x", Refusal("why"))
+    assert refusals.get("x").reason == "why"
+    assert refusals.get("y") is None
+    now[0] += 10
+    refusals.remember("y", Refusal("other", {"web": "bad"}))
+    assert refusals.get("x").reason == "why"
+    assert refusals.retry_in("x") == RETRY - 10
+    now[0] += RETRY - 10
+    assert refusals.get("x") is None
+    assert refusals.get("y").clusters == {"web": "bad"}
+    assert refusals.retry_in("x") == 0
 
 
 def test_what_works_clears_it():
     refusals = Refusals(lambda: 0.0)
-    refusals.remember("x", "why")
+    refusals.remember("x", Refusal("why"))
     refusals.forget()
-    assert refusals.reason("x") is None
+    assert refusals.get("x") is None

@@ -4,22 +4,35 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 
-from lighthouse.haproxy.member import Member
-from lighthouse.haproxy.stanzas.section import COOKIE, Section, has
+from lighthouse.cluster import Cluster
+from lighthouse.haproxy.member import Member, members_of
+from lighthouse.haproxy.options import ClusterOptions
+from lighthouse.haproxy.stanzas.section import COOKIE, Section, cookie_line
+from lighthouse.haproxy.stanzas.stanza import Stanza
 
 
-def backend_section(
-    cluster: str, lines: Sequence[str], server_options: str, defaults: Sequence[str], members: Sequence[Member]
-) -> Section:
-    """The section ``backend`` of a cluster.
+class BackendStanza(Stanza):
+    """A cluster's own lines and its `members`, which are its nodes unless others are given.
 
     Each server gets its name as cookie value if the backend, or `defaults`, has a ``cookie`` line; it would do nothing otherwise.
+    Not so with ``cookie ... dynamic``: HAProxy then makes the values from the addresses.
     A member whose name the operator's own lines use already is left out.
     """
-    template = server_options.strip()
-    if has(lines, "cookie") or (has(defaults, "cookie") and not has(lines, "no", "cookie")):
-        template = f"{COOKIE} {template}".strip()
-    empty = Section(f"backend {cluster}", tuple(lines), template)
-    return Section(
-        empty.header, empty.lines, template, tuple(item for item in members if not empty.is_pinned(item.name))
-    )
+
+    def __init__(
+        self, cluster: Cluster, *, defaults: Sequence[str] = (), members: Sequence[Member] | None = None
+    ) -> None:
+        options = ClusterOptions.of(cluster)
+        super().__init__("backend", cluster.name, options.backend)
+        cookie = cookie_line(self.lines, defaults)
+        own = f"{COOKIE} " if cookie and "dynamic" not in cookie.split() else ""
+        self.template = f"{own}{options.server_options}".strip()
+        if members is None:
+            members, _ = members_of(cluster.nodes or (), options.server_metadata)
+        self.members = tuple(members)
+
+    def section(self) -> Section:
+        """The value that goes into the file. Raises `ConfigError` for a line that is none."""
+        empty = Section(self.header, self.lines, self.template)
+        members = tuple(item for item in self.members if not empty.is_pinned(item.name))
+        return Section(self.header, self.lines, self.template, members)

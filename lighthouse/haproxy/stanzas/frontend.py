@@ -2,20 +2,17 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
-
-from lighthouse.haproxy.stanzas.section import Section
-
-
-def frontend_section(cluster: str, lines: Sequence[str], bind_address: str, port: int) -> Section:
-    """The section ``frontend`` of a cluster."""
-    return Section(f"frontend {cluster}", (*lines, f"bind {_host(bind_address)}:{port}", f"default_backend {cluster}"))
+from lighthouse.cluster import Cluster
+from lighthouse.haproxy.options import ClusterOptions
+from lighthouse.haproxy.stanzas.stanza import Stanza, bind
 
 
-def _host(address: str) -> str:
-    """HAProxy would resolve ``localhost`` at each start; the address that is meant needs no resolver and is the same everywhere."""
-    if address in ("", "*"):
-        return "*"
-    if address == "localhost":
-        return "127.0.0.1"
-    return f"[{address}]" if ":" in address else address
+class FrontendStanza(Stanza):
+    """The port of a cluster, with its own lines. It must have one: a cluster without is reached by others' frontends only."""
+
+    def __init__(self, cluster: Cluster, bind_address: str | None = None) -> None:
+        options = ClusterOptions.of(cluster)
+        lines = list(options.frontend)
+        if options.port is not None:
+            lines.append(bind(bind_address or "", options.port))
+        super().__init__("frontend", cluster.name, (*lines, f"default_backend {cluster.name}"))

@@ -4,14 +4,17 @@ from __future__ import annotations
 
 import re
 from collections.abc import Iterator, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 from lighthouse.errors import ConfigError
-from lighthouse.haproxy.member import Member
+from lighthouse.haproxy.member import UNSET, Member
 from lighthouse.identity import shown
 
-MEMBERS = "# members:"  # begins the line that says how member lines are made; only member lines follow it
+MEMBERS = "# members"  # begins the line that says how member lines are made; only member lines follow it
 COOKIE = "cookie <name>"  # stands in that line for a cookie with the server's own name
+
+DRAINED = " weight 0"  # follows the name of a member in a slot
+FREE = "127.0.0.1:1"  # the address of a slot without a member: should anyone enable it, a connection is refused at once
 
 # A line that begins with one of these would open a section of its own and swallow what follows it.
 SECTIONS = frozenset(
@@ -24,12 +27,17 @@ SECTIONS = frozenset(
 
 @dataclass(frozen=True, slots=True)
 class Section:
-    """A header and its lines. ``template`` is None where no members belong, else what follows the address in a member's line."""
+    """A header and its lines. ``template`` is None where no members belong, else what follows the address in a member's line.
+
+    ``slots`` names the servers that are declared for members to come, where HAProxy takes no server at run time
+    (`lighthouse.haproxy.slots`); a member then stands in the slot that it names.
+    """
 
     header: str
     lines: tuple[str, ...] = ()
     template: str | None = None
     members: tuple[Member, ...] = ()
+    slots: tuple[str, ...] = ()
 
     def __post_init__(self) -> None:
         for line in (self.header, *self.lines, self.template or ""):
@@ -46,25 +54,47 @@ class Section:
         for line in self.lines:
             yield f"\t{line}"
         if self.template is not None:
-            yield f"\t{MEMBERS} {self.template}".rstrip()
+            room = f" in {len(self.slots)} slots" if self.slots else ""
+            yield f"\t{MEMBERS}{room}: {self.template}".rstrip()
 
     def text(self) -> Iterator[str]:
         """Its lines."""
         yield from self.shape()
-        if self.template is None or not self.members:
+        if self.template is None:
             return
-        before, after = "\tserver ", f" {self.template}" if self.template else ""
-        if not self.template.startswith(COOKIE):
-            for member in self.members:
-                yield f"{before}{member.name} {member.address}{after}"
+        if not self.slots:
+            yield from map(self.server_line, self.members)
             return
-        after = self.template.removeprefix(COOKIE)
-        for member in self.members:
-            yield f"{before}{member.name} {member.address} cookie {member.name}{after}"
+        placed = {member.slot: member for member in self.members}
+        for slot in self.slots:
+            yield self.server_line(placed[slot]) if slot in placed else self.free_line(slot)
+
+    def server_line(self, member: Member) -> str:
+        """The line of one member; in a slot it ends with the member's name, which nothing else would tell.
+
+        A weight of 0 is only noted there, and set at run time: where weights are fixed, what is declared with 0 never gets another.
+        """
+        drained = bool(member.slot) and member.weight == 0
+        keywords = replace(member, weight=UNSET).keywords if drained else member.keywords
+        parts = [f"\tserver {member.server} {member.address}{self.suffix(member.server)}", keywords]
+        if member.slot:
+            parts.append(f"# {member.name}{DRAINED if drained else ''}")
+        return " ".join(part for part in parts if part)
+
+    def free_line(self, slot: str) -> str:
+        """The line of a slot without a member. ``disabled`` stands first, because a comment in the options would hide it."""
+        return f"\tserver {slot} {FREE} disabled{self.suffix(slot)}"
+
+    def suffix(self, server: str) -> str:
+        """What follows a server's address, with the space before it."""
+        template = self.template or ""
+        if template.startswith(COOKIE):
+            template = f"cookie {server}{template.removeprefix(COOKIE)}"
+        return f" {template}" if template else ""
 
     def is_pinned(self, server: str) -> bool:
         """Whether the operator's own lines define this server, so that it is none of ours."""
-        return any(_defines(line, server) for line in self.lines if line.startswith("server"))
+        return any(defines(line, server) for line in self.lines if line.startswith("server"))
 
 
 def one_line(text: str, key: Sequence[str | int] = ()) -> str:
@@ -100,7 +130,15 @@ def has(lines: Sequence[str], *words: str) -> bool:
     return any(tuple(line.split(None, len(words))[: len(words)]) == words for line in lines)
 
 
-def _defines(line: str, server: str) -> bool:
+def cookie_line(lines: Sequence[str], defaults: Sequence[str]) -> str | None:
+    """The ``cookie`` line that counts for a backend with these lines under these ``defaults``."""
+    own = [line for line in lines if has((line,), "cookie")]
+    inherited = [] if has(lines, "no", "cookie") else [line for line in defaults if has((line,), "cookie")]
+    return next(reversed(own or inherited), None)
+
+
+def defines(line: str, server: str) -> bool:
+    """Whether a line of the operator defines this server."""
     match line.split():
         case ["server", name, *_]:
             return name == server

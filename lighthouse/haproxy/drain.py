@@ -1,0 +1,59 @@
+"""How long servers have been leaving, and which are to be cut off."""
+
+from __future__ import annotations
+
+import time
+from collections.abc import Callable, Iterable
+
+from lighthouse.haproxy.document import Document
+from lighthouse.haproxy.running import Running, Server
+
+Place = tuple[str, str]  # backend and server
+
+
+class Drain:
+    """Remembers since when a server has been leaving.
+
+    For one that an earlier process of ours took out, HAProxy tells how long ago its state changed. (For one that was down
+    before, that is when it went down; its connections are cut earlier then.)
+    """
+
+    def __init__(self, timeout: float, clock: Callable[[], float] = time.monotonic) -> None:
+        self._timeout = timeout
+        self._clock = clock
+        self._since: dict[Place, float] = {}
+        self._fresh = True
+
+    def note(self, leaving: Iterable[tuple[Place, Server]]) -> None:
+        """Note those that are leaving now, and forget all others."""
+        now = self._clock()
+        since = {}
+        for place, server in leaving:
+            first = now - server.since if self._fresh and server.in_maintenance else now
+            since[place] = self._since.get(place, first)
+        self._since = since
+        self._fresh = False
+
+    def expired(self) -> frozenset[Place]:
+        """Those that have been leaving for too long."""
+        now = self._clock()
+        return frozenset(place for place, since in self._since.items() if now - since >= self._timeout)
+
+    def next(self) -> float | None:
+        """Seconds until the next one has been leaving for too long; None if none is leaving."""
+        return max(0.0, min(self._since.values()) + self._timeout - self._clock()) if self._since else None
+
+
+def leaving(document: Document, running: Running, unknown: Iterable[str] = ()) -> list[tuple[Place, Server]]:
+    """The servers that are none of the members and have not gone yet. In slots: those whose last session has not ended."""
+    found = []
+    skipped = frozenset(unknown)
+    for backend, section in document.backends().items():
+        if backend in skipped:
+            continue
+        members = {member.server for member in section.members}
+        for name, server in running.servers.get(backend, {}).items():
+            if name in members or section.is_pinned(name) or (name in section.slots and not server.sessions):
+                continue
+            found.append(((backend, name), server))
+    return found

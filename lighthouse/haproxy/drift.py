@@ -1,0 +1,74 @@
+"""Noticing what others did to HAProxy: somebody restarted it, or typed at its socket.
+
+After each sync it is known what runs. What differs from that at the beginning of the next one was done by someone else. It
+is counted here; that it is put right is the planner's doing, which asks only what should be.
+"""
+
+from __future__ import annotations
+
+import time
+from collections.abc import Callable, Collection, Iterator
+from typing import Any
+
+from lighthouse.haproxy.running import Admin, Checking, Running, Server
+
+_FORCED = Admin.FORCED_MAINT | Admin.FORCED_DRAIN
+_SHOWN = 3
+
+
+class Drift:
+    """Counts the differences since the start of this process."""
+
+    def __init__(self, clock: Callable[[], float] = time.time) -> None:
+        self._clock = clock
+        self._left: Running | None = None
+        self._passing: Collection[tuple[str, str]] = ()
+        self._healed = 0
+        self._last: dict[str, Any] | None = None
+
+    def left(self, running: Running, passing: Collection[tuple[str, str]]) -> None:
+        """A sync ends with this; `passing` names backend and server of those that are leaving and may go by themselves."""
+        self._left, self._passing = running, frozenset(passing)
+
+    def found(self, running: Running | None) -> list[str]:
+        """A sync begins with this: what others did since the last one, in words. It is counted."""
+        differences = list(_differences(self._left, running, self._passing)) if self._left else []
+        self._left = None  # until `left`: what a sync did that failed half-way is no change from outside
+        if differences:
+            self._healed += len(differences)
+            more = f" and {len(differences) - _SHOWN} more" if len(differences) > _SHOWN else ""
+            self._last = {"what": ", ".join(differences[:_SHOWN]) + more, "at": self._clock()}
+        return differences
+
+    def report(self) -> dict[str, Any]:
+        """``healed``: how many differences were found and put right; ``last``: what and when (seconds of the epoch), or None."""
+        return {"healed": self._healed, "last": self._last}
+
+
+def _differences(left: Running, now: Running | None, passing: Collection[tuple[str, str]]) -> Iterator[str]:
+    if now is None:
+        yield "HAProxy had ended"
+        return
+    if now.pid != left.pid:
+        yield "HAProxy was restarted or reloaded"
+        return
+    if left.servers == now.servers:
+        return
+    for backend in sorted(left.servers.keys() | now.servers.keys()):
+        old, new = left.servers.get(backend, {}), now.servers.get(backend, {})
+        for name in sorted(old.keys() | new.keys()):
+            if (backend, name) not in passing and (what := _difference(old.get(name), new.get(name))):
+                yield f"{backend}/{name} {what}"
+
+
+def _difference(old: Server | None, new: Server | None) -> str | None:
+    if old is None or new is None:
+        return "was added" if old is None else "was deleted"
+    agent = bool(new.agent & Checking.ENABLED)  # it may change the weight and the state
+    changes = {
+        "has another address": old.address != new.address,
+        "has another weight": old.weight != new.weight and not agent,
+        "has another state": (old.admin ^ new.admin) & _FORCED and not agent,
+        "is checked otherwise": ((old.check ^ new.check) | (old.agent ^ new.agent)) & Checking.ENABLED,
+    }
+    return next((what for what, is_so in changes.items() if is_so), None)

@@ -1,0 +1,82 @@
+"""Reading parts of a configuration that are mappings within mappings. Each refusal names the key, value and remedy."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Collection, Mapping, Sequence
+from typing import Any
+
+from lighthouse.errors import ConfigError, NodeError
+from lighthouse.haproxy.stanzas.section import user_lines
+from lighthouse.identity import shown, valid_host, valid_ip, valid_name
+
+Key = tuple[str | int, ...]
+
+
+def mapping(value: Any, key: Key, known: Collection[str], required: Sequence[str] = ()) -> Mapping[str, Any]:
+    """A mapping with none but `known` keys and all of `required`. Raises `ConfigError`."""
+    if not isinstance(value, Mapping):
+        raise ConfigError(f"expected a mapping of keys ({', '.join(known)})", key)
+    for name in value:
+        if name not in known:
+            raise ConfigError(f"unknown key {shown(name)}; known keys: {', '.join(known)}", (*key, name))
+    for name in required:
+        if name not in value:
+            raise ConfigError(f"{name} is missing: give it", (*key, name))
+    return value
+
+
+def named(value: Any, key: Key) -> Mapping[str, Any]:
+    """A mapping from names, of which HAProxy's sections are made, to anything. Raises `ConfigError`."""
+    if not isinstance(value, Mapping):
+        raise ConfigError("expected a mapping from names to settings", key)
+    for name in value:
+        try:
+            valid_name(name)
+        except NodeError as error:
+            raise ConfigError(f"{error}: choose another", (*key, name)) from None
+    return value
+
+
+def port(value: Any, key: Key) -> int:
+    """A TCP port. Raises `ConfigError`."""
+    return number(value, key, 1, 65535)
+
+
+def number(value: Any, key: Key, least: int, most: int) -> int:
+    """A whole number within bounds. Raises `ConfigError`."""
+    if isinstance(value, int) and not isinstance(value, bool) and least <= value <= most:
+        return value
+    raise ConfigError(f"{key[-1]} {shown(value)} must be a whole number from {least} to {most}", key)
+
+
+def lines(value: Any, key: Key) -> tuple[str, ...]:
+    """Lines of a section. Raises `ConfigError`."""
+    if not isinstance(value, list | tuple):
+        raise ConfigError("expected a list of lines: write it as [first, second]", key)
+    for index, line in enumerate(value):
+        if not isinstance(line, str):
+            raise ConfigError(f"{shown(line)} is not text: put it in quotes", (*key, index))
+    return user_lines(value, key)
+
+
+def host(value: Any, key: Key) -> str:
+    """An address or a host name; an IPv6 address may stand in brackets. Raises `ConfigError`."""
+    text = value[1:-1] if isinstance(value, str) and value.startswith("[") and value.endswith("]") else value
+    checks: tuple[Callable[[Any], str], ...] = (valid_ip, valid_host)
+    for check in checks:
+        try:
+            return check(text)
+        except NodeError:
+            continue
+    raise ConfigError(f"{key[-1]} {shown(value)} must be an IP address or a host name", key)
+
+
+def bind_address(value: Any, key: Key) -> str:
+    """Where to listen: as `host`, or ``*`` or nothing for every IPv4 address. Raises `ConfigError`."""
+    if value in ("", "*"):
+        return "*"
+    try:
+        return host(value, key)
+    except ConfigError:
+        text = f"{key[-1]} {shown(value)} must be an IP address, a host name, or `*` for every IPv4 address"
+        raise ConfigError(text, key) from None

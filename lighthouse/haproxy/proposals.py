@@ -1,0 +1,67 @@
+"""A new configuration before it comes into force: written as a candidate, judged by HAProxy, its ports tried."""
+
+from __future__ import annotations
+
+from dataclasses import replace
+
+from lighthouse.haproxy.deadline import Deadline
+from lighthouse.haproxy.document import Document
+from lighthouse.haproxy.errors import RejectedError
+from lighthouse.haproxy.files import ConfigFile
+from lighthouse.haproxy.ports import unavailable
+from lighthouse.haproxy.process import HAProxyProcess
+from lighthouse.haproxy.quarantine import Verdict, judge_apart
+from lighthouse.haproxy.refusals import Refusal, Refusals
+
+
+class Proposals:
+    """Judges documents within one deadline. Every method raises `BalancerError` when HAProxy cannot be asked."""
+
+    def __init__(self, process: HAProxyProcess, file: ConfigFile, refusals: Refusals, deadline: Deadline) -> None:
+        self._process = process
+        self._file = file
+        self._refusals = refusals
+        self._deadline = deadline
+
+    def judged(self, wanted: Document, good: Document | None, *, start: bool = False) -> Verdict:
+        """What of `wanted` can come into force, `good` being what did before.
+
+        What HAProxy refused is remembered; a port in use is not, because it may be free at any moment.
+        """
+        verdict = judge_apart(wanted, good, self.accepted, drop=start)
+        if verdict.document is not wanted:
+            self._refusals.remember(wanted.skeleton, Refusal(verdict.reason, verdict.clusters))
+        if verdict.document is None:
+            return verdict
+        if self._process.find() if start else good is None:
+            return verdict  # whoever runs on our files holds the ports until it is replaced
+        taken = unavailable(verdict.document, None if start else good)
+        if not taken:
+            return verdict
+        problem = RejectedError("; ".join(taken.values()), taken)
+        parted = judge_apart(
+            verdict.document,
+            good,
+            lambda document: problem if document is verdict.document else self.accepted(document),
+            drop=start,
+        )
+        return replace(parted, clusters={**verdict.clusters, **parted.clusters})
+
+    def accepted(self, document: Document) -> RejectedError | None:
+        """Write the candidate and let HAProxy judge it. Gives the reason if it refuses."""
+        try:
+            path = self._file.propose(document.text())
+            self._process.check(path, document, self._deadline)
+        except RejectedError as error:
+            self._file.discard()
+            return error
+        return None
+
+    def save(self, document: Document) -> RejectedError | None:
+        """Make the file say what runs, so that the next start does too. Gives the reason if it cannot."""
+        if self._file.text() == document.text():
+            return None
+        refused = self.accepted(document)
+        if refused is None:
+            self._file.commit()
+        return refused

@@ -1,0 +1,28 @@
+"""``listen`` of a proxy: a port that is forwarded to servers outside of any cluster."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+
+from lighthouse.haproxy.listeners import Upstream
+from lighthouse.haproxy.stanzas.stanza import Stanza, bind
+
+
+class ProxyStanza(Stanza):
+    """Forwards a port to `upstreams`, balanced as ``defaults`` or `options` say; HAProxy resolves host names when it starts."""
+
+    def __init__(
+        self,
+        name: str,
+        port: int,
+        upstreams: Sequence[Upstream],
+        options: Sequence[str] | None = None,
+        bind_address: str | None = None,
+    ) -> None:
+        super().__init__("listen", name, (bind(bind_address or "", port), *(options or ()), *map(_server, upstreams)))
+
+
+def _server(upstream: Upstream) -> str:
+    address = f"[{upstream.host}]" if ":" in upstream.host else upstream.host
+    limit = "" if upstream.max_conn is None else f" maxconn {upstream.max_conn}"
+    return f"server {upstream.host}:{upstream.port} {address}:{upstream.port}{limit}"

@@ -1,0 +1,60 @@
+"""What one balancer keeps between two reconciliations: its hands and its memory."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, field
+
+from lighthouse.haproxy.config import HAProxyConfig
+from lighthouse.haproxy.control import HAProxyControl
+from lighthouse.haproxy.drain import Drain
+from lighthouse.haproxy.drift import Drift
+from lighthouse.haproxy.files import ConfigFile
+from lighthouse.haproxy.lifecycle import Lifecycle
+from lighthouse.haproxy.options import HAProxySettings
+from lighthouse.haproxy.pace import Pace
+from lighthouse.haproxy.process import HAProxyProcess
+from lighthouse.haproxy.refusals import Refusals
+from lighthouse.haproxy.stanzas.section import Section
+
+
+@dataclass(frozen=True, slots=True)
+class Tools:
+    """The means of one balancer: what it renders with, its hands, and what it remembers."""
+
+    config: HAProxyConfig
+    control: HAProxyControl
+    process: HAProxyProcess
+    lifecycle: Lifecycle
+    file: ConfigFile
+    refusals: Refusals
+    pace: Pace
+    drain: Drain
+    drift: Drift
+    static: dict[str, tuple[Section, str]] = field(default_factory=dict)
+
+    def learn_static(self, section: Section, reason: str) -> None:
+        """HAProxy refused a server at run time for a reason that the lines do not tell: the backend gets slots."""
+        self.static[section.header] = section, reason
+
+    def obstacle(self, section: Section) -> str | None:
+        """What was learned about a backend with these very lines."""
+        known = self.static.get(section.header)
+        same = known is not None and (known[0].lines, known[0].template) == (section.lines, section.template)
+        return known[1] if known and same else None
+
+
+def tools_for(settings: HAProxySettings) -> Tools:
+    """The means for these settings, with an empty memory."""
+    control = HAProxyControl(settings.socket_file, settings.master_socket_file)
+    process = HAProxyProcess(settings)
+    return Tools(
+        config=HAProxyConfig(settings),
+        control=control,
+        process=process,
+        lifecycle=Lifecycle(control, process),
+        file=ConfigFile(settings.config_file),
+        refusals=Refusals(),
+        pace=Pace(settings.restart_interval, settings.max_old_workers),
+        drain=Drain(settings.drain_timeout),
+        drift=Drift(),
+    )

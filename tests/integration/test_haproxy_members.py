@@ -1,0 +1,477 @@
+"""Every change of members, on every kind of backend, on a real HAProxy: no reload, no failed request, file equal to runtime."""
+
+import os
+import random
+import socket
+import threading
+
+import pytest
+
+from lighthouse.haproxy.balancer import HAProxy
+from lighthouse.haproxy.document import parse
+from lighthouse.node import Node
+from support.haproxy import Backend, Load, backends, cluster, get, haproxy
+from support.ports import free_port
+from support.wait import until
+
+
+@pytest.fixture
+def paths(tmp_path):
+    with haproxy(tmp_path) as found:
+        yield found
+
+
+def balancer(paths, **more):
+    made = HAProxy()
+    made.apply_config(paths.config | more)
+    return made
+
+
+def in_file(paths, backend):
+    """``{server name: address}`` of the members in the file."""
+    return {member.server: member.address for member in parse(paths.file.read_text()).backends()[backend].members}
+
+
+def state(paths, backend, column):
+    """One column of ``show servers state``, by server."""
+    lines = paths.ask(f"show servers state {backend}").splitlines()
+    index = lines[1].removeprefix("# ").split().index(column)
+    return {line.split()[3]: line.split()[index] for line in lines[2:] if line}
+
+
+def of_stat(paths, backend, column):
+    lines = paths.ask(f"show stat {backend} 4 -1").splitlines()
+    index = lines[0].removeprefix("# ").split(",").index(column)
+    return {line.split(",")[1]: line.split(",")[index] for line in lines[1:] if line}
+
+
+ALGORITHMS = {
+    "roundrobin": ["balance roundrobin"],
+    "leastconn": ["balance leastconn"],
+    "random": ["balance random"],
+    "first": ["balance first"],
+    "static-rr": ["balance static-rr"],
+    "source": ["balance source"],
+    "uri": ["balance uri"],
+    "hdr": ["balance hdr(Host)"],
+    "url_param": ["balance url_param id"],
+    "consistent": ["balance source", "hash-type consistent"],
+}
+
+
+@pytest.mark.parametrize("cookie", [False, True], ids=["plain", "cookie"])
+@pytest.mark.parametrize("balance", ALGORITHMS)
+def test_the_matrix(paths, balance, cookie):
+    """Join, leave, another address, weight 0 and back: each at run time."""
+    made, port = balancer(paths), free_port()
+    options = {
+        "port": port,
+        "backend": [*ALGORITHMS[balance], *(["cookie S insert"] if cookie else [])],
+        "server_metadata": ["weight"],
+    }
+
+    def sync(*members):
+        report = made.sync([cluster("web", members, **options)])
+        assert report["degraded"] is None
+        assert report["last"]["reload"] is None
+        assert report["servers"]["web"] == {
+            (item.node if isinstance(item, Backend) else item).name: "drain" if drained(item) else "up"
+            for item in members
+        }
+        assert in_file(paths, "web") == paths.servers("web")
+
+    def drained(item):
+        return isinstance(item, Node) and item.metadata.get("weight") == 0
+
+    with backends("a", "b", "c", "d") as (a, b, c, d):
+        sync(a, b)
+        with Load(port, rate=100) as load:
+            load.wait_for(5)
+            sync(a, b, c)
+            load.wait_for(5)
+            sync(b, c)
+            load.wait_for(5)
+            moved = Node("b", "127.0.0.1", d.port)
+            sync(moved, c)
+            until(lambda: load.ok["d"] or load.ok["c"], what="requests after the move")
+            sync(Node("b", "127.0.0.1", d.port, {"weight": 0}), c)
+            load.wait_for(5)
+            assert "0" in state(paths, "web", "srv_uweight").values()
+            sync(moved, c)
+            sync(a, b, c, d)
+            sync(d)
+            until(lambda: load.ok["d"], what="requests at the last one")
+        assert load.failed == []
+        assert paths.reloads() == 0
+
+
+@pytest.mark.parametrize("lines", [[], ["cookie S insert"]], ids=["servers", "slots"])
+def test_any_weight_where_the_algorithm_allows_it(paths, lines):
+    made, node = balancer(paths), Node("a", "127.0.0.1", 9)
+    options = {"backend": lines, "server_metadata": ["weight"], "server_options": "weight 20"}
+    for weight in (None, 7, 256, 0, 20, 1, None):
+        metadata = {} if weight is None else {"weight": weight}
+        report = made.sync([cluster("web", [Node("a", "127.0.0.1", 9, metadata)], **options)])
+        assert report["degraded"] is None
+        (member,) = parse(paths.file.read_text()).backends()["web"].members
+        assert state(paths, "web", "srv_uweight")[member.server] == str(20 if weight is None else weight)
+    assert paths.reloads() == 0
+    assert made.sync([cluster("web", [node], **options)])["last"]["commands"] == 0
+
+
+def test_a_weight_that_haproxy_takes_at_a_reload_only(paths):
+    made = balancer(paths)
+    options = {"backend": ["balance source"], "server_metadata": ["weight"]}
+    made.sync([cluster("web", [Node("a", "127.0.0.1", 9)], **options)])
+    report = made.sync([cluster("web", [Node("a", "127.0.0.1", 9, {"weight": 7})], **options)])
+    assert "a:9 gets its weight 7 at a reload only" in report["last"]["reload"]
+    assert "7" in state(paths, "web", "srv_uweight").values()
+    report = made.sync([cluster("web", [Node("a", "127.0.0.1", 9, {"weight": 7})], **options)])
+    assert report["last"] == {"commands": 0, "reload": None}
+    assert paths.reloads() == 1
+
+
+@pytest.mark.parametrize("lines", [[], ["balance source"]], ids=["servers", "slots"])
+def test_limits_from_the_metadata(paths, lines):
+    made = balancer(paths)
+    options = {"backend": lines, "server_metadata": ["maxconn"]}
+    made.sync([cluster("web", [], **options)])
+    for limit in (5, 9, None, 3):
+        metadata = {} if limit is None else {"maxconn": limit}
+        report = made.sync([cluster("web", [Node("a", "127.0.0.1", 9, metadata)], **options)])
+        assert report["degraded"] is None
+        (member,) = parse(paths.file.read_text()).backends()["web"].members
+        assert of_stat(paths, "web", "slim")[member.server] == str(limit or "")
+    assert paths.reloads() == 0
+
+
+def test_a_backup_serves_when_all_others_are_gone(paths):
+    made, port = balancer(paths), free_port()
+    options = {"port": port, "server_metadata": ["backup"]}
+    with backends("a", "b") as (a, b):
+        spare = Node("b", "127.0.0.1", b.port, {"backup": True})
+        made.sync([cluster("web", [a], **options)])
+        made.sync([cluster("web", [a, spare], **options)])
+        assert paths.reloads() == 0
+        assert {get(port) for _ in range(6)} == {(200, "a")}
+        made.sync([cluster("web", [spare], **options)])
+        assert get(port) == (200, "b")
+        report = made.sync([cluster("web", [Node("b", "127.0.0.1", b.port)], **options)])
+        assert "is a backup no more" in report["last"]["reload"]
+        assert made.sync([cluster("web", [Node("b", "127.0.0.1", b.port)], **options)])["last"]["reload"] is None
+
+
+def test_metadata_that_is_refused(paths):
+    made = balancer(paths)
+    wrong = [
+        *({"weight": value} for value in (-1, 257, 1.5, "7", True, [], "1\nserver x 1.1.1.1:1")),
+        *({"maxconn": value} for value in (0, -1, 2**31, "1", True)),
+        *({"backup": value} for value in (1, "true", "yes", [])),
+    ]
+    nodes = [Node(f"n{number}", "127.0.0.1", 9, metadata) for number, metadata in enumerate(wrong)]
+    options = {"server_metadata": ["weight", "maxconn", "backup"]}
+    report = made.sync([cluster("web", [*nodes, Node("good", "127.0.0.1", 9)], **options), cluster("off", nodes)])
+    assert set(report["refused"]) == {"web"}
+    assert set(report["refused"]["web"]) == {node.name for node in nodes}
+    assert "must be a whole number from 0 to 256" in report["refused"]["web"]["n0:9"]
+    assert set(report["servers"]["web"].values()) == {"up"}
+    for member in parse(paths.file.read_text()).backends()["web"].members:
+        assert member.keywords == ""
+
+
+# -- slots ---------------------------------------------------------------------------------------------------------------------
+
+SLOTTED = {"backend": ["balance source"]}
+
+
+def slots(paths, backend="web"):
+    return parse(paths.file.read_text()).backends()[backend].slots
+
+
+def nodes(*numbers):
+    return [Node(f"n{number}", "127.0.0.1", 9000 + number) for number in numbers]
+
+
+def test_slots_grow_at_a_reload_when_they_run_out(paths):
+    made = balancer(paths)
+    made.sync([cluster("web", nodes(1), **SLOTTED)])
+    assert len(slots(paths)) == 5
+    made.sync([cluster("web", nodes(*range(5)), **SLOTTED)])
+    assert paths.reloads() == 0
+    report = made.sync([cluster("web", nodes(*range(6)), **SLOTTED)])
+    assert "backend web needs 10 slots" in report["last"]["reload"]
+    report = made.sync([cluster("web", nodes(*range(100)), **SLOTTED)])
+    assert len(slots(paths)) == 125
+    assert paths.reloads() == 2
+    assert len(paths.servers("web")) == 100
+    made.sync([cluster("web", nodes(1), **SLOTTED)])
+    assert len(slots(paths)) == 125, "they stay, since to take them away would be a reload"
+    assert paths.reloads() == 2
+
+
+def test_a_member_keeps_its_slot(paths):
+    """Over joins, leaves, other addresses, restarts of this process and of HAProxy."""
+    made = balancer(paths)
+
+    def where():
+        return {member.name: member.slot for member in parse(paths.file.read_text()).backends()["web"].members}
+
+    made.sync([cluster("web", nodes(1, 2, 3), **SLOTTED)])
+    before = where()
+    made.sync([cluster("web", nodes(0, 2, 3), **SLOTTED)])
+    for clusters in ([cluster("web", nodes(0, 2, 3), **SLOTTED)], [cluster("web", None, **SLOTTED)]):
+        text = paths.file.read_text()
+        assert where()["n2:9002"] == before["n2:9002"]
+        report = balancer(paths).sync(clusters)
+        assert report["last"] == {"commands": 0, "reload": None}
+        assert paths.file.read_text() == text
+        paths.stop()
+        report = balancer(paths).sync(clusters)
+        assert paths.file.read_text() == text
+        assert set(report["servers"]["web"].values()) == {"up"}
+    paths.file.unlink()
+    report = balancer(paths).sync([cluster("web", nodes(0, 2, 3), **SLOTTED)])
+    assert set(report["servers"]["web"].values()) == {"up"}
+    assert in_file(paths, "web") == paths.servers("web")
+
+
+def test_a_cookie_leads_to_the_same_member(paths):
+    made, port = balancer(paths), free_port()
+    options = {"port": port, "backend": ["cookie S insert"]}
+    with backends("a", "b", "c") as (a, b, c):
+        made.sync([cluster("web", [a, b], **options)])
+        slot = next(
+            item.slot for item in parse(paths.file.read_text()).backends()["web"].members if item.name == b.node.name
+        )
+
+        def ask():
+            with socket.create_connection(("127.0.0.1", port), 10) as connection:
+                connection.sendall(f"GET / HTTP/1.0\r\nCookie: S={slot}\r\n\r\n".encode())
+                return b"".join(iter(lambda: connection.recv(65536), b""))[-1:]
+
+        assert {ask() for _ in range(5)} == {b"b"}
+        made.sync([cluster("web", [b, c], **options)])
+        assert {ask() for _ in range(5)} == {b"b"}
+        made.sync([cluster("web", [c], **options)])
+        assert ask() == b"c"
+        assert paths.reloads() == 0
+
+
+def test_a_slot_that_was_deleted_by_hand_comes_back(paths):
+    made = balancer(paths)
+    made.sync([cluster("web", nodes(1), **SLOTTED)])
+    paths.ask("disable server web/slot1;del server web/slot1")
+    report = made.sync([cluster("web", nodes(1), **SLOTTED)])
+    assert "slot1 was deleted" in report["last"]["reload"]
+    assert paths.servers("web") == in_file(paths, "web")
+    assert report["drift"]["healed"] == 1
+
+
+def test_an_old_haproxy_gets_slots_everywhere(paths, monkeypatch):
+    monkeypatch.setattr("lighthouse.haproxy.control.parse_version", lambda text: "2.4.22")
+    monkeypatch.setattr("lighthouse.haproxy.process.parse_version", lambda text: "2.4.22")
+    made = balancer(paths)
+    made.sync([cluster("web", nodes(1))])
+    report = made.sync([cluster("web", nodes(1, 2))])
+    assert len(slots(paths)) == 5
+    assert paths.reloads() == 0
+    assert "takes no new servers at run time" in report["haproxy"]["limits"][0]
+    assert set(report["servers"]["web"].values()) == {"up"}
+    monkeypatch.undo()
+    report = balancer(paths).sync([cluster("web", nodes(1, 2, 3))])
+    assert report["last"]["reload"] is None, "an upgrade takes no slots away"
+    assert report["haproxy"]["limits"] == []
+
+
+def test_a_thousand_changes_in_a_row(paths):
+    """After each, the file and what runs agree, and a fresh process finds nothing to do."""
+    dice = random.Random(20260201)
+    made = balancer(paths)
+    kinds = {
+        "dynamic": {},
+        "fixed": {"backend": ["balance uri"]},
+        "sticky": {"backend": ["cookie S insert"], "server_options": "weight 3"},
+    }
+    options = {name: more | {"server_metadata": ["weight"]} for name, more in kinds.items()}
+
+    def member(number, name):
+        weight = dice.choice([0, 9]) if name != "fixed" else 0
+        metadata = {"weight": weight} if dice.random() < 0.2 else {}
+        return Node(f"n{number}", f"127.0.0.{dice.randint(1, 2)}", 9000 + number, metadata)
+
+    def members(name):
+        return [member(number, name) for number in dice.sample(range(12), dice.randint(0, 12))]
+
+    now = {name: [member(number, name) for number in range(12)] for name in options}
+    made.sync([cluster(name, now[name], **options[name]) for name in options])
+    for number in range(1000):
+        name = dice.choice(list(options))
+        now[name] = members(name)
+        if number % 50 == 49:
+            made = balancer(paths)
+        if number % 97 == 96:
+            name = dice.choice(list(options))
+            for server in list(paths.servers(name))[:2]:
+                paths.ask(f"disable server {name}/{server}")
+        clusters = [cluster(key, now[key], **options[key]) for key in options]
+        report = made.sync(clusters)
+        assert report["degraded"] is None, number
+        for key in options:
+            assert in_file(paths, key) == paths.servers(key), number
+            assert set(report["servers"][key]) == {node.name for node in now[key]}
+            weights = state(paths, key, "srv_uweight")
+            usual = 3 if key == "sticky" else 1
+            by_name = {item.name: item.server for item in parse(paths.file.read_text()).backends()[key].members}
+            for node in now[key]:
+                assert weights[by_name[node.name]] == str(node.metadata.get("weight", usual)), number
+        if number % 100 == 0:
+            assert balancer(paths).sync(clusters)["last"] == {"commands": 0, "reload": None}
+    assert paths.reloads() == 0
+
+
+# -- leaving -------------------------------------------------------------------------------------------------------------------
+
+
+class Download:
+    """A server whose answer has a part that it holds back until told, and the client that reads it."""
+
+    def __init__(self, port):
+        self.answer = b""
+        self.ended = threading.Event()
+        self._listener = socket.create_server(("127.0.0.1", 0))
+        self._port = port
+
+    @property
+    def node(self):
+        return Node("slow", "127.0.0.1", self._listener.getsockname()[1])
+
+    def begin(self):
+        self._client = socket.create_connection(("127.0.0.1", self._port), 30)
+        self._client.sendall(b"GET / HTTP/1.0\r\n\r\n")
+        self._server, _ = self._listener.accept()
+        self._server.settimeout(30)
+        self._server.recv(4096)
+        self._server.sendall(b"HTTP/1.0 200 OK\r\nContent-Length: 8\r\n\r\nhalf")
+        while not self.answer.endswith(b"half"):
+            self.answer += self._client.recv(4096)
+
+    def finish(self):
+        self._server.sendall(b"rest")
+        self.read()
+
+    def read(self):
+        try:
+            while chunk := self._client.recv(4096):
+                self.answer += chunk
+        except ConnectionError:
+            pass  # cut off
+
+    def __enter__(self):
+        return self
+
+    def __exit__(self, *exc):
+        for item in ("_client", "_server", "_listener"):
+            if hasattr(self, item):
+                getattr(self, item).close()
+
+
+@pytest.mark.parametrize("lines", [[], ["balance source"]], ids=["servers", "slots"])
+def test_a_long_download_through_a_leaving_node_completes(paths, lines):
+    made, port = balancer(paths), free_port()
+    options = {"port": port, "backend": lines}
+    with backends("b") as (b,), Download(port) as download:
+        made.sync([cluster("web", [download.node], **options)])
+        download.begin()
+        report = made.sync([cluster("web", [b], **options)])
+        assert len(report["leaving"]["web"]) == 1
+        assert 0 < report["again"] <= 1
+        assert in_file(paths, "web") == paths.servers("web")
+        assert get(port) == (200, "b")
+        for _ in range(3):
+            assert made.sync([cluster("web", [b], **options)])["leaving"] == report["leaving"]
+        download.finish()
+        assert download.answer.endswith(b"halfrest")
+        until(lambda: not made.sync([cluster("web", [b], **options)])["leaving"], what="the last server to leave")
+        report = made.sync([cluster("web", [b], **options)])
+        assert report["again"] is None
+        assert report["degraded"] is None
+        assert paths.reloads() == 0
+
+
+@pytest.mark.parametrize("fresh", [False, True], ids=["same", "restarted"])
+@pytest.mark.parametrize("lines", [[], ["balance source"]], ids=["servers", "slots"])
+def test_after_the_drain_timeout_it_is_cut(paths, lines, fresh):
+    made, port = balancer(paths, drain_timeout=1.5), free_port()
+    options = {"port": port, "backend": lines}
+    with backends("b") as (b,), Download(port) as download:
+        made.sync([cluster("web", [download.node], **options)])
+        download.begin()
+        made.sync([cluster("web", [b], **options)])
+
+        def gone():
+            report = (balancer(paths, drain_timeout=1.5) if fresh else made).sync([cluster("web", [b], **options)])
+            assert report["degraded"] is None
+            return not report["leaving"]
+
+        until(gone, what="the end of the leaving server", every=0.1)
+        download.read()
+        assert download.answer.endswith(b"half")
+        assert paths.reloads() == 0
+
+
+def test_one_that_comes_back_while_it_is_leaving(paths):
+    made, port = balancer(paths), free_port()
+    for lines in ([], ["balance source"]):
+        options = {"port": port, "backend": lines}
+        with backends("b") as (b,), Download(port) as download:
+            made.sync([cluster("web", [download.node, b], **options)])
+            download._port = port
+            made.sync([cluster("web", [download.node], **options)])
+            download.begin()
+            made.sync([cluster("web", [b], **options)])
+            report = made.sync([cluster("web", [download.node, b], **options)])
+            assert set(report["servers"]["web"].values()) == {"up"}
+            assert report["leaving"] == {}
+            assert in_file(paths, "web") == paths.servers("web")
+            download.finish()
+            assert download.answer.endswith(b"halfrest")
+
+
+# -- drift ---------------------------------------------------------------------------------------------------------------------
+
+
+@pytest.mark.parametrize("lines", [[], ["balance leastconn", "cookie S insert"]], ids=["servers", "slots"])
+def test_drift_is_counted_and_healed(paths, lines):
+    made, port = balancer(paths), free_port()
+    clusters = [cluster("web", nodes(1, 2, 3, 4), port=port, backend=lines, server_options="check inter 1h")]
+    assert made.sync(clusters)["drift"] == {"healed": 0, "last": None}
+    first, second, third, fourth = paths.servers("web")
+    before = paths.servers("web"), state(paths, "web", "srv_uweight")
+    paths.ask(f"disable server web/{first};set server web/{second} addr 127.0.0.7 port 77")
+    paths.ask(f"set server web/{third} weight 9;disable health web/{fourth}")
+    report = made.sync(clusters)
+    assert report["drift"]["healed"] == 4
+    assert report["drift"]["last"]["what"].startswith(
+        f"web/{first} has another state, web/{second} has another address"
+    )
+    assert (paths.servers("web"), state(paths, "web", "srv_uweight")) == before
+    assert int(state(paths, "web", "srv_check_state")[fourth]) & 4
+    assert made.sync(clusters)["drift"]["healed"] == 4
+    made.sync([cluster("web", nodes(1, 2, 5), port=port, backend=lines, server_options="check inter 1h")])
+    assert made.sync(clusters)["drift"]["healed"] == 4, "what Lighthouse does itself is none"
+
+
+def test_a_restart_by_someone_else_is_counted(paths):
+    made, port = balancer(paths), free_port()
+    clusters = [cluster("web", nodes(1), port=port)]
+    made.sync(clusters)
+    paths.master("reload")
+    old = paths.pids()
+    until(lambda: len(paths.pids()) == 2, what="the old worker to end")
+    report = until(lambda: (r := made.sync(clusters))["drift"]["healed"] and r, what="the drift to be seen")
+    assert report["drift"]["last"]["what"] == "HAProxy was restarted or reloaded"
+    paths.stop()
+    report = made.sync(clusters)
+    assert report["drift"]["healed"] == 2
+    assert report["drift"]["last"]["what"] == "HAProxy had ended"
+    assert os.getpid() not in old

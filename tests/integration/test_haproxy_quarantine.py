@@ -1,0 +1,252 @@
+"""Clusters that HAProxy refuses cost only themselves, and reloads keep their distance: against a real HAProxy."""
+
+import socket
+import string
+
+import pytest
+
+from lighthouse.errors import NodeError
+from lighthouse.haproxy.balancer import HAProxy
+from lighthouse.haproxy.document import parse
+from lighthouse.node import Node
+from support.haproxy import Load, backends, cluster, get, haproxy
+from support.ports import free_port
+from support.wait import until
+
+NODE = Node("a", "127.0.0.1", 9)
+
+
+@pytest.fixture
+def paths(tmp_path):
+    with haproxy(tmp_path) as found:
+        yield found
+
+
+def balancer(paths, **more):
+    made = HAProxy()
+    made.apply_config(paths.config | more)
+    return made
+
+
+def section(paths, header):
+    return parse(paths.file.read_text()).section(header)
+
+
+def test_a_refused_cluster_keeps_its_last_good_lines_and_the_others_go_on(paths):
+    made, port, other = balancer(paths), free_port(), free_port()
+    with backends("a", "b") as (a, b):
+        made.sync([cluster("web", [a], port=port, backend=["balance first"])])
+        bad = cluster("web", [b], port=port, backend=["balance first", "blance x"])
+        with Load(port) as load:
+            report = made.sync([bad, cluster("db", [a], port=other, frontend=["maxconn 9"])])
+            until(lambda: load.ok["b"], what="requests at b")
+        assert load.failed == []
+        assert set(report["quarantined"]) == {"web"}
+        assert "unknown keyword 'blance'" in report["quarantined"]["web"]
+        assert report["quarantined"]["web"].endswith("`blance x`")
+        assert report["degraded"].startswith("cluster web is quarantined: line ")
+        assert section(paths, "backend web").lines == ("balance first",)
+        assert section(paths, "frontend db").lines[0] == "maxconn 9"
+        assert get(other) == (200, "a")
+        assert get(port) == (200, "b"), "its members follow the registry as always"
+        assert paths.reloads() == 1
+        # Nothing is asked again for a while, by this process or after a restart of HAProxy and ours.
+        assert made.sync([bad, cluster("db", [a], port=other, frontend=["maxconn 9"])])["last"]["reload"] is None
+        paths.stop()
+        report = balancer(paths).sync([bad, cluster("db", [b], port=other, frontend=["maxconn 9"])])
+        assert set(report["quarantined"]) == {"web"}
+        assert get(port) == (200, "b")
+        assert get(other) == (200, "b")
+        report = made.sync(
+            [cluster("web", [b], port=port, backend=["balance leastconn"]), cluster("db", [b], port=other)]
+        )
+        assert report["quarantined"] == {}
+        assert report["degraded"] is None
+        assert section(paths, "backend web").lines == ("balance leastconn",)
+
+
+def test_several_are_found_among_many(paths):
+    made = balancer(paths)
+    good = {f"c{number:02}": {"backend": ["balance first"]} for number in range(30)}
+    made.sync([cluster(name, [NODE], **options) for name, options in good.items()])
+    bad = {"c03": {"backend": ["nonsense"]}, "c17": {"server_options": "chek"}, "new": {"backend": ["balance what"]}}
+    fine = {name: {"backend": ["balance random"]} for name in good}
+    report = made.sync([cluster(name, [NODE], **options) for name, options in (fine | bad).items()])
+    assert set(report["quarantined"]) == set(bad)
+    assert section(paths, "backend c03").lines == ("balance first",)
+    assert section(paths, "backend c04").lines == ("balance random",)
+    assert section(paths, "backend new") is None
+    assert report["servers"]["new"] == {NODE.name: "pending"}
+
+
+def test_a_complaint_that_names_no_line(paths, monkeypatch):
+    """As a fault that shows only when all is put together: it is found by trying without one half, then the other."""
+    monkeypatch.setattr("lighthouse.haproxy.process.places", lambda *_: {})
+    made = balancer(paths)
+    names = [f"c{number}" for number in range(9)]
+    made.sync([cluster(name, [NODE]) for name in names])
+    bad = ("c2", "c7")
+    clusters = [cluster(name, [NODE], backend=["nonsense" if name in bad else "balance first"]) for name in names]
+    report = made.sync(clusters)
+    assert set(report["quarantined"]) == set(bad)
+    assert section(paths, "backend c3").lines == ("balance first",)
+
+
+def test_a_line_of_everyone_is_not_put_on_a_cluster(paths):
+    made = balancer(paths)
+    made.sync([cluster("web", [NODE])])
+    report = balancer(paths, **{"global": ["nonsense"]}).sync([cluster("web", [NODE], backend=["balance first"])])
+    assert report["quarantined"] == {}
+    assert "not in force" in report["degraded"]
+    assert "(global): unknown keyword 'nonsense'" in report["degraded"]
+    assert section(paths, "backend web").lines == ()
+
+
+def test_a_port_of_a_quarantined_cluster_is_not_shared(paths):
+    made, port, other = balancer(paths), free_port(), free_port()
+    with backends("a", "b") as (a, b):
+        made.sync([cluster("web", [a], port=port)])
+        report = made.sync([cluster("api", [b], port=port), cluster("web", [a], port=other, backend=["nonsense"])])
+        assert set(report["quarantined"]) == {"api", "web"}
+        assert "is still that of frontend web" in report["quarantined"]["api"]
+        assert {get(port) for _ in range(4)} == {(200, "a")}
+
+
+# -- the distance between reloads ----------------------------------------------------------------------------------------------
+
+
+def edits(made, count, port, node):
+    for number in range(count):
+        yield made.sync([cluster("web", [node], port=port, backend=[f"timeout queue {number + 1}s"])])
+
+
+def test_fifty_edits_are_one_reload(paths):
+    made, port = balancer(paths, restart_interval=60), free_port()
+    with backends("a", "b") as (a, b):
+        made.sync([cluster("web", [a], port=port)])
+        with Load(port) as load:
+            for report in edits(made, 50, port, b):
+                assert report["last"]["reload"] is None
+                assert report["pending"] == "lines of backend web changed"
+                assert 0 < report["again"] <= 60
+                assert report["degraded"] is None
+            until(lambda: load.ok["b"], what="the new member, who waits for no reload")
+            made._tools.pace._last -= 60
+            report = made.sync([cluster("web", [b], port=port, backend=["timeout queue 50s"])])
+            assert report["last"]["reload"] == "lines of backend web changed"
+            assert report["pending"] is None
+            load.wait_for(10)
+        assert load.failed == []
+        assert paths.reloads() == 1
+        assert section(paths, "backend web").lines == ("timeout queue 50s",)
+
+
+def test_the_reload_that_waited_comes_by_itself(paths):
+    made, port = balancer(paths, restart_interval=0.5), free_port()
+    made.sync([cluster("web", [NODE], port=port)])
+    assert len(list(edits(made, 20, port, NODE))) == 20
+    until(
+        lambda: made.sync([cluster("web", [NODE], port=port, backend=["timeout queue 20s"])])["pending"] is None,
+        what="the reload",
+    )
+    assert section(paths, "backend web").lines == ("timeout queue 20s",)
+
+
+def test_a_fresh_process_keeps_the_distance(paths):
+    balancer(paths, restart_interval=60).sync([cluster("web", [NODE])])
+    report = balancer(paths, restart_interval=60).sync([cluster("web", [NODE], backend=["balance first"])])
+    assert report["pending"]
+
+
+def test_no_reload_while_too_many_old_processes_linger(paths):
+    made, port = balancer(paths, max_old_workers=2, defaults=["mode tcp"]), free_port()
+    with backends("a") as (a,):
+        made.sync([cluster("web", [a], port=port)])
+        kept = []
+        try:
+            for number in range(2):
+                kept.append(socket.create_connection(("127.0.0.1", port)))
+                until(lambda: "127.0.0.1" in paths.ask("show sess"), what="a session")
+                made.sync([cluster("web", [a], port=port, backend=[f"timeout queue {number + 1}s"])])
+            report = made.sync([cluster("web", [a], port=port, backend=["timeout queue 9s"])])
+            assert "2 old HAProxy processes" in report["degraded"]
+            assert report["pending"] == "lines of backend web changed"
+            assert report["haproxy"]["old_workers"] == 2
+        finally:
+            for connection in kept:
+                connection.close()
+        until(lambda: made.sync([cluster("web", [a], port=port, backend=["timeout queue 9s"])])["degraded"] is None)
+        assert section(paths, "backend web").lines == ("timeout queue 9s",)
+
+
+# -- what comes from the registry ----------------------------------------------------------------------------------------------
+
+NASTY = [
+    "\n", "\r\n", "\0", "\t", "\x1b[31m", "\x1b]0;x\x07", "\x7f", "\x85", "\u2028", "\u2029", "\u202e", " ", "  ", '"', "'", "\\",
+    ";", "#", "$HOME", "${HOME}", "`id`", "$(id)", "<<", "|", "&", "%", "*", "?", "..", "../../etc/passwd", "/", "\ufeff", "\u200b",
+    "\u0430pache", "\uff57\uff45\uff42", "\u00e9", "e\u0301", "\ud800", "x" * 256, "x" * 65536, "-", ".", ":", "::", "@", "a b",
+    "a\nserver evil 6.6.6.6:6", "a\n\tserver evil 6.6.6.6:6", "a # b", "slot1", "global", "\nglobal\n", "127.0.0.1:80 ssl", "",
+    "None", "true", "0", "-1", "1e9",
+]  # fmt: skip
+KEYS = ("weight", "maxconn", "backup")
+
+
+def hostile():
+    """Registry records of every hostile kind."""
+    for number, text in enumerate(NASTY):
+        for wrapped in (text, f"a{text}", f"{text}a", f"a{text}a"):
+            yield {"host": wrapped, "ip": "127.0.0.1", "port": 9}
+            yield {"host": "h", "ip": f"127.0.0.1{text}" if text else text, "port": 9}
+            yield {
+                "host": f"m{number}",
+                "ip": "127.0.0.1",
+                "port": 9,
+                "metadata": dict.fromkeys(KEYS, wrapped),
+            }
+            yield {"host": f"p{number}", "ip": "127.0.0.1", "port": wrapped}
+            yield {
+                "host": f"k{number}",
+                "ip": "127.0.0.1",
+                "port": 9,
+                "metadata": {wrapped: wrapped, "weight": [wrapped]},
+            }
+
+
+def test_hostile_records_never_reach_the_file(paths):
+    nodes, refused, count = [], 0, 0
+    for record in hostile():
+        count += 1
+        try:
+            nodes.append(Node.from_mapping(record))
+        except NodeError:
+            refused += 1
+    assert count > 1000
+    assert refused > 100
+    assert len(nodes) > 100
+    made = balancer(paths)
+    options = {"server_metadata": list(KEYS)}
+    report = made.sync(
+        [cluster("web", nodes, **options), cluster("fixed", nodes, backend=["balance source"], **options)]
+    )
+    assert report["degraded"] is None or "a node is refused" in report["degraded"]
+    text = paths.file.read_bytes()
+    assert text.isascii()
+    assert b"evil" not in text
+    for line in text.decode().split("\n"):
+        if line.startswith("\tserver "):
+            assert set(line) <= set(string.ascii_letters + string.digits + "\t _.:-[]#"), line
+            assert len(line.split()) <= 6, line
+    assert made.sync(
+        [cluster("web", nodes, **options), cluster("fixed", nodes, backend=["balance source"], **options)]
+    )["last"] == {
+        "commands": 0,
+        "reload": None,
+    }
+    flat = repr(report)
+    assert "\x1b" not in flat
+    assert flat.isprintable()
+    for cluster_report in report["refused"].values():
+        for name, why in cluster_report.items():
+            assert name.isprintable()
+            assert why.isprintable()
+            assert len(why) < 1000

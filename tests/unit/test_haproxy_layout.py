@@ -1,0 +1,318 @@
+"""The stanzas by the names of lighthouse 1.0, what the options of listeners refuse, and what clashes."""
+
+import pytest
+
+from lighthouse.cluster import Cluster
+from lighthouse.errors import ConfigError
+from lighthouse.haproxy.balancer import HAProxy
+from lighthouse.haproxy.config import HAProxyConfig
+from lighthouse.haproxy.document import parse
+from lighthouse.haproxy.listeners import Upstream
+from lighthouse.haproxy.options import ClusterOptions, HAProxySettings
+from lighthouse.haproxy.stanzas.backend import BackendStanza
+from lighthouse.haproxy.stanzas.frontend import FrontendStanza
+from lighthouse.haproxy.stanzas.meta import MetaFrontendStanza
+from lighthouse.haproxy.stanzas.peers import PeersStanza
+from lighthouse.haproxy.stanzas.proxy import ProxyStanza
+from lighthouse.haproxy.stanzas.stanza import Stanza
+from lighthouse.haproxy.stanzas.stats import StatsStanza
+from lighthouse.node import Node
+from lighthouse.peer import Peer
+
+PATHS = {"config_file": "/etc/h.cfg", "socket_file": "/run/h.sock", "pid_file": "/run/h.pid"}
+A, B = Node("a", "10.0.0.1", 80), Node("b", "10.0.0.2", 81)
+
+
+def settings(**more):
+    return HAProxySettings.from_mapping(PATHS | more)
+
+
+def cluster(name, nodes=(), meta=None, **options):
+    nodes = nodes if nodes is None else list(nodes)
+    return Cluster(name, nodes=nodes, options={"haproxy": options}, meta_cluster=meta)
+
+
+def desired(*clusters, previous=None, **more):
+    return HAProxyConfig(settings(local_peer="me", **more)).desired(clusters, {}, previous)
+
+
+def lines(found, header):
+    section = found.document.section(header)
+    return None if section is None else list(section.lines)
+
+
+# the stanzas ----------------------------------------------------------------------------------------------------------
+
+
+def test_a_stanza_is_header_and_lines():
+    stanza = Stanza("backend", "web", ["balance first"])
+    assert (stanza.header, stanza.lines, str(stanza)) == (
+        "backend web",
+        ("balance first",),
+        "backend web\n\tbalance first",
+    )
+    with pytest.raises(ConfigError, match="control character"):
+        str(Stanza("backend", "web", ["a\nb"]))
+
+
+def test_frontend_and_backend():
+    web = cluster("web", [B, A], port=80, frontend=["mode http"], backend=["balance first"], server_options="check")
+    assert str(FrontendStanza(web, "10.0.0.9")) == (
+        "frontend web\n\tmode http\n\tbind 10.0.0.9:80\n\tdefault_backend web"
+    )
+    assert str(BackendStanza(web)).split("\n\t") == [
+        *("backend web", "balance first", "# members: check"),
+        *("server a:80 10.0.0.1:80 check", "server b:81 10.0.0.2:81 check"),
+    ]
+
+
+def test_meta_cluster():
+    members = [cluster("z", acl="path_beg /z"), cluster("none"), cluster("a", acl=" path_beg /a ")]
+    assert str(MetaFrontendStanza("api", 8080, ["mode http"], members, "localhost")).split("\n\t") == [
+        *("frontend api", "bind 127.0.0.1:8080", "mode http"),
+        *("acl is_a path_beg /a", "use_backend a if is_a", "acl is_z path_beg /z", "use_backend z if is_z"),
+    ]
+
+
+def test_proxy():
+    upstreams = [Upstream("partner.example", 88, 400), Upstream("fd00::1", 89)]
+    assert str(ProxyStanza("partner", 7777, upstreams, ["mode http"], "::1")).split("\n\t") == [
+        *("listen partner", "bind [::1]:7777", "mode http"),
+        "server partner.example:88 partner.example:88 maxconn 400",
+        "server fd00::1:89 [fd00::1]:89",
+    ]
+
+
+def test_stats():
+    assert str(StatsStanza(9009)).split("\n\t")[1:] == ["bind *:9009", "mode http", "stats enable", "stats uri /"]
+    assert str(StatsStanza(9009, "/x", "::", [("client", 7)])).split("\n\t")[1:] == [
+        *("bind [::]:9009", "mode http", "stats enable", "stats uri /x", "timeout client 7")
+    ]
+
+
+def test_peers():
+    nodes = [
+        Node("a", "10.0.0.1", 80, peer=Peer("lb-a", "10.0.1.1", 1026)),
+        Node("a", "10.0.0.1", 81, peer=Peer("lb-a", "10.0.1.1", 1025)),
+        Node("b", "fd00::2", 80),
+        Node("me", "10.0.0.9", 80),
+        Node("evil", "10.0.0.7", 80, peer=Peer("x\nserver y", "10.0.0.7")),
+        Node("evil", "10.0.0.7", 81, peer=Peer("x", "10.0.0.7 extra")),
+    ]
+    assert str(PeersStanza(cluster("web", nodes), "me")).split("\n\t") == [
+        *("peers web", "peer b [fd00::2]:1024", "peer lb-a 10.0.1.1:1025", "peer me 10.0.0.9:1024"),
+    ]
+    assert str(PeersStanza(cluster("web", [A]), "me", 99)).split("\n\t")[1:] == [
+        "peer a 10.0.0.1:99",
+        "peer me 127.0.0.1:99",
+    ]
+
+
+# the whole ------------------------------------------------------------------------------------------------------------
+
+
+def test_all_of_it_can_be_read_back_and_depends_on_no_order():
+    more = {
+        "stats": {"port": 9009},
+        "proxies": {"p": {"port": 1, "upstreams": [{"host": "::1", "port": 2}]}},
+        "meta_clusters": {"api": {"port": 3}},
+        "meta_cluster_ports": {"old": 4},
+    }
+    clusters = [cluster("web", [A, B], "api", port=5, acl="path_beg /w", peers=True), cluster("db", [B], "old")]
+    one = desired(*clusters, **more)
+    other = desired(*reversed(clusters), **dict(reversed(more.items())))
+    assert one.document.text() == other.document.text()
+    assert parse(one.document.text()) == one.document
+    assert [section.header for section in one.document.sections] == [
+        *("global", "defaults", "frontend api", "frontend old", "frontend web", "backend db", "backend web"),
+        *("peers web", "listen p", "listen stats"),
+    ]
+    assert one.notes == ("cluster db: without `acl` it gets nothing from meta cluster old",)
+
+
+def test_a_meta_cluster_that_is_not_there():
+    found = desired(cluster("web", [A], "nope", port=80, acl="path_beg /w"))
+    assert lines(found, "frontend web")
+    assert "no meta cluster nope" in found.notes[0]
+
+
+def test_get_meta_clusters():
+    config = HAProxyConfig(settings(meta_cluster_ports={"api": 1, "empty": 2}))
+    b, a, c = cluster("b", meta="api"), cluster("a", meta="api"), cluster("c", meta="nope")
+    assert config.get_meta_clusters([b, a, c]) == {"api": [a, b], "empty": []}
+
+
+def test_peers_only_on_request_so_that_members_need_no_reload():
+    before, after = desired(cluster("web", [A])), desired(cluster("web", [A, B]))
+    assert "peer" not in before.document.text()
+    assert before.document.skeleton == after.document.skeleton
+    before, after = desired(cluster("web", [A], peers=True)), desired(cluster("web", [A, B], peers=True))
+    assert "localpeer me" in lines(before, "global")
+    assert before.document.skeleton != after.document.skeleton
+
+
+def test_peers_of_an_unknown_cluster_stay():
+    known = desired(cluster("web", [A], peers=True)).document
+    found = desired(cluster("web", None, peers=True), previous=known)
+    assert lines(found, "peers web") == ["peer a 10.0.0.1:1024", "peer me 127.0.0.1:1024"]
+    assert lines(desired(cluster("web", None, peers=True)), "peers web") == ["peer me 127.0.0.1:1024"]
+
+
+def test_the_operators_own_localpeer_counts():
+    found = desired(cluster("web", [A], peers=True), **{"global": ["localpeer mine"]})
+    assert lines(found, "global").count("localpeer mine") == 1
+    assert "localpeer me" not in lines(found, "global")
+    assert "peer mine 127.0.0.1:1024" in lines(found, "peers web")
+
+
+def test_two_clusters_cannot_share_the_port_of_peers():
+    found = desired(cluster("a", [A], peers=True), cluster("b", [A], peers=True), cluster("c", [A], peers=1025))
+    assert lines(found, "peers a")
+    assert lines(found, "peers b") is None
+    assert lines(found, "peers c")
+    assert "cluster b: port 1024 of its peers belongs to the peers of cluster a" in found.notes[0]
+
+
+@pytest.mark.parametrize(
+    ("more", "name", "left_out"),
+    [
+        ({"stats": {"port": 1}}, "stats", "listen stats"),
+        ({"proxies": {"x": {"port": 1, "upstreams": [{"host": "h", "port": 2}]}}}, "x", "listen x"),
+        ({"meta_clusters": {"x": {"port": 1}}}, "x", None),
+    ],
+)
+def test_a_cluster_keeps_its_name(more, name, left_out):
+    found = desired(cluster(name, [A], port=80), **more)
+    assert lines(found, f"frontend {name}")[-1] == f"default_backend {name}"
+    assert left_out is None or found.document.section(left_out) is None
+    assert "a cluster has its name" in found.notes[0]
+
+
+@pytest.mark.parametrize(
+    ("more", "owner"),
+    [
+        ({"stats": {"port": 80}}, "the stats page"),
+        ({"proxies": {"x": {"port": 80, "upstreams": [{"host": "h", "port": 2}]}}}, "proxy x"),
+        ({"meta_clusters": {"x": {"port": 80}}}, "meta cluster x"),
+    ],
+)
+def test_a_cluster_gives_way_at_a_port(more, owner):
+    found = desired(cluster("web", [A], port=80), **more)
+    assert lines(found, "frontend web") is None
+    assert found.notes == (f"cluster web: port 80 belongs to {owner}; choose another",)
+
+
+def test_one_port_on_two_addresses():
+    proxies = {"x": {"port": 80, "bind_address": "10.0.0.1", "upstreams": [{"host": "h", "port": 2}]}}
+    assert desired(cluster("web", [A], port=80), proxies=proxies).notes == ()
+
+
+# options --------------------------------------------------------------------------------------------------------------
+
+UPSTREAMS = [{"host": "h", "port": 1}]
+
+
+@pytest.mark.parametrize(
+    ("more", "key", "message"),
+    [
+        ({"stats": {}}, ("stats", "port"), "missing"),
+        ({"stats": {"port": "80"}}, ("stats", "port"), "whole number"),
+        ({"stats": {"port": 1, "uri": "x y"}}, ("stats", "uri"), "path"),
+        ({"stats": {"port": 1, "uri": "/$x"}}, ("stats", "uri"), "must not hold"),
+        ({"stats": {"port": 1, "timeouts": {"client": 0}}}, ("stats", "timeouts", "client"), "whole number"),
+        ({"stats": {"port": 1, "timeouts": {"queue": 1}}}, ("stats", "timeouts", "queue"), "unknown key"),
+        ({"stats": {"port": 1, "bind_address": "a b"}}, ("stats", "bind_address"), "IP address"),
+        ({"stats": {"port": 1, "prot": 1}}, ("stats", "prot"), "known keys: port, uri"),
+        ({"proxies": {"x": {"port": 1}}}, ("proxies", "x", "upstreams"), "missing"),
+        ({"proxies": {"x": {"upstreams": UPSTREAMS}}}, ("proxies", "x", "port"), "missing"),
+        ({"proxies": {"x": {"port": 1, "upstreams": []}}}, ("proxies", "x", "upstreams"), "list of upstreams"),
+        ({"proxies": {"x y": {"port": 1, "upstreams": UPSTREAMS}}}, ("proxies", "x y"), "may hold letters"),
+        ({"proxies": {"x": []}}, ("proxies", "x"), "mapping"),
+        (
+            {"proxies": {"x": {"port": 1, "upstreams": [{"host": "h", "port": 1}, {"port": 1}]}}},
+            ("proxies", "x", "upstreams", 1, "host"),
+            "missing",
+        ),
+        (
+            {"proxies": {"x": {"port": 1, "upstreams": [*UPSTREAMS, *UPSTREAMS]}}},
+            ("proxies", "x", "upstreams", 1),
+            "listed twice",
+        ),
+        (
+            {"proxies": {"x": {"port": 1, "upstreams": [{"host": "h\n", "port": 1}]}}},
+            ("proxies", "x", "upstreams", 0, "host"),
+            "host name",
+        ),
+        (
+            {"proxies": {"x": {"port": 1, "upstreams": UPSTREAMS, "options": ["ok", "a\nb"]}}},
+            ("proxies", "x", "options", 1),
+            "control character",
+        ),
+        (
+            {"proxies": {"x": {"port": 1, "upstreams": UPSTREAMS, "options": ["ok", 5]}}},
+            ("proxies", "x", "options", 1),
+            "quotes",
+        ),
+        ({"meta_clusters": {"x": {"frontend": []}}}, ("meta_clusters", "x", "port"), "missing"),
+        ({"meta_clusters": {"x": {"port": 1, "frontend": "a"}}}, ("meta_clusters", "x", "frontend"), "list of lines"),
+        ({"meta_clusters": {"x": None}}, ("meta_clusters", "x", "port"), "missing"),
+        ({"meta_cluster_ports": {"x": 0}}, ("meta_cluster_ports", "x"), "whole number"),
+        (
+            {"meta_clusters": {"x": {"port": 1}}, "meta_cluster_ports": {"x": 2}},
+            ("meta_cluster_ports", "x"),
+            "keep one",
+        ),
+        ({"local_peer": "a b"}, ("local_peer",), "host name"),
+        (
+            {"stats": {"port": 1}, "proxies": {"stats": {"port": 2, "upstreams": UPSTREAMS}}},
+            ("proxies", "stats"),
+            "name of the page",
+        ),
+        (
+            {"meta_clusters": {"x": {"port": 1}}, "proxies": {"x": {"port": 2, "upstreams": UPSTREAMS}}},
+            ("proxies", "x"),
+            "name of the meta cluster",
+        ),
+        (
+            {"proxies": {"x": {"port": 2, "upstreams": UPSTREAMS}, "y": {"port": 2, "upstreams": UPSTREAMS}}},
+            ("proxies", "y", "port"),
+            "belongs to proxy x",
+        ),
+        (
+            {"stats": {"port": 2}, "proxies": {"y": {"port": 2, "upstreams": UPSTREAMS}}},
+            ("proxies", "y", "port"),
+            "belongs to page stats",
+        ),
+    ],
+)
+def test_what_is_refused_and_where(more, key, message):
+    with pytest.raises(ConfigError, match=message) as caught:
+        settings(**more)
+    assert caught.value.key == key
+
+
+def test_both_forms_of_a_meta_cluster():
+    more = {"meta_clusters": {"x": {"frontend": ["mode http"]}, "y": None}, "meta_cluster_ports": {"x": 2, "y": 3}}
+    HAProxy.validate_config(PATHS | more)
+    found = [(meta.name, meta.port, meta.frontend) for meta in settings(**more).meta_clusters]
+    assert found == [("x", 2, ("mode http",)), ("y", 3, ())]
+
+
+@pytest.mark.parametrize("address", ["::1", "[::1]"])
+def test_ipv6_with_or_without_brackets(address):
+    found = desired(cluster("web", [A], port=80), bind_address=address)
+    assert "bind [::1]:80" in lines(found, "frontend web")
+
+
+@pytest.mark.parametrize(
+    ("options", "key"), [({"acl": "a\nb"}, "acl"), ({"peers": 0}, "peers"), ({"peers": 65536}, "peers")]
+)
+def test_options_of_clusters_that_are_refused(options, key):
+    with pytest.raises(ConfigError) as caught:
+        ClusterOptions.from_mapping(options)
+    assert caught.value.key == (key,)
+
+
+def test_changed_options_of_a_cluster_are_read_again():
+    assert ClusterOptions.of(cluster("web", port=1)).port == 1
+    assert ClusterOptions.of(cluster("web", port=2)).port == 2

@@ -1,0 +1,128 @@
+"""What the balancer remembers between two syncs, with the clock in hand: reloads, leaving servers, changes from outside."""
+
+import pytest
+
+from lighthouse.haproxy.drain import Drain
+from lighthouse.haproxy.drift import Drift
+from lighthouse.haproxy.pace import BUDGET_PAUSE, Pace
+from lighthouse.haproxy.running import Processes, Running, Server, parse_ids, parse_stat, with_details
+from lighthouse.haproxy.versions import limits, takes_servers
+
+
+class Clock:
+    def __init__(self):
+        self.now = 1000.0
+
+    def __call__(self):
+        return self.now
+
+
+def processes(old):
+    return Processes(master=1, worker=2, reloads=0, failed=0, uptime=9, old_workers=old)
+
+
+def test_reloads_keep_their_distance():
+    clock = Clock()
+    pace = Pace(2.0, 5, clock)
+    assert pace.wait(Running("x", uptime=1), None).seconds == 1.0
+    assert pace.wait(Running("x", uptime=2), None) is None
+    pace.reloaded()
+    clock.now += 0.5
+    assert pace.wait(Running("x", uptime=99), processes(0)).seconds == 1.5
+    assert pace.wait(Running("x", uptime=99), processes(0)).trouble is None
+    clock.now += 1.5
+    assert pace.wait(Running("x", uptime=0), processes(4)) is None
+
+
+def test_old_processes_have_a_budget():
+    wait = Pace(0, 3, Clock()).wait(Running("x"), processes(3))
+    assert wait.seconds == BUDGET_PAUSE
+    assert "3 old HAProxy processes" in wait.trouble
+
+
+SERVER = Server("10.0.0.1", 80, admin=1, since=40)
+
+
+def test_leaving_servers_expire():
+    clock = Clock()
+    drain = Drain(60, clock)
+    drain.note([])
+    assert drain.next() is None
+    drain.note([(("web", "a"), SERVER)])  # taken out by this process: its own clock counts
+    assert drain.expired() == frozenset()
+    assert drain.next() == 60
+    clock.now += 59
+    drain.note([(("web", "a"), SERVER), (("web", "b"), SERVER)])
+    clock.now += 1
+    assert drain.expired() == {("web", "a")}
+    drain.note([(("web", "b"), SERVER)])
+    assert drain.expired() == frozenset()
+    assert drain.next() == 59
+
+
+def test_after_a_restart_haproxy_tells_how_long_it_has_been():
+    clock = Clock()
+    drain = Drain(60, clock)
+    serving = Server("10.0.0.1", 80, since=4000)
+    drain.note([(("web", "a"), SERVER), (("web", "b"), serving)])
+    assert drain.next() == 20
+    clock.now += 20
+    assert drain.expired() == {("web", "a")}
+
+
+def running(pid=1, **servers):
+    return Running("x", pid=pid, servers={"web": servers})
+
+
+WELL = Server("10.0.0.1", 80, check=6)
+
+
+@pytest.mark.parametrize(
+    ("now", "what"),
+    [
+        (None, "HAProxy had ended"),
+        (running(pid=2, a=WELL), "HAProxy was restarted or reloaded"),
+        (running(), "web/a was deleted"),
+        (running(a=WELL, b=WELL), "web/b was added"),
+        (running(a=Server("10.0.0.2", 80, check=6)), "web/a has another address"),
+        (running(a=Server("10.0.0.1", 80, check=6, weight=3)), "web/a has another weight"),
+        (running(a=Server("10.0.0.1", 80, check=6, admin=8)), "web/a has another state"),
+        (running(a=Server("10.0.0.1", 80, check=2)), "web/a is checked otherwise"),
+    ],
+)
+def test_changes_from_outside(now, what):
+    drift = Drift(lambda: 5.0)
+    assert drift.found(running(a=WELL)) == []
+    drift.left(running(a=WELL), [])
+    assert drift.found(now) == [what]
+    assert drift.report() == {"healed": 1, "last": {"what": what, "at": 5.0}}
+
+
+def test_what_is_no_change_from_outside():
+    drift = Drift()
+    drift.left(running(a=WELL, b=Server("10.0.0.1", 80, admin=1)), [("web", "b")])
+    assert drift.found(running(a=Server("10.0.0.1", 80, check=6, operational=0))) == []
+    agent = Server("10.0.0.1", 80, agent=6)
+    drift.left(running(a=agent), [])
+    assert drift.found(running(a=Server("10.0.0.1", 80, agent=6, admin=1, weight=7))) == []
+    assert drift.report() == {"healed": 0, "last": None}
+
+
+def test_versions():
+    assert takes_servers("2.6.12")
+    assert takes_servers("3.0")
+    assert takes_servers("weird")
+    assert not takes_servers("2.5.14")
+    assert limits("2.6.0") == []
+    assert len(limits("2.4.1")) == 1
+    assert "older than 2.4" in limits("2.2.9")[1]
+
+
+def test_show_stat():
+    text = "# pxname,svname,scur,slim,bck,\nweb,a,3,7,0,\nweb,b,0,,1,\n\n"
+    details = parse_stat(text)
+    assert details == {"a": (3, 7, False), "b": (0, 0, True)}
+    servers = with_details({"a": WELL, "c": WELL}, details)
+    assert (servers["a"].sessions, servers["a"].maxconn, servers["a"].backup) == (3, 7, False)
+    assert servers["c"] == WELL
+    assert parse_ids("1\n# be_id be_name srv_id\n7 web 1 x\n7 web 2 y\n") == {"web": "7"}
