@@ -106,7 +106,7 @@ class BalancerJob:
             self._dirty = True
             return
         clusters = [
-            Cluster(name, self._discovery[name], self._members.get(name), {self._key(): options})
+            Cluster(name, self._discovery[name], self._members.get(name), options)
             for name, options in self._options.items()
         ]
         if any(cluster.nodes is None for cluster in clusters) and time.monotonic() < self._patience:
@@ -115,9 +115,6 @@ class BalancerJob:
         self._round += 1
         balancer = self._balancer
         self._runtime.call("sync", lambda: balancer.sync(clusters), self._synced)
-
-    def _key(self) -> str:
-        return self._runtime.boot.id.partition("/")[2]
 
     def _synced(self, outcome: Outcome) -> None:
         self._busy = False

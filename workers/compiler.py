@@ -12,6 +12,7 @@ import socket
 from pathlib import Path
 from typing import Any
 
+from lighthouse.config.tree import fingerprint
 from lighthouse.errors import ConfigError
 from lighthouse.ipc.boot import PLAN_TOPIC, Boot
 from lighthouse.ipc.frames import Frame, Kind, encode
@@ -44,13 +45,13 @@ def run(boot: Boot, sock: socket.socket) -> int:
 
 
 def _compile(order: dict[str, Any], send: Any, tell: Any) -> None:
-    # pydantic and the plugins are imported here, in a process that ends, so that no other carries them.
-    from lighthouse.config.compiler import compile_directory, fingerprint
-    from lighthouse.config.lastgood import LastGood
-
     directory, good_path = Path(order["directory"]), Path(order["good"])
     if order["fingerprint"] and fingerprint(directory) == order["fingerprint"]:
         return  # nothing changed: an answer without a plan
+    # pydantic and the plugins are imported here, in a process that ends, so that no other carries them.
+    from lighthouse.config.compiler import compile_directory
+    from lighthouse.config.lastgood import LastGood
+
     good, warning = LastGood.load(good_path)
     if warning:
         log.warning("%s", warning)

@@ -147,8 +147,8 @@ class DiscoveryJob:
         return None
 
     def _watch_step(self, discovery: Discovery) -> Step | None:
-        wanted = self._config["clusters"]
-        gone = next((name for name in self._watched if name not in set(wanted)), None)
+        wanted = dict.fromkeys(self._config["clusters"])
+        gone = next((name for name in self._watched if name not in wanted), None)
         if gone is not None:
             cluster = self._watched[gone]
             return f"stop watching {gone}", lambda: discovery.stop_watching(cluster), lambda _: self._unwatched(gone)

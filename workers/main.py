@@ -3,9 +3,11 @@
 from __future__ import annotations
 
 import faulthandler
+import io
 import logging
 import signal
 import socket
+import sys
 from collections.abc import Callable
 from pathlib import Path
 
@@ -45,6 +47,8 @@ def main(boot: Boot, sock: socket.socket) -> int:
 
 def _work(boot: Boot, sock: socket.socket, log_file: LogFile | None) -> int:
     if boot.kind == "config":
+        if log_file:
+            log_file.rotate_if_needed()
         return compiler.run(boot, sock)
     log.info("worker %s, generation %d", boot.id, boot.generation)
     runtime = Runtime(boot, Channel(sock, boot.generation), log_file)
@@ -60,4 +64,8 @@ def _open_log(boot: Boot) -> LogFile | None:
         log_file.attach()
     except OSError:
         return None
+    if isinstance(
+        sys.stdout, io.TextIOWrapper
+    ):  # a worker may end at any moment: what a plugin printed must be out by then
+        sys.stdout.reconfigure(line_buffering=True)
     return log_file

@@ -13,17 +13,20 @@ import os
 import selectors
 import time
 from collections.abc import Callable
+from functools import partial
 from typing import Any, Protocol
 
 from lighthouse.ipc.boot import CONFIG_TOPIC, EXIT_BUG, EXIT_CONFIG, Boot, handover_topic, report_topic
 from lighthouse.ipc.channel import Channel
 from lighthouse.ipc.errors import ProtocolError
-from lighthouse.ipc.frames import Frame, Kind
+from lighthouse.ipc.frames import MAX_SNAPSHOT, Frame, Kind
 from lighthouse.ipc.messages import Condition, Heartbeat, Hello, Message, Ready, pack, unpack
 from lighthouse.log.rotation import LogFile
+from lighthouse.log.setup import configure
 from lighthouse.workers.lanes import Done, Lanes
 from lighthouse.workers.memory import footprint
 
+MAX_REASON = 4000  # characters of a reason that is sent
 MEMORY_EVERY = 10.0  # seconds between two measurements of the own memory, which cost 0.15 ms each
 
 log = logging.getLogger(__name__)
@@ -61,6 +64,7 @@ class Runtime:
         self._order = itertools.count()
         self._condition = Condition()
         self._ready = False
+        self._logging: dict[str, Any] | None = None
         self._exit: int | None = None
         self._stopping = False
         self._memory = (0, 0)
@@ -88,7 +92,12 @@ class Runtime:
             self._selector.unregister(fd)
 
     def publish(self, topic: str, payload: bytes) -> None:
-        """Send the newest state of a topic; an older one that still waits is dropped."""
+        """Send the newest state of a topic; an older one that still waits is dropped. One that is too large is not sent."""
+        if len(payload) > MAX_SNAPSHOT:
+            self.condition(
+                f"{topic} of {len(payload)} bytes is larger than {MAX_SNAPSHOT}: what was known before stays"
+            )
+            return
         self._channel.send(Frame(Kind.SNAPSHOT, payload, topic))
 
     def report(self, value: Any) -> None:
@@ -107,6 +116,7 @@ class Runtime:
 
     def condition(self, degraded: str | None) -> None:
         """Say what keeps the job from being done, or that nothing does."""
+        degraded = degraded and degraded[:MAX_REASON]
         if degraded != self._condition.degraded:
             self._condition = Condition(degraded)
             self._send(self._condition)
@@ -118,7 +128,7 @@ class Runtime:
     def give_up(self, reason: str) -> None:
         """End this worker: only a changed configuration can help."""
         log.error("giving up until the configuration changes: %s", reason)
-        self._send(Condition(reason, fatal=True))
+        self._send(Condition(reason[:MAX_REASON], fatal=True))
         self._exit = EXIT_CONFIG
 
     def leave(self, code: int) -> None:
@@ -133,7 +143,9 @@ class Runtime:
         self._selector.register(self.lanes, selectors.EVENT_READ)
         self._send(Hello(os.getpid()))
         self._beat()
-        self._guard(lambda: job.configure(unpack(self.boot.config)))
+        config = unpack(self.boot.config)
+        self._logging = config.get("logging")
+        self._guard(partial(job.configure, config))
         while self._exit is None:
             self._turn(job)
         self._drain()
@@ -174,14 +186,23 @@ class Runtime:
                     self._stopping = True
                     self._guard(job.stop)
                 elif frame.kind is Kind.SNAPSHOT and frame.topic == CONFIG_TOPIC:
-                    self._guard(lambda payload=frame.payload: job.configure(unpack(payload)))  # type: ignore[misc] # bound now
+                    self._configure(job, unpack(frame.payload))
                 elif frame.kind is Kind.SNAPSHOT:
-                    self._guard(lambda frame=frame: job.receive(frame.topic, frame.payload))  # type: ignore[misc] # bound now
+                    self._guard(partial(job.receive, frame.topic, frame.payload))
         except EOFError:
             os._exit(0)  # the supervisor is gone: its successor will fork another
         except ProtocolError as error:
             log.error("the supervisor sent an illegal frame: %s", error)
             self._exit = EXIT_BUG
+
+    def _configure(self, job: Job, config: dict[str, Any]) -> None:
+        logging_config = config.get("logging")
+        if logging_config != self._logging:
+            # It calls whatever factories the file names, so it is plugin code.
+            self._logging = logging_config
+            setup = partial(configure, self.boot.id, logging_config)
+            self.call("set up logging", setup, lambda _outcome: None, lane="logging")
+        self._guard(partial(job.configure, config))
 
     def _fire(self) -> None:
         now = time.monotonic()

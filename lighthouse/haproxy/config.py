@@ -16,8 +16,6 @@ from lighthouse.haproxy.stanzas.global_ import global_section
 from lighthouse.haproxy.stanzas.section import Section
 from lighthouse.identity import valid_name
 
-BALANCER = "haproxy"  # the key under which a cluster's file addresses this balancer
-
 
 @dataclass(frozen=True, slots=True)
 class Desired:
@@ -46,8 +44,8 @@ class HAProxyConfig:
         """
         frontends, backends, notes = [], [], []
         unknown, ports = set(), dict[int, str]()
-        for cluster in sorted(addressed(clusters), key=lambda item: item.name):
-            options = ClusterOptions.from_mapping(cluster.options.get(BALANCER) or {})
+        for cluster in sorted(clusters, key=lambda item: item.name):
+            options = ClusterOptions.from_mapping(cluster.options)
             name = valid_name(cluster.name)
             members: Sequence[Member]
             if cluster.nodes is None:
@@ -78,8 +76,3 @@ class HAProxyConfig:
         )
         head = global_section(settings.global_lines, settings.socket_file), defaults_section(settings.defaults)
         return Document(comments, (*head, *sections))
-
-
-def addressed(clusters: Iterable[Cluster]) -> Iterable[Cluster]:
-    """The clusters meant for HAProxy: all but those whose file names other balancers only."""
-    return (cluster for cluster in clusters if not cluster.options or BALANCER in cluster.options)

@@ -65,7 +65,7 @@ class Core:
     def _follow(self, spec: WorkerSpec, blob: bytes, now: float) -> list[Action]:
         worker = self.workers.get(spec.id)
         if worker is None:
-            worker = self.workers[spec.id] = Worker(spec, blob, since=now)
+            worker = self.workers[spec.id] = Worker(spec, blob, since=now, seen=now)
             return self._start(worker)
         if worker.removed:  # it came back before the old process had ended
             worker.removed, worker.wanted, worker.again = False, True, True
@@ -135,6 +135,8 @@ class Core:
             self.unsolicited += 1
             return []
         worker.heard = now
+        if worker.ready:
+            worker.seen = now
         match frame.kind:
             case Kind.HELLO:
                 Hello.read(frame)

@@ -116,10 +116,14 @@ class Supervisor:
         events = self._selector.select(max(0.0, planned - time.monotonic()))
         now = time.monotonic()
         self._pardon(now - planned, now)
-        for key, mask in sorted(events, key=lambda event: event[0].data[0]):
+        events.sort(key=lambda event: event[0].data[0])
+        first = [event for event in events if event[0].data[0] < REST]
+        for key, mask in first:
             key.data[1](mask)
         now = time.monotonic()
         self._do(self.core.tick(now))
+        for key, mask in events[len(first) :]:
+            key.data[1](mask)
         self._compile(now)
         self._save()
         for client in self._server.expired(now):

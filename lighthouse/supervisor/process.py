@@ -121,8 +121,8 @@ def _detach(sock: int, parent: int) -> None:
             with suppress(OSError):  # the descriptor of this very listing is closed already
                 os.close(int(name))
     for name in _DROPPED_ENVIRONMENT:
-        os.environ.pop(name, None)
-    os.environ["PYTHONUNBUFFERED"] = "1"
+        if name in os.environ:
+            del os.environ[name]
     _libc.prctl(_PR_SET_PDEATHSIG, signal.SIGKILL, 0, 0, 0)
     if os.getppid() != parent:  # it died before the line above
         os._exit(0)

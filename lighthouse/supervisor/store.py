@@ -13,11 +13,11 @@ from typing import Any
 from lighthouse.health import State
 from lighthouse.ipc.boot import ANNOUNCE_TOPIC, handover_topic, members_topic, report_topic, service_topic
 from lighthouse.ipc.errors import ProtocolError
-from lighthouse.ipc.frames import MAX_CONTROL
 from lighthouse.ipc.messages import pack, unpack
 from lighthouse.plan import Plan, WorkerSpec
 
 MAX_HANDOVER = 1024 * 1024  # bytes
+MAX_SERVICE = 1024 * 1024  # bytes; a port with a check takes about 100
 
 PERSISTENT = ("service/", "members/", "handover/")
 
@@ -139,8 +139,8 @@ def _announced_as(port: Mapping[str, Any] | None) -> str:
 
 def read_service(payload: bytes) -> dict[str, Any]:
     """A service's state in exactly the documented shape. Raises `ProtocolError`."""
-    if len(payload) > MAX_CONTROL:
-        raise ProtocolError(f"service state of {len(payload)} bytes is larger than {MAX_CONTROL}")
+    if len(payload) > MAX_SERVICE:
+        raise ProtocolError(f"service state of {len(payload)} bytes is larger than {MAX_SERVICE}")
     data = unpack(payload)
     try:
         return {str(int(port)): _port(document) for port, document in data.items()}

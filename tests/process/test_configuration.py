@@ -291,3 +291,27 @@ def test_logging_yaml_is_for_the_workers(stack, web, tmp_path):
     stack.start().wait_up("checker/web")
     until(lambda: "OWN checker/web" in (tmp_path / "own.log").read_text(), what="a line in the own format")
     assert "worker checker/web" in stack.log("checker/web")
+
+
+def test_a_changed_logging_yaml_reaches_running_workers(stack, web, tmp_path):
+    own = tmp_path / "own.log"
+    stack.write("services/web.yaml", service(web.port))
+    stack.start().wait_up("checker/web")
+    until(lambda: stack.port_state("web", web.port) == "up", what="up")
+    generation = stack.worker("checker/web")["generation"]
+    stack.write(
+        "logging.yaml",
+        {
+            "version": 1,
+            "handlers": {"file": {"class": "logging.FileHandler", "filename": str(own)}},
+            "root": {"handlers": ["file"], "level": "INFO"},
+        },
+    )
+    until(own.exists, what="the new log file")
+    web.stop()
+    until(lambda: f"port {web.port} of web is down" in own.read_text(), what="a line in the new log file")
+    stack.remove("logging.yaml")
+    until(lambda: "logging.yaml" not in stack.status()["config"]["files"], what="the removal to be seen")
+    web.start()
+    until(lambda: f"port {web.port} of web is up" in stack.log("checker/web")[-500:], what="the usual log again")
+    assert stack.worker("checker/web")["generation"] == generation

@@ -125,7 +125,7 @@ def misbehave(control):
         path.unlink()
     except FileNotFoundError:
         return
-    print(f"zoo: {wanted}", flush=True)
+    print(f"zoo: {wanted}")
     FAULTS[wanted]()
 
 
