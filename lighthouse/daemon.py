@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import faulthandler
 import fcntl
 import logging
 import os
@@ -62,6 +63,9 @@ def _supervise(place: Place, settings: Settings) -> int:
     setproctitle("lighthouse: supervisor")
     logs.configure(_log_file(place, settings.logs))
     log.info("supervisor %s, pid %d, role %s, configuration %s", __version__, os.getpid(), place.role, place.config_dir)
+    # Inherited by the workers, whose stderr is their log. It works even while C code holds the GIL: the handler writes by itself.
+    faulthandler.enable()
+    faulthandler.register(signal.SIGUSR1, all_threads=True, chain=False)
     preload.preload()
     keeper = Keeper(place.runtime_dir / "state")
     core = Core(settings)

@@ -2,10 +2,8 @@
 
 from __future__ import annotations
 
-import faulthandler
 import io
 import logging
-import signal
 import socket
 import sys
 from collections.abc import Callable
@@ -33,9 +31,6 @@ def main(boot: Boot, sock: socket.socket) -> int:
     """Run the worker that `boot` describes until its end; returns the exit code."""
     setproctitle(f"lighthouse: {boot.id}")
     log_file = _open_log(boot)
-    # Works even while C code holds the GIL: the dump is written by the signal handler itself.
-    faulthandler.enable()
-    faulthandler.register(signal.SIGUSR1, all_threads=True, chain=False)
     config = unpack(boot.config)
     configure(boot.id, config.get("logging") if isinstance(config, dict) else None)
     try:
