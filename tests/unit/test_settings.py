@@ -24,7 +24,9 @@ def test_a_contradiction_names_its_key(data, key):
     assert [path for path, _ in contradictions(Settings.from_mapping(data))] == [key]
 
 
-@pytest.mark.parametrize("data", [{"hold": "5"}, {"hold": True}, {"logs": []}, {"logs": {"backups": 1.5}}, {"hostname": 5}])
+@pytest.mark.parametrize(
+    "data", [{"hold": "5"}, {"hold": True}, {"logs": []}, {"logs": {"backups": 1.5}}, {"hostname": 5}]
+)
 def test_a_value_of_another_kind_is_a_type_error(data):
     with pytest.raises(TypeError):
         Settings.from_mapping(data)
