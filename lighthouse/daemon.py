@@ -67,9 +67,12 @@ def _supervise(place: Place, settings: Settings) -> int:
     faulthandler.enable()
     faulthandler.register(signal.SIGUSR1, all_threads=True, chain=False)
     preload.preload()
-    keeper = Keeper(place.runtime_dir / "state")
     core = Core(settings)
-    _take_up(core, keeper)
+    try:
+        keeper = Keeper(place.runtime_dir / "state")
+        _take_up(core, keeper)
+    except OSError as error:
+        raise LighthouseError(f"the kept state is out of reach: {error}; choose another --runtime-dir") from error
     socket_path = place.runtime_dir / SOCKET
     try:
         listener = control.listen(socket_path)

@@ -8,6 +8,7 @@ from __future__ import annotations
 
 from collections.abc import Callable, Iterator, Mapping
 from dataclasses import Field, asdict, dataclass, field, fields
+from math import inf
 from types import NoneType
 from typing import Any, get_type_hints
 
@@ -54,6 +55,7 @@ class Restart:
     failing: float = setting(
         300.0, "the delay, give or take a fifth, while it is failing", minimum=0.001, maximum=86400
     )
+    discovery: float = setting(3.0, "the longest delay of a discovery, which keeps announcements alive", minimum=0.001)
 
 
 @dataclass(frozen=True, slots=True)
@@ -123,6 +125,11 @@ def _value(item: Field[Any], hint: Any, value: Any) -> Any:
     wanted = {float: (int, float), int: (int,)}.get(hint, (str, NoneType))
     if isinstance(value, bool) or not isinstance(value, wanted):
         raise TypeError(f"setting {item.name!r} is {type(value).__name__}")
+    low, high = item.metadata["minimum"], item.metadata["maximum"]
+    if isinstance(value, (int, float)) and not (-inf if low is None else low) <= value <= (
+        inf if high is None else high
+    ):
+        raise TypeError(f"setting {item.name!r} is out of bounds")
     return value
 
 

@@ -59,14 +59,18 @@ def _compile(order: dict[str, Any], send: Any, tell: Any) -> None:
         directory,
         Role(order["role"]),
         good=good,
-        poisoned={path: (digest, reason) for path, (digest, reason) in order["poisoned"].items()},
+        poisoned=order["poisoned"],
         progress=lambda path, digest: tell(Progress(path, digest)),
     )
+    tell(Progress("", ""))  # no file is in hand any more
     for worker, blob in compiled.blobs.items():
         send(Frame(Kind.SNAPSHOT, pack(blob), worker))
     send(Frame(Kind.SNAPSHOT, pack(compiled.plan.to_mapping()), PLAN_TOPIC))
     if compiled.good != good:
-        compiled.good.save(good_path)
+        try:
+            compiled.good.save(good_path)
+        except OSError as error:
+            log.error("the last good files cannot be kept: %s; a restart now would begin without them", error)
 
 
 def _limit_memory(allowed: int) -> None:

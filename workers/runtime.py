@@ -20,7 +20,7 @@ from lighthouse.ipc.boot import CONFIG_TOPIC, EXIT_BUG, EXIT_CONFIG, Boot, hando
 from lighthouse.ipc.channel import Channel
 from lighthouse.ipc.errors import ProtocolError
 from lighthouse.ipc.frames import MAX_SNAPSHOT, Frame, Kind
-from lighthouse.ipc.messages import Condition, Heartbeat, Hello, Message, Ready, pack, unpack
+from lighthouse.ipc.messages import Condition, Heartbeat, Hello, Message, Ready, unpack
 from lighthouse.log.rotation import LogFile
 from lighthouse.log.setup import configure
 from lighthouse.workers.lanes import Done, Lanes
@@ -60,7 +60,8 @@ class Runtime:
         self._channel = channel
         self._log_file = log_file
         self._selector = selectors.DefaultSelector()
-        self._timers: list[tuple[float, int, Callable[[], None]]] = []
+        self._timers: list[tuple[float, int, str | None, Callable[[], None]]] = []
+        self._named: dict[str, int] = {}
         self._order = itertools.count()
         self._condition = Condition()
         self._ready = False
@@ -78,9 +79,12 @@ class Runtime:
         """Make a plugin call on a lane; `allowed` seconds, or the configured deadline."""
         self.lanes[lane].call(name, function, allowed=allowed or self.boot.call_deadline, done=done)
 
-    def after(self, delay: float, function: Callable[[], None]) -> None:
-        """Call `function` on the main loop after `delay` seconds."""
-        heapq.heappush(self._timers, (time.monotonic() + delay, next(self._order), function))
+    def after(self, delay: float, function: Callable[[], None], *, name: str | None = None) -> None:
+        """Call `function` on the main loop after `delay` seconds; of those with a name only the newest is called."""
+        order = next(self._order)
+        if name is not None:
+            self._named[name] = order
+        heapq.heappush(self._timers, (time.monotonic() + delay, order, name, function))
 
     def watch(self, fd: int, function: Callable[[], None]) -> None:
         """Call `function` whenever `fd` is readable, until `unwatch`."""
@@ -94,15 +98,13 @@ class Runtime:
     def publish(self, topic: str, payload: bytes) -> None:
         """Send the newest state of a topic; an older one that still waits is dropped. One that is too large is not sent."""
         if len(payload) > MAX_SNAPSHOT:
-            self.condition(
-                f"{topic} of {len(payload)} bytes is larger than {MAX_SNAPSHOT}: what was known before stays"
-            )
+            log.error("%s of %d bytes is larger than %d and is not told", topic, len(payload), MAX_SNAPSHOT)
             return
         self._channel.send(Frame(Kind.SNAPSHOT, payload, topic))
 
-    def report(self, value: Any) -> None:
-        """Tell plain data for `ctl status`."""
-        self.publish(report_topic(self.boot.id), pack(value))
+    def report(self, packed: bytes) -> None:
+        """Tell packed data for `ctl status`. What a plugin reports is packed on its lane, where it may fail."""
+        self.publish(report_topic(self.boot.id), packed)
 
     def hand_over(self, secret: bytes) -> None:
         """Leave something for the own next generation."""
@@ -201,13 +203,15 @@ class Runtime:
             # It calls whatever factories the file names, so it is plugin code.
             self._logging = logging_config
             setup = partial(configure, self.boot.id, logging_config)
-            self.call("set up logging", setup, lambda _outcome: None, lane="logging")
+            self.call("set up logging", setup, lambda _outcome: self.lanes.retire(["logging"]), lane="logging")
         self._guard(partial(job.configure, config))
 
     def _fire(self) -> None:
         now = time.monotonic()
         while self._timers and self._timers[0][0] <= now:
-            self._guard(heapq.heappop(self._timers)[2])
+            _, order, name, function = heapq.heappop(self._timers)
+            if name is None or self._named[name] == order:
+                self._guard(function)
 
     def _patience(self) -> float | None:
         return max(0.0, self._timers[0][0] - time.monotonic()) if self._timers else None

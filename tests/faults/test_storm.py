@@ -2,6 +2,7 @@
 
 import os
 import random
+import re
 import signal
 import threading
 import time
@@ -170,7 +171,7 @@ def test_a_crash_inside_the_plugin(site, kind, crash):
     [
         ("syscall", "past its deadline"),
         ("loop", "past its deadline"),
-        ("gil", ""),
+        ("gil", "past its deadline|silent"),
         ("main_loop", "silent"),
         ("stop", "silent"),
         ("children", "past its deadline"),
@@ -183,7 +184,7 @@ def test_a_hang_is_found_by_its_deadline_and_replaced(site, kind, hang, told):
         pid = site.stack.worker(worker)["pid"]
         site.misbehave(kind, hang)
         wait_replaced(site, kind, before)
-    assert told in site.stack.worker(worker)["last_exit"]["reason"]
+    assert re.search(told, site.stack.worker(worker)["last_exit"]["reason"])
     assert not psutil.pid_exists(pid)
     if hang != "stop":  # a stopped process cannot tell where it stands
         assert "most recent call first" in site.stack.log(worker)

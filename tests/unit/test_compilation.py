@@ -64,19 +64,19 @@ def test_it_is_read_again_now_and_then_and_may_then_be_skipped(idle):
 
 def test_a_death_costs_the_file_in_hand_and_the_rest_is_read_at_once(idle):
     idle.start(5.0)
-    idle.progress("clusters/good.yaml", "d1")
-    idle.progress("clusters/bomb.yaml", "d2")
+    idle.progress("clusters/good.yaml", "d1", 5.0)
+    idle.progress("clusters/bomb.yaml", "d2", 5.0)
     said = idle.ended(6.0, RULES, "killed by SIGKILL")
     assert "clusters/bomb.yaml" in said
-    assert idle.poisoned == {"clusters/bomb.yaml": ("d2", idle.poisoned["clusters/bomb.yaml"][1])}
-    assert "killed by SIGKILL" in idle.poisoned["clusters/bomb.yaml"][1]
+    assert idle.poisoned.keys() == {"clusters/bomb.yaml"}
+    assert "killed by SIGKILL" in idle.poisoned["clusters/bomb.yaml"]["d2"]
     assert idle.may_start(6.0)
     assert idle.start(6.0) is True
 
 
 def test_a_death_after_the_answer_costs_nothing(idle):
     idle.start(5.0)
-    idle.progress("clusters/good.yaml", "d1")
+    idle.progress("clusters/good.yaml", "d1", 5.0)
     idle.answered("fingerprint")
     assert idle.ended(6.0, RULES, "killed by SIGSEGV") is None
     assert idle.poisoned == {}
