@@ -228,6 +228,22 @@ def test_a_flood_of_output_is_rotated_and_hurts_nobody(site):
     assert generation(site, "checker") == before
 
 
+def test_a_registry_that_takes_no_announcements_still_tells_its_members(site):
+    refuse = site.control("discovery").with_suffix(".control.refuse-announcements")
+    dead = site.webs[0]
+    try:
+        refuse.touch()
+        os.kill(site.stack.worker("discovery/dir")["pid"], signal.SIGKILL)
+        until(
+            lambda: "takes no announcements" in (site.stack.worker("discovery/dir")["reason"] or ""), what="to be told"
+        )
+        (site.registry / "web" / f"testhost:{dead.port}").unlink()
+        until(lambda: f"testhost:{dead.port}" not in serving(str(site.root / "haproxy.sock")), what="a member to leave")
+    finally:
+        refuse.unlink()
+    site.wait_serving()
+
+
 def test_the_supervisor_killed_leaves_no_worker_and_is_taken_up_where_it_was(site):
     workers = [psutil.Process(worker["pid"]) for worker in site.stack.status()["workers"]]
     master = site.haproxy().pid
