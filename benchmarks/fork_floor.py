@@ -22,6 +22,7 @@ from lighthouse.preload import preload
 from lighthouse.supervisor import process
 
 BOOT = Boot("nothing", "nothing", 1, b"")
+SETTLED = 0.03  # seconds; the kernel frees watches by grace periods, and one that is new often at once
 
 
 def nothing(_boot: Boot, _sock: socket.socket) -> int:
@@ -49,6 +50,7 @@ def end() -> float:
     """Kill a process that watches a folder, wait for the end, reap; ms."""
     child = process.fork(watcher, BOOT, None)
     child.sock.recv(1)
+    time.sleep(SETTLED)
     begin = time.perf_counter()
     os.kill(child.pid, signal.SIGKILL)
     reap(child)

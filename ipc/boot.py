@@ -12,7 +12,6 @@ from dataclasses import dataclass, field
 CONFIG_TOPIC = "config"
 ANNOUNCE_TOPIC = "announce"
 PLAN_TOPIC = "plan"
-EXIT_UNAVAILABLE = 69  # EX_UNAVAILABLE of sysexits.h
 EXIT_BUG = 70  # EX_SOFTWARE
 EXIT_CONFIG = 78  # EX_CONFIG: only a changed configuration can help
 

@@ -14,12 +14,12 @@ class Cluster:
     """A cluster as plugins see it.
 
     ``nodes`` is None until a complete answer is known: unknown is not empty, and whoever finds None leaves things as they are.
-    ``options`` holds the part of the cluster's file that is addressed to a balancer, by balancer name.
+    ``options`` is the part of the cluster's file that is addressed to the balancer at hand.
     ``meta_cluster`` names the group of clusters that share a port with it, if it is in one.
     """
 
     name: str
     discovery: str = ""
     nodes: list[Node] | None = None
-    options: Mapping[str, Mapping[str, Any]] = field(default_factory=dict)
+    options: Mapping[str, Any] = field(default_factory=dict)
     meta_cluster: str | None = None

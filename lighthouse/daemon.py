@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import faulthandler
 import fcntl
 import logging
 import os
@@ -24,7 +25,7 @@ from lighthouse.ipc.messages import pack, unpack
 from lighthouse.log.rotation import LogFile
 from lighthouse.paths import SOCKET, runtime_dir
 from lighthouse.role import Role
-from lighthouse.settings import Logs
+from lighthouse.settings import Logs, Settings
 from lighthouse.supervisor import control, logs, process
 from lighthouse.supervisor.core import Core
 from lighthouse.supervisor.keeper import Keeper
@@ -46,22 +47,32 @@ def run(config_dir: Path, role: Role, runtime: Path | None, log_dir: Path | None
     Directories that are not given come from lighthouse.yaml, then from the defaults of `lighthouse.paths`.
     """
     try:
-        place = _place(config_dir, role, runtime, log_dir)
+        config_dir = Path(os.path.abspath(config_dir))  # noqa: PTH100 - resolve() would follow the symlink that is to be watched
+        if not config_dir.is_dir():
+            raise LighthouseError(f"{config_dir} is not a directory: give the configuration directory")
+        settings = _first_settings(config_dir)
+        place = _place(config_dir, role, runtime or settings.runtime_dir, log_dir or settings.log_dir)
         with _only_one(place.runtime_dir):
-            return _supervise(place)
+            return _supervise(place, settings)
     except LighthouseError as error:
         sys.stderr.write(f"lighthouse: {error}\n")
         return EXIT_USAGE
 
 
-def _supervise(place: Place) -> int:
+def _supervise(place: Place, settings: Settings) -> int:
     setproctitle("lighthouse: supervisor")
-    logs.configure(_log_file(place))
+    logs.configure(_log_file(place, settings.logs))
     log.info("supervisor %s, pid %d, role %s, configuration %s", __version__, os.getpid(), place.role, place.config_dir)
+    # Inherited by the workers, whose stderr is their log. It works even while C code holds the GIL: the handler writes by itself.
+    faulthandler.enable()
+    faulthandler.register(signal.SIGUSR1, all_threads=True, chain=False)
     preload.preload()
-    keeper = Keeper(place.runtime_dir / "state")
-    core = Core()
-    _take_up(core, keeper)
+    core = Core(settings)
+    try:
+        keeper = Keeper(place.runtime_dir / "state")
+        _take_up(core, keeper)
+    except OSError as error:
+        raise LighthouseError(f"the kept state is out of reach: {error}; choose another --runtime-dir") from error
     socket_path = place.runtime_dir / SOCKET
     try:
         listener = control.listen(socket_path)
@@ -92,16 +103,12 @@ def _take_up(core: Core, keeper: Keeper) -> None:
         log.info("took up the state of %d topics, %.1f s old", len(snapshots), downtime or 0.0)
 
 
-def _place(config_dir: Path, role: Role, runtime: Path | None, log_dir: Path | None) -> Place:
-    config_dir = Path(os.path.abspath(config_dir))  # noqa: PTH100 - resolve() would follow the symlink that is to be watched
-    if not config_dir.is_dir():
-        raise LighthouseError(f"{config_dir} is not a directory: give the configuration directory")
-    asked = {} if runtime and log_dir else _asked_directories(config_dir)
-    runtime = runtime or (Path(asked["runtime_dir"]) if "runtime_dir" in asked else runtime_dir(role))
-    log_dir = log_dir or (Path(asked["log_dir"]) if "log_dir" in asked else runtime / "logs")
+def _place(config_dir: Path, role: Role, runtime: Path | str | None, log_dir: Path | str | None) -> Place:
+    runtime = Path(runtime or runtime_dir(role)).absolute()
+    log_dir = Path(log_dir or runtime / "logs").absolute()
     for path in (runtime, log_dir):
         _make(path)
-    return Place(config_dir, runtime.absolute(), log_dir.absolute(), role.value)
+    return Place(config_dir, runtime, log_dir, role.value)
 
 
 def _make(path: Path) -> None:
@@ -115,8 +122,8 @@ def _make(path: Path) -> None:
         raise LighthouseError(f"{path} is not writable for uid {os.getuid()}; choose another directory")
 
 
-def _asked_directories(config_dir: Path) -> dict[str, str]:
-    """What lighthouse.yaml says, read in a process of its own."""
+def _first_settings(config_dir: Path) -> Settings:
+    """What lighthouse.yaml says, read in a process of its own; the defaults where that fails."""
     try:
         child = process.fork(
             bootstrap.run, Boot("bootstrap", "bootstrap", 0, pack({"directory": str(config_dir)})), None
@@ -134,9 +141,9 @@ def _asked_directories(config_dir: Path) -> dict[str, str]:
     process.kill(child)
     process.reap(child)
     try:
-        return dict(unpack(answer))
-    except (ProtocolError, TypeError, ValueError):
-        return {}
+        return Settings.from_mapping(unpack(answer))
+    except (AttributeError, ProtocolError, TypeError, ValueError):
+        return Settings()
 
 
 @contextmanager
@@ -178,11 +185,10 @@ def _signals() -> Iterator[socket.socket]:
                 signal.signal(number, handler)
 
 
-def _log_file(place: Place) -> LogFile | None:
+def _log_file(place: Place, rules: Logs) -> LogFile | None:
+    path = place.log_path("supervisor")
     try:
-        return LogFile(place.log_path("supervisor"), Logs().max_bytes, Logs().backups)
+        return LogFile(path, rules.max_bytes, rules.backups)
     except OSError as error:
-        sys.stderr.write(
-            f"lighthouse: {place.log_path('supervisor')} cannot be written: {error.strerror}; logging to stderr only\n"
-        )
+        sys.stderr.write(f"lighthouse: {path} cannot be written: {error.strerror}; logging to stderr only\n")
         return None

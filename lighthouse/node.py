@@ -15,6 +15,7 @@ from lighthouse.errors import NodeError
 from lighthouse.identity import shown, valid_host, valid_ip, valid_port
 from lighthouse.peer import Peer
 
+MAX_DEPTH = 16  # levels of metadata
 MAX_RECORD = 64 * 1024  # bytes; lighthouse 1.0 writes about 250
 
 
@@ -66,6 +67,7 @@ class Node:
         metadata = _nested(data.get("metadata"), "metadata")
         if metadata is not None and not isinstance(metadata, dict):
             raise NodeError(f"metadata {shown(metadata)} is not an object")
+        _check_plain(metadata, MAX_DEPTH)
         return cls(
             host=ip if host is None else valid_host(host),
             ip=ip,
@@ -83,6 +85,26 @@ class Node:
             "metadata": dict(self.metadata),
             "peer": self.peer.to_mapping() if self.peer else None,
         }
+
+
+def _check_plain(value: Any, depth: int) -> None:
+    """Refuse what JSON can say and our own wire cannot: huge numbers, lone surrogates, endless nesting."""
+    if depth < 0:
+        raise NodeError(f"metadata is nested deeper than {MAX_DEPTH} levels")
+    if isinstance(value, dict):
+        for key, inner in value.items():
+            _check_plain(key, depth)
+            _check_plain(inner, depth - 1)
+    elif isinstance(value, list):
+        for inner in value:
+            _check_plain(inner, depth - 1)
+    elif isinstance(value, str) and not value.isascii():
+        try:
+            value.encode()
+        except UnicodeEncodeError:
+            raise NodeError(f"metadata {shown(value)} is not text") from None
+    elif isinstance(value, int) and not -(2**63) <= value < 2**63:
+        raise NodeError("metadata holds a number of more than 64 bits")
 
 
 def _nested(value: Any, what: str) -> Any:

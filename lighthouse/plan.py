@@ -11,6 +11,7 @@ from dataclasses import dataclass, field
 from enum import Enum
 from typing import Any
 
+from lighthouse.identity import valid_name
 from lighthouse.settings import Settings
 
 KINDS = ("balancer", "discovery", "checker")
@@ -84,12 +85,12 @@ class Plan:
         try:
             return cls(
                 workers={
-                    _text(key): WorkerSpec(key, _kind(kind), _text(digest))
+                    _worker(key): WorkerSpec(key, _kind(kind), _text(digest))
                     for key, (kind, digest) in data["workers"].items()
                 },
-                clusters={_text(name): _text(discovery) for name, discovery in data["clusters"].items()},
+                clusters={valid_name(name): _text(discovery) for name, discovery in data["clusters"].items()},
                 services={
-                    _text(name): ServicePlan(_text(discovery), tuple(_port(port) for port in ports))
+                    valid_name(name): ServicePlan(_text(discovery), tuple(_port(port) for port in ports))
                     for name, (discovery, ports) in data["services"].items()
                 },
                 files={
@@ -102,6 +103,11 @@ class Plan:
             )
         except (AttributeError, KeyError, TypeError, ValueError) as error:
             raise ValueError(f"not a plan: {type(error).__name__}: {error}") from error
+
+
+def _worker(value: Any) -> str:
+    kind, _, name = _text(value).partition("/")
+    return f"{_kind(kind)}/{valid_name(name)}"
 
 
 def _kind(value: Any) -> str:

@@ -1,6 +1,6 @@
 """What is loaded and rehearsed before the first fork, so that all workers share the pages.
 
-Libraries, our own process side and the built-in checks, never a plugin of anybody else: its import may do anything. What stands
+Libraries, our own process side and the built-in plugins, never a plugin of anybody else: its import may do anything. What stands
 here starts no thread and opens no descriptor, which a test holds.
 """
 
@@ -26,6 +26,8 @@ LIBRARIES = (
     "tempfile",
     "lighthouse.checks.http",
     "lighthouse.checks.tcp",
+    "lighthouse.directory.discovery",
+    "lighthouse.haproxy.balancer",
     "lighthouse.workers.main",
 )
 

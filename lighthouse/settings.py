@@ -6,10 +6,14 @@ This is the one place that names them. The configuration worker derives its vali
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Callable, Iterator, Mapping
 from dataclasses import Field, asdict, dataclass, field, fields
+from math import inf
 from types import NoneType
 from typing import Any, get_type_hints
+
+from lighthouse.errors import NodeError
+from lighthouse.identity import valid_host, valid_ip
 
 
 def setting(default: Any, help: str, *, minimum: float | None = None, maximum: float | None = None) -> Any:  # noqa: A002
@@ -51,6 +55,7 @@ class Restart:
     failing: float = setting(
         300.0, "the delay, give or take a fifth, while it is failing", minimum=0.001, maximum=86400
     )
+    discovery: float = setting(3.0, "the longest delay of a discovery, which keeps announcements alive", minimum=0.001)
 
 
 @dataclass(frozen=True, slots=True)
@@ -120,7 +125,39 @@ def _value(item: Field[Any], hint: Any, value: Any) -> Any:
     wanted = {float: (int, float), int: (int,)}.get(hint, (str, NoneType))
     if isinstance(value, bool) or not isinstance(value, wanted):
         raise TypeError(f"setting {item.name!r} is {type(value).__name__}")
+    low, high = item.metadata["minimum"], item.metadata["maximum"]
+    if isinstance(value, (int, float)) and not (-inf if low is None else low) <= value <= (
+        inf if high is None else high
+    ):
+        raise TypeError(f"setting {item.name!r} is out of bounds")
     return value
+
+
+def contradictions(settings: Settings) -> Iterator[tuple[tuple[str, ...], str]]:
+    """What is wrong although each value is of its kind and within its bounds: the key, and the remedy."""
+    for name in ("runtime_dir", "log_dir"):
+        path = getattr(settings, name)
+        if path is not None and not path.startswith("/"):
+            yield (name,), "not an absolute path: start it with a slash"
+    if settings.hostname is not None and not _accepts(valid_host, settings.hostname):
+        yield ("hostname",), "not a host name"
+    if settings.advertise is not None and not _accepts(valid_ip, settings.advertise):
+        yield ("advertise",), "not an address: give an IPv4 or IPv6 address"
+    if settings.heartbeat.deadline < 2 * settings.heartbeat.interval:
+        yield (
+            ("heartbeat", "deadline"),
+            "less than two heartbeat intervals, which one late heartbeat would miss: make it longer",
+        )
+    if settings.restart.cap < settings.restart.base:
+        yield ("restart", "cap"), "less than 'base': make it longer"
+
+
+def _accepts(judge: Callable[[str], str], value: str) -> bool:
+    try:
+        judge(value)
+    except NodeError:
+        return False
+    return True
 
 
 SECTIONS: tuple[type, ...] = (Heartbeat, Deadlines, Restart, Logs, Compilation)

@@ -16,7 +16,7 @@ from lighthouse.cluster import Cluster
 from lighthouse.errors import LighthouseError, NodeError
 from lighthouse.ipc.boot import members_topic
 from lighthouse.ipc.errors import ProtocolError
-from lighthouse.ipc.messages import unpack
+from lighthouse.ipc.messages import pack, unpack
 from lighthouse.node import Node
 from lighthouse.workers.lanes import Outcome
 from lighthouse.workers.plugins import load, why
@@ -49,7 +49,6 @@ class BalancerJob:
         self._patience = 0.0
         self._busy = False
         self._dirty = False
-        self._round = 0
         for topic, payload in runtime.boot.kept.items():
             self._learn(topic, payload)
 
@@ -64,6 +63,8 @@ class BalancerJob:
         self._options = {item["name"]: item["options"] for item in config["clusters"]}
         self._discovery = {item["name"]: item["discovery"] for item in config["clusters"]}
         self._meta = {item["name"]: item["meta_cluster"] for item in config["clusters"] if "meta_cluster" in item}
+        # A cluster that is gone is forgotten: if it comes back, what it was is no longer known.
+        self._members = {name: nodes for name, nodes in self._members.items() if name in self._options}
         setup = _Setup(config["plugin"], config["config"])
         if setup == self._setup:
             self._sync()
@@ -109,26 +110,23 @@ class BalancerJob:
             self._dirty = True
             return
         clusters = [
-            Cluster(name, self._discovery[name], self._members.get(name), {self._key(): options}, self._meta.get(name))
+            Cluster(name, self._discovery[name], self._members.get(name), options, self._meta.get(name))
             for name, options in self._options.items()
         ]
         if any(cluster.nodes is None for cluster in clusters) and time.monotonic() < self._patience:
             return  # a source has not spoken yet; the timer set in `configure` comes back
         self._busy, self._dirty = True, False
-        self._round += 1
         balancer = self._balancer
-        self._runtime.call("sync", lambda: balancer.sync(clusters), self._synced)
-
-    def _key(self) -> str:
-        return self._runtime.boot.id.partition("/")[2]
+        self._runtime.call("sync", lambda: _sync(balancer, clusters), self._synced)
 
     def _synced(self, outcome: Outcome) -> None:
         self._busy = False
-        report = outcome.value if isinstance(outcome.value, Mapping) else {}
+        degraded = again = None
         if outcome.error is None:
+            degraded, again, packed = outcome.value
             self._runtime.fresh = time.monotonic()
-            self._runtime.report(report)
-            self._runtime.condition(report.get("degraded"))
+            self._runtime.report(packed)
+            self._runtime.condition(degraded)
         else:
             if not isinstance(outcome.error, LighthouseError):
                 log.error("sync failed", exc_info=outcome.error)
@@ -139,10 +137,8 @@ class BalancerJob:
         if self._dirty:
             self._sync()
             return
-        calm = outcome.error is None and not report.get("degraded")
-        current = self._round
-        delay = _delay(VERIFY if calm else RETRY, report.get("again"))
-        self._runtime.after(delay, lambda: self._sync() if current == self._round else None)
+        calm = outcome.error is None and not degraded
+        self._runtime.after(_delay(VERIFY if calm else RETRY, again), self._sync, name="sync")
 
 
 def _delay(usual: float, again: Any) -> float:
@@ -150,6 +146,13 @@ def _delay(usual: float, again: Any) -> float:
     if isinstance(again, int | float) and not isinstance(again, bool) and again >= 0:
         return min(usual, max(again, AGAIN_LEAST))
     return usual
+
+
+def _sync(balancer: Balancer, clusters: list[Cluster]) -> tuple[str | None, Any, bytes]:
+    """Why the balancer is degraded, if it is, after how long it wants to be asked again, and its report, packed; on a lane."""
+    report = dict(balancer.sync(clusters))
+    degraded = report.get("degraded")
+    return None if degraded is None else str(degraded), report.get("again"), pack(report)
 
 
 def _build(setup: _Setup, existing: Balancer | None) -> Balancer:

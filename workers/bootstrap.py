@@ -1,7 +1,7 @@
-"""The very first one-shot worker: which directories ``lighthouse.yaml`` asks for.
+"""The very first one-shot worker: what ``lighthouse.yaml`` says of where the supervisor lives.
 
-The supervisor needs them before it can read the configuration properly, and must not parse anything itself. A file that cannot be
-read means the defaults here; what is wrong with it is told once the directory is compiled.
+It needs directories and log sizes before it can read the configuration properly, and must not parse anything itself. A file that
+cannot be read means the defaults here; what is wrong with it is told once the directory is compiled.
 """
 
 from __future__ import annotations
@@ -13,18 +13,19 @@ from typing import Any
 from lighthouse.errors import LighthouseError
 from lighthouse.ipc.boot import Boot
 from lighthouse.ipc.messages import pack, unpack
+from lighthouse.settings import Settings, contradictions
 
-KEYS = ("runtime_dir", "log_dir")
+KEYS = ("runtime_dir", "log_dir", "logs", "hold")
 
 
 def run(boot: Boot, sock: socket.socket) -> int:
-    """Answer with a packed map of the directories that are set; returns the exit code."""
-    sock.sendall(pack(directories(Path(unpack(boot.config)["directory"]))))
+    """Answer with a packed mapping of settings; returns the exit code."""
+    sock.sendall(pack(first_settings(Path(unpack(boot.config)["directory"])).to_mapping()))
     return 0
 
 
-def directories(config_dir: Path) -> dict[str, str]:
-    """The absolute directories that the file names."""
+def first_settings(config_dir: Path) -> Settings:
+    """The settings, of which only those of `KEYS` are taken from the file, and only if they are usable."""
     from lighthouse.config.document import parse
 
     for name in ("lighthouse.yaml", "lighthouse.yml"):
@@ -32,6 +33,10 @@ def directories(config_dir: Path) -> dict[str, str]:
             data: Any = parse((config_dir / name).read_text(encoding="utf-8")).data
         except (OSError, ValueError, LighthouseError):
             continue
-        values = {key: data.get(key) for key in KEYS} if isinstance(data, dict) else {}
-        return {key: value for key, value in values.items() if isinstance(value, str) and value.startswith("/")}
-    return {}
+        try:
+            settings = Settings.from_mapping({key: data[key] for key in KEYS if key in data})
+        except TypeError:
+            continue
+        if not list(contradictions(settings)):
+            return settings
+    return Settings()

@@ -63,6 +63,8 @@ class Probe:
     def count(self, outcome: Outcome) -> None:
         """Take one result into account. An exception is a failed check, as in lighthouse 1.0."""
         passed, reason = outcome.value if outcome.error is None else (False, why(outcome.error)[:200])
+        if outcome.error is not None and reason != self.reason:  # once, not with each round
+            log.error("check %s of port %d raised", self.name, self.port, exc_info=outcome.error)
         self.health = self.health.after(passed, self.rules.rise, self.rules.fall)
         self.reason = reason
 

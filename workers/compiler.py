@@ -12,6 +12,7 @@ import socket
 from pathlib import Path
 from typing import Any
 
+from lighthouse.config.tree import fingerprint
 from lighthouse.errors import ConfigError
 from lighthouse.ipc.boot import PLAN_TOPIC, Boot
 from lighthouse.ipc.frames import Frame, Kind, encode
@@ -44,13 +45,13 @@ def run(boot: Boot, sock: socket.socket) -> int:
 
 
 def _compile(order: dict[str, Any], send: Any, tell: Any) -> None:
-    # pydantic and the plugins are imported here, in a process that ends, so that no other carries them.
-    from lighthouse.config.compiler import compile_directory, fingerprint
-    from lighthouse.config.lastgood import LastGood
-
     directory, good_path = Path(order["directory"]), Path(order["good"])
     if order["fingerprint"] and fingerprint(directory) == order["fingerprint"]:
         return  # nothing changed: an answer without a plan
+    # pydantic and the plugins are imported here, in a process that ends, so that no other carries them.
+    from lighthouse.config.compiler import compile_directory
+    from lighthouse.config.lastgood import LastGood
+
     good, warning = LastGood.load(good_path)
     if warning:
         log.warning("%s", warning)
@@ -58,14 +59,18 @@ def _compile(order: dict[str, Any], send: Any, tell: Any) -> None:
         directory,
         Role(order["role"]),
         good=good,
-        poisoned={path: (digest, reason) for path, (digest, reason) in order["poisoned"].items()},
+        poisoned=order["poisoned"],
         progress=lambda path, digest: tell(Progress(path, digest)),
     )
+    tell(Progress("", ""))  # no file is in hand any more
     for worker, blob in compiled.blobs.items():
         send(Frame(Kind.SNAPSHOT, pack(blob), worker))
     send(Frame(Kind.SNAPSHOT, pack(compiled.plan.to_mapping()), PLAN_TOPIC))
     if compiled.good != good:
-        compiled.good.save(good_path)
+        try:
+            compiled.good.save(good_path)
+        except OSError as error:
+            log.error("the last good files cannot be kept: %s; a restart now would begin without them", error)
 
 
 def _limit_memory(allowed: int) -> None:

@@ -2,10 +2,10 @@
 
 from __future__ import annotations
 
-import faulthandler
+import io
 import logging
-import signal
 import socket
+import sys
 from collections.abc import Callable
 from pathlib import Path
 
@@ -31,9 +31,6 @@ def main(boot: Boot, sock: socket.socket) -> int:
     """Run the worker that `boot` describes until its end; returns the exit code."""
     setproctitle(f"lighthouse: {boot.id}")
     log_file = _open_log(boot)
-    # Works even while C code holds the GIL: the dump is written by the signal handler itself.
-    faulthandler.enable()
-    faulthandler.register(signal.SIGUSR1, all_threads=True, chain=False)
     config = unpack(boot.config)
     configure(boot.id, config.get("logging") if isinstance(config, dict) else None)
     try:
@@ -45,6 +42,8 @@ def main(boot: Boot, sock: socket.socket) -> int:
 
 def _work(boot: Boot, sock: socket.socket, log_file: LogFile | None) -> int:
     if boot.kind == "config":
+        if log_file:
+            log_file.rotate_if_needed()
         return compiler.run(boot, sock)
     log.info("worker %s, generation %d", boot.id, boot.generation)
     runtime = Runtime(boot, Channel(sock, boot.generation), log_file)
@@ -60,4 +59,8 @@ def _open_log(boot: Boot) -> LogFile | None:
         log_file.attach()
     except OSError:
         return None
+    if isinstance(
+        sys.stdout, io.TextIOWrapper
+    ):  # a worker may end at any moment: what a plugin printed must be out by then
+        sys.stdout.reconfigure(line_buffering=True)
     return log_file

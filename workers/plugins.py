@@ -19,5 +19,9 @@ def load(reference: str) -> Any:
 
 
 def why(error: BaseException | None) -> str:
-    """One line about an exception, for an operator."""
-    return f"{type(error).__name__}: {error}".splitlines()[0][:500]
+    """One line about an exception, for an operator. The exception may be a plugin's, so even its text may fail."""
+    try:
+        text = str(error)
+    except Exception:  # noqa: BLE001 - see above
+        text = "its text cannot be had"
+    return f"{type(error).__name__}: {text}".splitlines()[0][:500]

@@ -2,7 +2,8 @@
 
 The interpreter rewrites its bytecode with what it learns in the first rounds, and modules are imported late; each worker would do
 that for itself, page by page, in memory that could have been shared. So the supervisor plays a checker's part once: the real loop,
-the real job and the real HTTP check, which ask a socket pair for a prepared answer. The check is ours: no plugin is loaded for this.
+the real job and the real HTTP check, which ask a socket pair for a prepared answer. The check is ours: nobody else's
+plugin is loaded for this.
 """
 
 from __future__ import annotations
@@ -37,14 +38,14 @@ class RehearsedCheck(HTTPCheck):
 
     def exchange(self, deadline: Deadline) -> str:
         """Connect, as ever; then ask the prepared socket."""
+        RehearsedCheck.left -= 1
+        if RehearsedCheck.left <= 0:
+            RehearsedCheck.finished()
         connected("127.0.0.1", RehearsedCheck.port_open, deadline).close()
         ours, theirs = socket.socketpair()
         with ours, theirs:
             theirs.sendall(ANSWER)
             self._ask(DeadlineSocket(ours, deadline))
-        RehearsedCheck.left -= 1
-        if RehearsedCheck.left == 0:
-            RehearsedCheck.finished()
         return ""
 
 

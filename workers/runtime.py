@@ -13,17 +13,20 @@ import os
 import selectors
 import time
 from collections.abc import Callable
+from functools import partial
 from typing import Any, Protocol
 
 from lighthouse.ipc.boot import CONFIG_TOPIC, EXIT_BUG, EXIT_CONFIG, Boot, handover_topic, report_topic
 from lighthouse.ipc.channel import Channel
 from lighthouse.ipc.errors import ProtocolError
-from lighthouse.ipc.frames import Frame, Kind
-from lighthouse.ipc.messages import Condition, Heartbeat, Hello, Message, Ready, pack, unpack
+from lighthouse.ipc.frames import MAX_SNAPSHOT, Frame, Kind
+from lighthouse.ipc.messages import Condition, Heartbeat, Hello, Message, Ready, unpack
 from lighthouse.log.rotation import LogFile
+from lighthouse.log.setup import configure
 from lighthouse.workers.lanes import Done, Lanes
 from lighthouse.workers.memory import footprint
 
+MAX_REASON = 4000  # characters of a reason that is sent
 MEMORY_EVERY = 10.0  # seconds between two measurements of the own memory, which cost 0.15 ms each
 
 log = logging.getLogger(__name__)
@@ -57,10 +60,12 @@ class Runtime:
         self._channel = channel
         self._log_file = log_file
         self._selector = selectors.DefaultSelector()
-        self._timers: list[tuple[float, int, Callable[[], None]]] = []
+        self._timers: list[tuple[float, int, str | None, Callable[[], None]]] = []
+        self._named: dict[str, int] = {}
         self._order = itertools.count()
         self._condition = Condition()
         self._ready = False
+        self._logging: dict[str, Any] | None = None
         self._exit: int | None = None
         self._stopping = False
         self._memory = (0, 0)
@@ -74,9 +79,12 @@ class Runtime:
         """Make a plugin call on a lane; `allowed` seconds, or the configured deadline."""
         self.lanes[lane].call(name, function, allowed=allowed or self.boot.call_deadline, done=done)
 
-    def after(self, delay: float, function: Callable[[], None]) -> None:
-        """Call `function` on the main loop after `delay` seconds."""
-        heapq.heappush(self._timers, (time.monotonic() + delay, next(self._order), function))
+    def after(self, delay: float, function: Callable[[], None], *, name: str | None = None) -> None:
+        """Call `function` on the main loop after `delay` seconds; of those with a name only the newest is called."""
+        order = next(self._order)
+        if name is not None:
+            self._named[name] = order
+        heapq.heappush(self._timers, (time.monotonic() + delay, order, name, function))
 
     def watch(self, fd: int, function: Callable[[], None]) -> None:
         """Call `function` whenever `fd` is readable, until `unwatch`."""
@@ -88,12 +96,15 @@ class Runtime:
             self._selector.unregister(fd)
 
     def publish(self, topic: str, payload: bytes) -> None:
-        """Send the newest state of a topic; an older one that still waits is dropped."""
+        """Send the newest state of a topic; an older one that still waits is dropped. One that is too large is not sent."""
+        if len(payload) > MAX_SNAPSHOT:
+            log.error("%s of %d bytes is larger than %d and is not told", topic, len(payload), MAX_SNAPSHOT)
+            return
         self._channel.send(Frame(Kind.SNAPSHOT, payload, topic))
 
-    def report(self, value: Any) -> None:
-        """Tell plain data for `ctl status`."""
-        self.publish(report_topic(self.boot.id), pack(value))
+    def report(self, packed: bytes) -> None:
+        """Tell packed data for `ctl status`. What a plugin reports is packed on its lane, where it may fail."""
+        self.publish(report_topic(self.boot.id), packed)
 
     def hand_over(self, secret: bytes) -> None:
         """Leave something for the own next generation."""
@@ -107,6 +118,7 @@ class Runtime:
 
     def condition(self, degraded: str | None) -> None:
         """Say what keeps the job from being done, or that nothing does."""
+        degraded = degraded and degraded[:MAX_REASON]
         if degraded != self._condition.degraded:
             self._condition = Condition(degraded)
             self._send(self._condition)
@@ -118,7 +130,7 @@ class Runtime:
     def give_up(self, reason: str) -> None:
         """End this worker: only a changed configuration can help."""
         log.error("giving up until the configuration changes: %s", reason)
-        self._send(Condition(reason, fatal=True))
+        self._send(Condition(reason[:MAX_REASON], fatal=True))
         self._exit = EXIT_CONFIG
 
     def leave(self, code: int) -> None:
@@ -133,7 +145,9 @@ class Runtime:
         self._selector.register(self.lanes, selectors.EVENT_READ)
         self._send(Hello(os.getpid()))
         self._beat()
-        self._guard(lambda: job.configure(unpack(self.boot.config)))
+        config = unpack(self.boot.config)
+        self._logging = config.get("logging")
+        self._guard(partial(job.configure, config))
         while self._exit is None:
             self._turn(job)
         self._drain()
@@ -174,19 +188,30 @@ class Runtime:
                     self._stopping = True
                     self._guard(job.stop)
                 elif frame.kind is Kind.SNAPSHOT and frame.topic == CONFIG_TOPIC:
-                    self._guard(lambda payload=frame.payload: job.configure(unpack(payload)))  # type: ignore[misc] # bound now
+                    self._configure(job, unpack(frame.payload))
                 elif frame.kind is Kind.SNAPSHOT:
-                    self._guard(lambda frame=frame: job.receive(frame.topic, frame.payload))  # type: ignore[misc] # bound now
+                    self._guard(partial(job.receive, frame.topic, frame.payload))
         except EOFError:
             os._exit(0)  # the supervisor is gone: its successor will fork another
         except ProtocolError as error:
             log.error("the supervisor sent an illegal frame: %s", error)
             self._exit = EXIT_BUG
 
+    def _configure(self, job: Job, config: dict[str, Any]) -> None:
+        logging_config = config.get("logging")
+        if logging_config != self._logging:
+            # It calls whatever factories the file names, so it is plugin code.
+            self._logging = logging_config
+            setup = partial(configure, self.boot.id, logging_config)
+            self.call("set up logging", setup, lambda _outcome: self.lanes.retire(["logging"]), lane="logging")
+        self._guard(partial(job.configure, config))
+
     def _fire(self) -> None:
         now = time.monotonic()
         while self._timers and self._timers[0][0] <= now:
-            self._guard(heapq.heappop(self._timers)[2])
+            _, order, name, function = heapq.heappop(self._timers)
+            if name is None or self._named[name] == order:
+                self._guard(function)
 
     def _patience(self) -> float | None:
         return max(0.0, self._timers[0][0] - time.monotonic()) if self._timers else None

@@ -65,7 +65,10 @@ def restart(target: Target, worker: str) -> None:
 @command
 @click.argument("worker")
 def stop(target: Target, worker: str) -> None:
-    """Stop a worker until it is started again. What it provided stays in force."""
+    """Stop a worker until it is started again.
+
+    HAProxy keeps its members. What a stopped discovery announced expires when its registry says so.
+    """
     _steer(target, "stop", worker)
 
 

@@ -85,9 +85,7 @@ def _balancer(name: str, force: InForce) -> Blob:
         key = next((key for key in keys if key in item["options"]), None)
         if key is not None:
             meta = {"meta_cluster": item["meta_cluster"]} if "meta_cluster" in item else {}
-            clusters.append(
-                {"name": cluster, "discovery": item["discovery"], "options": item["options"][key], **meta}
-            )
+            clusters.append({"name": cluster, "discovery": item["discovery"], "options": item["options"][key], **meta})
     return {
         "logging": force.logging,
         "name": name,

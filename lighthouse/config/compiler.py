@@ -43,12 +43,12 @@ def compile_directory(
     role: Role,
     *,
     good: LastGood,
-    poisoned: Mapping[str, tuple[str, str]],
+    poisoned: Mapping[str, Mapping[str, str]],
     progress: Callable[[str, str], None],
 ) -> Compiled:
     """Compile. Raises `lighthouse.errors.ConfigError` when the directory itself cannot be read; no file makes it raise.
 
-    `poisoned` gives, for what ended an earlier compilation, the digest it had and the reason: while it has that digest it is not
+    `poisoned` gives, for what ended earlier compilations, the digests it had and the reasons: while it has one of them it is not
     tried again. `progress` is told the same pair before each step that could end this one: a file's relative path and the SHA-256
     of its content, or ``plugin:<group>/<name>`` and a digest of its version.
     """
@@ -64,7 +64,7 @@ class _Compilation:
         directory: Path,
         role: Role,
         good: LastGood,
-        poisoned: Mapping[str, tuple[str, str]],
+        poisoned: Mapping[str, Mapping[str, str]],
         progress: Callable[[str, str], None],
     ) -> None:
         self._directory = directory

@@ -40,7 +40,7 @@ class Plugins:
     version; what of `poisoned` equals that pair has killed an earlier compilation and is not tried again.
     """
 
-    def __init__(self, progress: Callable[[str, str], None], poisoned: Mapping[str, tuple[str, str]]) -> None:
+    def __init__(self, progress: Callable[[str, str], None], poisoned: Mapping[str, Mapping[str, str]]) -> None:
         self._progress = progress
         self._poisoned = poisoned
         self._entries: dict[str, dict[str, list[EntryPoint]]] = {}
@@ -116,9 +116,8 @@ class Plugins:
         key = f"plugin:{group}/{name}"
         version = entry.dist.version if entry.dist else ""
         digest = sha256(f"{entry.value}\n{version}".encode()).hexdigest()
-        poison = self._poisoned.get(key)
-        if poison is not None and poison[0] == digest:
-            raise PluginError(f"plugin {shown(name)} is not loaded again: {poison[1]}")
+        if poison := self._poisoned.get(key, {}).get(digest):
+            raise PluginError(f"plugin {shown(name)} is not loaded again: {poison}")
         self._progress(key, digest)
 
 

@@ -27,7 +27,7 @@ _COMPILERS: Mapping[Kind, Callable[[Unit], Product | None]] = {
 class Reader:
     """Reads versions of files; `references` grows as the caller decides what is in force."""
 
-    def __init__(self, poisoned: Mapping[str, tuple[str, str]], progress: Callable[[str, str], None]) -> None:
+    def __init__(self, poisoned: Mapping[str, Mapping[str, str]], progress: Callable[[str, str], None]) -> None:
         self.references = References()
         self._poisoned = poisoned
         self._progress = progress
@@ -36,9 +36,10 @@ class Reader:
     def read(self, kind: Kind, source: Source, content: bytes, *, strict: bool) -> Product:
         """Compile one version; `strict` as for `Unit`. Raises `RefusedError`, and nothing else for anything in the file."""
         digest = sha256(content).hexdigest()
-        poison = self._poisoned.get(source.relative)
-        if poison is not None and poison[0] == digest:
-            text = f"{source.relative}: not read again, since it ended an earlier compilation: {poison[1]}: change the file"
+        if poison := self._poisoned.get(source.relative, {}).get(digest):
+            text = (
+                f"{source.relative}: not read again, since it ended an earlier compilation: {poison}: change the file"
+            )
             raise RefusedError(text, broken=True)
         self._progress(source.relative, digest)
         try:

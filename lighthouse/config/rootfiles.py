@@ -13,7 +13,7 @@ from lighthouse.config.schema import Schema
 from lighthouse.config.text import listed, suggestion
 from lighthouse.config.unit import Product, Unit
 from lighthouse.options import Option
-from lighthouse.settings import SECTIONS, Settings
+from lighthouse.settings import SECTIONS, Settings, contradictions
 
 
 def _options(kind: type) -> dict[str, Option]:
@@ -42,7 +42,15 @@ def settings_file(unit: Unit) -> Product | None:
     for name, schema in _SECTIONS.items():
         if isinstance(data.get(name), dict):
             values[name] = schema.read(data[name], problems, (name,))
-    return None if problems else Product("lighthouse", Settings.from_mapping(values).to_mapping())
+    if problems:
+        return None
+    settings = Settings.from_mapping(values)
+    for path, text in contradictions(settings):
+        value: Any = data
+        for key in path:
+            value = value.get(key) if isinstance(value, dict) else None
+        problems.value(path, value, text)
+    return None if problems else Product("lighthouse", settings.to_mapping())
 
 
 _Parts = dict[str, dict[str, Any]]
@@ -52,7 +60,7 @@ _LOGGING = Schema(
         "version": Option(Literal[1], "write 'version: 1'"),
         **{table: Option(_Parts, "parts by name", default={}) for table in _TABLES},
         "root": Option(dict[str, Any], "the root logger", default={}),
-        "disable_existing_loggers": Option(bool, "see logging.config", default=True),
+        "disable_existing_loggers": Option(bool, "see logging.config", default=False),
         "incremental": Option(bool, "see logging.config", default=False),
         "propagate": Option(bool, "has no effect; the documentation of lighthouse 1.0 had it here", default=None),
     }

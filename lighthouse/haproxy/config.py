@@ -9,7 +9,7 @@ from lighthouse.cluster import Cluster
 from lighthouse.haproxy.document import Document
 from lighthouse.haproxy.layout import Layout, meta_members
 from lighthouse.haproxy.member import Member, members_of
-from lighthouse.haproxy.options import BALANCER, ClusterOptions, HAProxySettings
+from lighthouse.haproxy.options import ClusterOptions, HAProxySettings
 from lighthouse.haproxy.stanzas.backend import BackendStanza
 from lighthouse.haproxy.stanzas.defaults import DefaultsStanza
 from lighthouse.haproxy.stanzas.global_ import GlobalStanza
@@ -74,7 +74,9 @@ class HAProxyConfig:
             if {"maxconn", "backup"} & set(options.server_metadata):
                 limited.add(name)
             backends.append(BackendStanza(cluster, defaults=self.settings.defaults, members=members).section())
-        return Desired(self._document(layout, backends), frozenset(unknown), (*notes, *layout.notes), refusals, frozenset(limited))
+        return Desired(
+            self._document(layout, backends), frozenset(unknown), (*notes, *layout.notes), refusals, frozenset(limited)
+        )
 
     def _document(self, layout: Layout, backends: Iterable[Section]) -> Document:
         settings = self.settings
@@ -91,13 +93,8 @@ class HAProxyConfig:
 
 
 def _in_order(clusters: Iterable[Cluster]) -> list[Cluster]:
-    """Those for HAProxy, by name. Raises `NodeError` for a name that validation would have refused."""
-    found = sorted(addressed(clusters), key=lambda item: item.name)
+    """By name. Raises `NodeError` for a name that validation would have refused."""
+    found = sorted(clusters, key=lambda item: item.name)
     for cluster in found:
         valid_name(cluster.name)
     return found
-
-
-def addressed(clusters: Iterable[Cluster]) -> Iterable[Cluster]:
-    """The clusters meant for HAProxy: all but those whose file names other balancers only."""
-    return (cluster for cluster in clusters if not cluster.options or BALANCER in cluster.options)

@@ -15,8 +15,6 @@ from lighthouse.haproxy.stanzas.section import one_line, user_lines
 from lighthouse.identity import shown
 from lighthouse.options import Option
 
-BALANCER = "haproxy"  # the key under which a cluster's file addresses this balancer
-
 # An address of a UNIX socket holds 107 bytes, and HAProxy first binds "<path>.<pid>.tmp" (the pid has up to seven digits).
 MAX_SOCKET_PATH = 95
 
@@ -36,7 +34,9 @@ OPTIONS: Mapping[str, Option] = {
         str, "address on which the ports of clusters listen; empty or `*` means every IPv4 address", "localhost"
     ),
     "stats": Option(dict[str, Any] | None, "the stats page: port, uri, bind_address, timeouts", None),
-    "proxies": Option(dict[str, Any] | None, "ports that are forwarded to servers outside of any cluster, by name", None),
+    "proxies": Option(
+        dict[str, Any] | None, "ports that are forwarded to servers outside of any cluster, by name", None
+    ),
     "meta_clusters": Option(dict[str, Any] | None, "ports that are dealt to clusters by their `acl`, by name", None),
     "meta_cluster_ports": Option(dict[str, Any] | None, "the port of each meta cluster; an older form", None),
     "local_peer": Option(str, "the name of this host among peers; empty means the full host name", ""),
@@ -45,7 +45,11 @@ OPTIONS: Mapping[str, Option] = {
         int, "no reload while so many old HAProxy processes still serve their last connections", 5, 1, 1000
     ),
     "drain_timeout": Option(
-        float, "seconds that the connections of a leaving server have to end by themselves before they are closed", 60.0, 0, 86400
+        float,
+        "seconds that the connections of a leaving server have to end by themselves before they are closed",
+        60.0,
+        0,
+        86400,
     ),
     "binary": Option(str, "the HAProxy program: a name that is looked up in PATH, or an absolute path", "haproxy"),
 }
@@ -57,9 +61,13 @@ CLUSTER_OPTIONS: Mapping[str, Option] = {
     "frontend": Option(list[str], "lines of the cluster's `frontend`", []),
     "backend": Option(list[str], "lines of the cluster's `backend`", []),
     "server_options": Option(str, "what follows the address in each `server` line", ""),
-    "acl": Option(str, "which requests to the meta cluster are for this cluster: an ACL of HAProxy without its name", ""),
+    "acl": Option(
+        str, "which requests to the meta cluster are for this cluster: an ACL of HAProxy without its name", ""
+    ),
     "peers": Option(
-        bool | int, "whether the HAProxys of the cluster's hosts share stick tables; a number gives all the same port", False
+        bool | int,
+        "whether the HAProxys of the cluster's hosts share stick tables; a number gives all the same port",
+        False,
     ),
     "server_metadata": Option(
         list[Literal["weight", "backup", "maxconn"]],
@@ -153,7 +161,7 @@ class ClusterOptions:
     @classmethod
     def of(cls, cluster: Cluster) -> ClusterOptions:
         """What `cluster` says; read once, since the same clusters come back at every sync. Raises `ConfigError`."""
-        config = cluster.options.get(BALANCER) or {}
+        config = cluster.options
         known = _read.get(cluster.name)
         if known is None or known[0] != config:
             known = _read[cluster.name] = (config, cls.from_mapping(config))

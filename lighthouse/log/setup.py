@@ -12,6 +12,9 @@ from lighthouse.log.formatter import LineFormatter
 
 log = logging.getLogger(__name__)
 
+_configured = False
+"""Whether a configuration was applied in this process, which another one, or none, has to undo."""
+
 
 def configure(program: str, config: dict[str, Any] | None = None) -> None:
     """Log as `config`, the content of ``logging.yaml``, says, or else to standard error; `program` names this process.
@@ -20,9 +23,14 @@ def configure(program: str, config: dict[str, Any] | None = None) -> None:
     otherwise. A `config` that is refused is logged as an error, to standard error, and never raises.
     """
     ContextFilter.program = program
+    global _configured  # noqa: PLW0603 - logging itself is global to a process
+    if _configured:
+        _forget()
+        _configured = False
     if config is None:
         _log_to_stderr()
         return
+    _configured = True
     try:
         from logging.config import dictConfig
 
@@ -38,7 +46,9 @@ def _log_to_stderr() -> None:
     handler.setFormatter(LineFormatter())
     root = logging.getLogger()
     root.handlers[:] = [handler]  # a forked process inherits its parent's, which are its parent's to close
-    if root.level != logging.INFO:  # setting it visits every logger, whose pages a forked process would then no longer share
+    if (
+        root.level != logging.INFO
+    ):  # setting it visits every logger, whose pages a forked process would then no longer share
         root.setLevel(logging.INFO)
 
 

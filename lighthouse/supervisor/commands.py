@@ -72,7 +72,7 @@ def table(supervisor: Supervisor) -> dict[str, Command]:
 def _worker(supervisor: Supervisor, arguments: Arguments) -> str:
     name = arguments.get("worker")
     workers = supervisor.core.workers
-    if not isinstance(name, str) or name not in workers:
+    if not isinstance(name, str) or name not in workers or workers[name].removed:
         known = ", ".join(sorted(workers)) or "none"
         raise Refusal("usage", f"there is no worker {str(name)[:80]!r}; known are {known}")
     return name

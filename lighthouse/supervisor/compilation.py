@@ -2,7 +2,7 @@
 
 One compilation runs at a time. A change asks for one after a quiet moment; changes during a compilation ask for another after it. A
 compilation that dies (deadline, memory, a plugin that crashes the interpreter) had a file in hand: that file is left out, with the
-reason, until its content changes, and the rest is compiled at once. So each death costs exactly one file.
+reason, until its content changes, and the rest is compiled at once. So each death costs one version of one file.
 """
 
 from __future__ import annotations
@@ -12,6 +12,7 @@ from dataclasses import dataclass, field
 from lighthouse.settings import Compilation as Rules
 
 PATIENCE = 10  # settling times
+MAX_POISON = 8  # versions of one file that are remembered as deadly
 
 
 @dataclass(slots=True)
@@ -32,7 +33,7 @@ class Compilation:
     fingerprint: str = ""
     memory: int = Rules().memory
     in_hand: tuple[str, str] | None = None
-    poisoned: dict[str, tuple[str, str]] = field(default_factory=dict)
+    poisoned: dict[str, dict[str, str]] = field(default_factory=dict)
     _answered: bool = False
     _asked: float | None = None
     _forced_now: bool = False
@@ -60,13 +61,14 @@ class Compilation:
         self._answered, self._asked = False, None
         return self._forced_now
 
-    def progress(self, path: str, digest: str) -> None:
-        """The worker takes a file in hand."""
-        self.in_hand = (path, digest)
+    def progress(self, path: str, digest: str, now: float) -> None:
+        """The worker takes a file in hand, or, with an empty path, has none any more. The deadline is for each file anew."""
+        self.in_hand = (path, digest) if path else None
+        self.started = now
 
     def failed(self, reason: str) -> None:
         """The worker says that the directory as a whole cannot be read."""
-        self.error = reason
+        self.error, self.forced = reason, True
 
     def answered(self, fingerprint: str) -> None:
         """The plan has arrived, of a directory with this fingerprint."""
@@ -90,7 +92,9 @@ class Compilation:
             return self.error
         path, digest = self.in_hand
         reason = f"reading it ended the configuration worker ({death}); it is left out until its content changes"
-        self.poisoned[path] = (digest, reason)
+        # The current text and the last good one may both be deadly, so each is remembered; the oldest are forgotten.
+        known = {**self.poisoned.get(path, {}), digest: reason}
+        self.poisoned[path] = dict(list(known.items())[-MAX_POISON:])
         self.due, self.forced = now, True
         return f"{path}: {reason}"
 

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import signal
+import time
 from collections.abc import Iterable
 from dataclasses import dataclass, field
 from pathlib import Path
@@ -17,6 +18,7 @@ from lighthouse.supervisor import process
 from lighthouse.supervisor.compilation import Compilation
 
 WORKER = "config"
+MAX_BLOBS = 256 * 1024 * 1024
 
 
 @dataclass(frozen=True, slots=True)
@@ -36,6 +38,7 @@ class Running:
     channel: Channel
     blobs: dict[str, bytes] = field(default_factory=dict)
     dumped: bool = False
+    deaf: bool = False
 
 
 def start(
@@ -47,7 +50,7 @@ def start(
         "directory": str(order.directory),
         "role": order.role,
         "good": str(order.good),
-        "poisoned": {path: list(entry) for path, entry in state.poisoned.items()},
+        "poisoned": state.poisoned,
         "memory": state.memory,
         "fingerprint": "" if forced else state.fingerprint,
     }
@@ -70,7 +73,7 @@ def receive(running: Running, state: Compilation, frames: Iterable[Frame]) -> Pl
     for frame in frames:
         if frame.kind is Kind.PROGRESS:
             progress = Progress.read(frame)
-            state.progress(progress.path, progress.digest)
+            state.progress(progress.path, progress.digest, time.monotonic())
         elif frame.kind is Kind.CONDITION:
             state.failed(Condition.read(frame).degraded or "no reason given")
         elif frame.kind is Kind.SNAPSHOT and frame.topic == PLAN_TOPIC:
@@ -78,6 +81,8 @@ def receive(running: Running, state: Compilation, frames: Iterable[Frame]) -> Pl
             state.answered(plan.fingerprint)
         elif frame.kind is Kind.SNAPSHOT:
             running.blobs[frame.topic] = frame.payload
+            if sum(map(len, running.blobs.values())) > MAX_BLOBS:
+                raise ProtocolError(f"the workers' configurations are larger than {MAX_BLOBS} bytes together")
         else:
             raise ProtocolError(f"{frame.kind.name} is not for the configuration worker to say")
     return plan

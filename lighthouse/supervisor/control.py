@@ -72,6 +72,11 @@ class Client:
         """The socket's descriptor, for a selector."""
         return self.sock.fileno()
 
+    @property
+    def has_more(self) -> bool:
+        """Whether there is something to send or to answer before anything more is read."""
+        return bool(self.reply) or b"\n" in self.received
+
 
 def listen(path: Path) -> socket.socket:
     """The listening socket, private from the moment it exists. Call it only while holding the runtime directory's lock."""
@@ -104,11 +109,11 @@ class ControlServer:
         self._allowed = allowed
 
     def accept(self, listener: socket.socket, now: float) -> Client | None:
-        """Take one connection."""
+        """Take one connection, or None when none waits. Raises `OSError` when descriptors are short."""
         try:
             sock, _ = listener.accept()
-        except OSError:
-            return None  # it has gone again, or descriptors are short: the next turn tries again
+        except (BlockingIOError, ConnectionError):
+            return None
         sock.setblocking(False)
         client = Client(sock, peer_of(sock), now + REQUEST_TIME)
         self.clients[sock.fileno()] = client
@@ -132,11 +137,7 @@ class ControlServer:
         if not data:
             return False
         client.received += data
-        while b"\n" in client.received:
-            line, _, rest = bytes(client.received).partition(b"\n")
-            client.received[:] = rest
-            self._answer(client, line)
-        if len(client.received) > MAX_REQUEST:
+        if len(client.received) > MAX_REQUEST and b"\n" not in client.received:
             self._reply(client, _refused("usage", f"a request is one line of {MAX_REQUEST} bytes at most"))
             client.received.clear()
             self.writable(client)
@@ -144,7 +145,14 @@ class ControlServer:
         return self.writable(client)
 
     def writable(self, client: Client) -> bool:
-        """Send what the client takes; returns whether the connection is to be kept."""
+        """Answer one request and send what the client takes; returns whether the connection is to be kept.
+
+        One at a time, so that a client that sends many at once keeps the loop no longer than others.
+        """
+        if not client.reply and b"\n" in client.received:
+            line, _, rest = bytes(client.received).partition(b"\n")
+            client.received[:] = rest
+            self._answer(client, line)
         try:
             while client.reply:
                 client.reply = client.reply[client.sock.send(client.reply) :]
@@ -168,6 +176,9 @@ class ControlServer:
             reply = {"version": VERSION, "ok": True, "result": self._perform(client.peer, line)}
         except Refusal as refusal:
             reply = _refused(refusal.code, str(refusal))
+        except Exception:  # a bug in one command must not cost the supervisor its life
+            log.exception("bug in a command")
+            reply = _refused("internal", "a bug: the supervisor's log says more")
         self._reply(client, reply)
 
     def _perform(self, peer: Peer, line: bytes) -> Mapping[str, Any]:

@@ -47,8 +47,8 @@ class Core:
         """Follow a new plan. `blobs` holds each worker's own configuration, packed."""
         if self.stopping:
             return []
+        self.epoch += plan != self.plan
         self.plan, self.settings = plan, Settings.from_mapping(plan.settings)
-        self.epoch += 1
         self.store.forget(plan)
         actions: list[Action] = []
         for worker in list(self.workers.values()):
@@ -58,14 +58,15 @@ class Core:
         self._drop_removed()
         for spec in sorted(plan.workers.values(), key=lambda spec: KINDS.index(spec.kind)):
             actions += self._follow(spec, blobs[spec.id], now)
-        for discovery in sorted({service.discovery for service in plan.services.values()}):
-            actions += self._tell(self.store.announcements(plan, discovery))
+        for spec in plan.workers.values():
+            if spec.kind == "discovery":  # also one without services any more: it has to withdraw them
+                actions += self._tell(self.store.announcements(plan, spec.id.partition("/")[2]))
         return actions
 
     def _follow(self, spec: WorkerSpec, blob: bytes, now: float) -> list[Action]:
         worker = self.workers.get(spec.id)
         if worker is None:
-            worker = self.workers[spec.id] = Worker(spec, blob, since=now)
+            worker = self.workers[spec.id] = Worker(spec, blob, since=now, seen=now)
             return self._start(worker)
         if worker.removed:  # it came back before the old process had ended
             worker.removed, worker.wanted, worker.again = False, True, True
@@ -135,6 +136,8 @@ class Core:
             self.unsolicited += 1
             return []
         worker.heard = now
+        if worker.ready:
+            worker.seen = now
         match frame.kind:
             case Kind.HELLO:
                 Hello.read(frame)
@@ -175,7 +178,7 @@ class Core:
             worker.last_exit = Exit(how, now)
             worker.call = None
             worker.enter(WorkerState.STOPPED, now)
-            if worker.again:
+            if worker.again and not worker.removed:
                 worker.again = False
                 actions += self._start(worker)
         elif worker.fatal is not None or code == EXIT_CONFIG:
@@ -200,9 +203,11 @@ class Core:
         worker.again = False
         worker.history = worker.history.after_death(now, uptime, rules)
         delay, failing = worker.history.delay(rules, self.jitter), worker.history.failing
+        if worker.spec.kind == "discovery":
+            delay = min(delay, rules.discovery)  # nobody else keeps the announcements of this host alive
         worker.enter(WorkerState.FAILING if failing else WorkerState.BACKOFF, now, due=now + delay, reason=how)
         if failing and not was_failing:
-            text = f"died {rules.burst} times within {rules.window:g} s: tried every {rules.failing:g} s from now on"
+            text = f"died {rules.burst} times within {rules.window:g} s: tried in {delay:.0f} s, and so on from now on"
             return [Log(logging.ERROR, f"{worker.spec.id} {text}")]
         return [] if delay else self._start(worker)
 

@@ -9,6 +9,7 @@ from __future__ import annotations
 import os
 import zlib
 from collections.abc import Iterable, Mapping
+from contextlib import suppress
 from pathlib import Path
 from urllib.parse import quote, unquote
 
@@ -44,7 +45,8 @@ class Keeper:
                 snapshots[unquote(path.name)] = _open(path.read_bytes())
             except ValueError as error:
                 aside = path.with_name(path.name + ".damaged")
-                path.replace(aside)
+                with suppress(OSError):
+                    path.replace(aside)
                 damaged.append(f"{path}: {error}; set aside as {aside.name}")
             except OSError as error:
                 damaged.append(f"{path}: {error.strerror}")

@@ -12,7 +12,7 @@ import selectors
 import signal
 import socket
 import time
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Iterator, Mapping
 from dataclasses import dataclass
 from functools import partial
 from itertools import islice
@@ -36,6 +36,7 @@ from lighthouse.version import __version__
 FRAMES, EXITS, REST = range(3)
 """The order within a turn."""
 LONGEST_REST = 1.0  # seconds in the selector at most, so that a stall of this process is noticed as such
+DEAF_FOR = 1.0  # seconds for which no connection is taken after one could not be for want of descriptors
 SAVE_EVERY = 1.0  # seconds between two writings of what changes often
 SAVE_AT_ONCE = ("service/", "handover/")
 SAVE_AT_MOST = 200  # files per turn
@@ -85,10 +86,14 @@ class Supervisor:
         self._server = control.ControlServer(table(self), frozenset({0, os.getuid()}))
         self._started = time.time()
         self._born = time.monotonic()
+        self._longest_rest = min(LONGEST_REST, notifier.watchdog / 4) if notifier.watchdog else LONGEST_REST
         self._lag = Lag()
+        self._woke = time.monotonic()
+        self._listener: socket.socket | None = None
+        self._deaf_until: float | None = None
+        self._reload_target: int | None = 1
         self._saved = 0.0
         self._save_failed = False
-        self._announced_ready = False
         self._finished = False
 
     # The turn
@@ -96,9 +101,13 @@ class Supervisor:
     def run(self, listener: socket.socket, signals: socket.socket) -> int:
         """Turn until told to end; returns the exit code. `signals` is where the signal handlers' wake-up bytes arrive."""
         process.become_subreaper()
-        self._register(listener, REST, partial(self._accept, listener))
+        self._listener = listener
+        self._register(listener, REST, self._accept)
         self._register(signals, REST, partial(self._signalled, signals))
-        self._register(self._watch, REST, self._changed)
+        if self._watch.problem is None:
+            self._register(self._watch, REST, self._changed)
+        else:
+            log.warning("%s", self._watch.problem)
         while not self._finished:
             self._turn()
         if self._compiler:
@@ -112,21 +121,30 @@ class Supervisor:
     def _turn(self) -> None:
         while self._unflushed:
             self._flush(self._unflushed.pop())
-        planned = time.monotonic() + self._patience()
-        events = self._selector.select(max(0.0, planned - time.monotonic()))
+        began = time.monotonic()
+        planned = began + self._patience()
+        events = self._selector.select(max(0.0, planned - began))
         now = time.monotonic()
-        self._pardon(now - planned, now)
-        for key, mask in sorted(events, key=lambda event: event[0].data[0]):
+        self._pardon(began - self._woke + max(0.0, now - planned), now)
+        self._woke = now
+        events.sort(key=lambda event: event[0].data[0])
+        first = [event for event in events if event[0].data[0] < REST]
+        for key, mask in first:
             key.data[1](mask)
-        now = time.monotonic()
+        # By the clock of before the reading: what has arrived since is unread, and nobody is judged by that.
         self._do(self.core.tick(now))
+        for key, mask in events[len(first) :]:
+            key.data[1](mask)
+        if self._deaf_until is not None and now >= self._deaf_until and self._listener is not None:
+            self._deaf_until = None
+            self._register(self._listener, REST, self._accept)
         self._compile(now)
         self._save()
         for client in self._server.expired(now):
             self._drop(client)
         process.reap_strangers(self._children())
         self._notifier.alive()
-        if self._announced_ready:
+        if self._reload_target is None:
             self._notifier.status(status.summary(self.core))
 
     def _children(self) -> set[int]:
@@ -136,11 +154,9 @@ class Supervisor:
 
     def _patience(self) -> float:
         now = time.monotonic()
-        times = [
-            now + LONGEST_REST,
-            self.core.next_deadline(),
-            self.compilation.next_deadline(self.core.settings.config),
-        ]
+        times = [now + self._longest_rest, self.core.next_deadline(), self._deaf_until]
+        if not self.core.stopping:
+            times.append(self.compilation.next_deadline(self.core.settings.config))
         if self.core.store.dirty:
             times.append(self._saved + SAVE_EVERY)
         return max(0.0, min(when for when in times if when is not None) - now)
@@ -149,8 +165,9 @@ class Supervisor:
         """If this process itself was stopped or starved, nobody else is judged for that time."""
         self._lag.note(max(0.0, late), now)
         if late > self.core.settings.heartbeat.interval / 2:
-            log.warning("the supervisor was held up for %.2f s; all deadlines are moved by it", late)
+            log.warning("the supervisor was held up for %.2f s; nobody is judged for that time", late)
             self.core.forgive(late)
+            self.compilation.started += late
 
     def _register(self, source: Any, order: int, function: Callable[[int], None]) -> None:
         self._selector.register(source, selectors.EVENT_READ, (order, function))
@@ -228,13 +245,16 @@ class Supervisor:
         except EOFError:
             self._deafen(running)
             return False
-        except ProtocolError as error:
+        except Exception as error:
+            # Whatever a worker says must cost that worker, and never the supervisor.
+            if not isinstance(error, ProtocolError):
+                log.exception("bug in reading what %s said", name)
             self._deafen(running)
             self._do(self.core.violation(name, f"protocol error: {error}", time.monotonic()))
             return False
         return True
 
-    def _deafen(self, running: Running) -> None:
+    def _deafen(self, running: Running | compiling.Running) -> None:
         """The other end is closed: unregister at once, or the selector would spin. The end itself is told by the pidfd."""
         if not running.deaf:
             running.deaf = True
@@ -254,8 +274,8 @@ class Supervisor:
             self._selector.modify(running.channel, events, key.data)
 
     def _exited(self, name: str, running: Running, _mask: int) -> None:
-        for _ in range(LAST_WORDS):
-            if running.deaf or not self._take_last(name, running):
+        for _ in last_words(running.channel):
+            if running.deaf or not self._take(name, running):
                 break
         self._deafen(running)
         self._selector.unregister(running.child.pidfd)
@@ -263,14 +283,6 @@ class Supervisor:
         running.channel.close()
         del self._running[name]
         self._do(self.core.exited(name, end.how, end.code, time.monotonic()))
-
-    def _take_last(self, name: str, running: Running) -> bool:
-        """The last frame often is the reason. A grandchild may keep the socket open, so silence ends it too."""
-        try:
-            waiting = running.channel.sock.recv(1, socket.MSG_PEEK)
-        except OSError:
-            return False
-        return bool(waiting) and self._take(name, running)
 
     # The configuration
 
@@ -281,8 +293,8 @@ class Supervisor:
     def reload(self) -> int:
         """Read the configuration anew; returns the number of compilations after which that is done."""
         self._notifier.reloading()
-        self._announced_ready = False
-        return self.compilation.request(time.monotonic(), self.core.settings.config, force=True)
+        self._reload_target = self.compilation.request(time.monotonic(), self.core.settings.config, force=True)
+        return self._reload_target
 
     def _compile(self, now: float) -> None:
         """See to the configuration: start reading it when that is due, and push a reading that is past its deadline."""
@@ -325,11 +337,11 @@ class Supervisor:
         try:
             plan = compiling.receive(running, self.compilation, running.channel.receive())
         except EOFError:
-            self._selector.unregister(running.channel)
+            self._deafen(running)
             return False
-        except ProtocolError as error:
-            log.error("the configuration worker is killed: %s", error)
-            self._selector.unregister(running.channel)
+        except Exception as error:  # as in `_take`
+            log.error("the configuration worker is killed: %s", error, exc_info=not isinstance(error, ProtocolError))
+            self._deafen(running)
             process.kill(running.child)
             return False
         if plan is not None:
@@ -347,8 +359,10 @@ class Supervisor:
                 log.warning("lighthouse.yaml: a changed %s takes effect at the next start", name)
 
     def _compiler_ended(self, running: compiling.Running, _mask: int) -> None:
-        while running.channel in self._selector.get_map() and self._hear_compiler(running):
-            pass
+        for _ in last_words(running.channel):
+            if running.deaf or not self._hear_compiler(running):
+                break
+        self._deafen(running)
         self._selector.unregister(running.child.pidfd)
         end = process.reap(running.child)
         running.channel.close()
@@ -360,8 +374,8 @@ class Supervisor:
         said = self.compilation.ended(time.monotonic(), self.core.settings.config, death)
         if said:
             log.error("%s", said)
-        if not self._announced_ready:
-            self._announced_ready = True
+        if self._reload_target is not None and self.compilation.completed >= self._reload_target:
+            self._reload_target = None
             self._notifier.ready()
 
     # Everything else
@@ -398,7 +412,7 @@ class Supervisor:
             if number in (signal.SIGTERM, signal.SIGINT):
                 log.info("%s: stopping%s", signal.Signals(number).name, ", hurriedly" if self.core.stopping else "")
                 self.shut_down()
-            elif number == signal.SIGHUP:
+            elif number == signal.SIGHUP and not self.core.stopping:
                 log.info("SIGHUP: reading the configuration anew")
                 self.reload()
 
@@ -427,11 +441,22 @@ class Supervisor:
                 "coalesced": sum(running.channel.coalesced for running in self._running.values()),
             },
         }
-        return status.document(self.core, self.compilation, own, status.Clock(now, time.time()))
+        document = status.document(self.core, self.compilation, own, status.Clock(now, time.time()))
+        document["config"]["error"] = document["config"]["error"] or self._watch.problem
+        return document
 
-    def _accept(self, listener: socket.socket, _mask: int) -> None:
+    def _accept(self, _mask: int) -> None:
+        if self._listener is None:
+            return
         for _ in range(control.MAX_CLIENTS):
-            client = self._server.accept(listener, time.monotonic())
+            try:
+                client = self._server.accept(self._listener, time.monotonic())
+            except OSError as error:
+                # Descriptors are short: whoever waits goes on waiting, and this loop does not spin meanwhile.
+                log.error("control: no connection can be taken: %s", error.strerror)
+                self._selector.unregister(self._listener)
+                self._deaf_until = time.monotonic() + DEAF_FOR
+                return
             if client is None:
                 return
             self._register(client, REST, partial(self._serve, client))
@@ -445,16 +470,27 @@ class Supervisor:
         if not serve(client):
             self._drop(client)
             return
-        # While a reply waits nothing more is read from this client, so that it cannot pile up replies.
-        self._selector.modify(
-            client,
-            selectors.EVENT_WRITE if client.reply else selectors.EVENT_READ,
-            (REST, partial(self._serve, client)),
-        )
+        # While a reply or another request waits nothing more is read from this client, so that it cannot pile up either.
+        events = selectors.EVENT_WRITE if client.has_more else selectors.EVENT_READ
+        self._selector.modify(client, events, (REST, partial(self._serve, client)))
 
     def _drop(self, client: control.Client) -> None:
         self._selector.unregister(client)
         self._server.drop(client)
+
+
+def last_words(channel: Channel) -> Iterator[None]:
+    """Yield while there is something to read from a process that has ended: its last frame often is the reason.
+
+    A grandchild may keep the socket open, so silence ends it too, and one that goes on talking is not listened to for ever.
+    """
+    for _ in range(LAST_WORDS):
+        try:
+            if not channel.sock.recv(1, socket.MSG_PEEK):
+                return
+        except OSError:
+            return
+        yield
 
 
 class Lag:

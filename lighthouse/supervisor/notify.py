@@ -15,6 +15,8 @@ class Notifier:
         self.watchdog = watchdog
         self._status = ""
         self._fed = 0.0
+        # One socket for life: when descriptors are short the watchdog must still be fed.
+        self._sock = socket.socket(socket.AF_UNIX, socket.SOCK_DGRAM | socket.SOCK_NONBLOCK) if address else None
 
     @classmethod
     def from_environment(cls) -> Notifier:
@@ -50,12 +52,16 @@ class Notifier:
             self._status = text
             self._send(f"STATUS={text}")
 
+    def close(self) -> None:
+        """Give the descriptor back."""
+        if self._sock:
+            self._sock.close()
+
     def _send(self, state: str) -> None:
-        if not self._address:
+        if not self._address or not self._sock:
             return
         address = "\0" + self._address[1:] if self._address.startswith("@") else self._address
         try:
-            with socket.socket(socket.AF_UNIX, socket.SOCK_DGRAM | socket.SOCK_NONBLOCK) as sock:
-                sock.sendto(state.encode(), address)
+            self._sock.sendto(state.encode("utf-8", "backslashreplace"), address)
         except OSError:
             return

@@ -93,7 +93,7 @@ def _service(core: Core, name: str, clock: Clock) -> dict[str, Any]:
     plan, known = core.plan.services[name], core.store.service(name)
     worker = core.workers.get(f"checker/{name}")
     away = worker is None or not worker.ready or not worker.live
-    lost = away and worker is not None and clock.monotonic - worker.since > core.settings.hold
+    lost = away and worker is not None and clock.monotonic - worker.seen > core.settings.hold
     ports = {}
     for port in plan.ports:
         told = known.get(str(port), {"state": State.UNKNOWN.value, "since": None, "checks": {}})

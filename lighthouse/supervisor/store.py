@@ -8,16 +8,17 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 from dataclasses import dataclass, field
+from math import isfinite
 from typing import Any
 
 from lighthouse.health import State
 from lighthouse.ipc.boot import ANNOUNCE_TOPIC, handover_topic, members_topic, report_topic, service_topic
 from lighthouse.ipc.errors import ProtocolError
-from lighthouse.ipc.frames import MAX_CONTROL
 from lighthouse.ipc.messages import pack, unpack
 from lighthouse.plan import Plan, WorkerSpec
 
 MAX_HANDOVER = 1024 * 1024  # bytes
+MAX_SERVICE = 1024 * 1024  # bytes; a port with a check takes about 100
 
 PERSISTENT = ("service/", "members/", "handover/")
 
@@ -48,12 +49,14 @@ class Store:
         refused = []
         for topic, payload in snapshots.items():
             if aged and topic.startswith("service/"):
+                self.dirty.add(topic)  # so that it is removed, or the next start would take it for fresh
                 continue
             try:
                 if topic.startswith("service/"):
                     self._services[topic] = read_service(payload)
             except ProtocolError as error:
                 refused.append(f"kept state {topic!r} is refused: {error}")
+                self.dirty.add(topic)
                 continue
             self.snapshots[topic] = payload
         return refused
@@ -139,19 +142,22 @@ def _announced_as(port: Mapping[str, Any] | None) -> str:
 
 def read_service(payload: bytes) -> dict[str, Any]:
     """A service's state in exactly the documented shape. Raises `ProtocolError`."""
-    if len(payload) > MAX_CONTROL:
-        raise ProtocolError(f"service state of {len(payload)} bytes is larger than {MAX_CONTROL}")
+    if len(payload) > MAX_SERVICE:
+        raise ProtocolError(f"service state of {len(payload)} bytes is larger than {MAX_SERVICE}")
     data = unpack(payload)
     try:
         return {str(int(port)): _port(document) for port, document in data.items()}
-    except (AttributeError, KeyError, TypeError, ValueError) as error:
+    except (AttributeError, KeyError, OverflowError, TypeError, ValueError) as error:
         raise ProtocolError(f"not a service state: {type(error).__name__}: {error}") from None
 
 
 def _port(document: Any) -> dict[str, Any]:
+    since = float(document["since"])
+    if not isfinite(since):
+        raise ValueError("'since' is no time")
     return {
         "state": State(document["state"]).value,
-        "since": float(document["since"]),
+        "since": since,
         "checks": {
             str(name)[:200]: {
                 "state": State(check["state"]).value,

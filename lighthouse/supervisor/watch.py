@@ -21,25 +21,32 @@ _MASK = (
 
 
 class Watch:
-    """An inotify descriptor over a set of directories."""
+    """An inotify descriptor over a set of directories. ``problem`` says why there is none: the periodic reading then does alone."""
 
     def __init__(self) -> None:
-        self._inotify = INotify(nonblocking=True)
+        self.problem: str | None = None
+        self._inotify: INotify | None = None
         self._watched: dict[str, int] = {}
+        try:
+            self._inotify = INotify(nonblocking=True)
+        except OSError as error:
+            self.problem = f"changes are only found by the periodic reading: inotify: {error.strerror}"
 
     def fileno(self) -> int:
-        """The descriptor to wait on."""
-        return int(self._inotify.fileno())
+        """The descriptor to wait on, -1 without one."""
+        return -1 if self._inotify is None else int(self._inotify.fileno())
 
     def follow(self, directories: Iterable[str]) -> bool:
         """Watch exactly these; returns whether one is new, in which case a change just before may have been missed."""
+        if self._inotify is None:
+            return False
         before, self._watched = self._watched, {}
         for path in set(directories):
             try:
                 # For a directory that is watched already this gives the same number; a new one under the old name, another.
                 self._watched[path] = self._inotify.add_watch(path, _MASK)
             except OSError:
-                continue  # it is gone again: the periodic reading sees what became of it
+                continue  # it is gone again, or watches are short: the periodic reading sees what becomes of it
         for number in set(before.values()) - set(self._watched.values()):
             with suppress(OSError):  # the directory is gone, and its watch with it
                 self._inotify.rm_watch(number)
@@ -47,4 +54,4 @@ class Watch:
 
     def drain(self) -> bool:
         """Read what is waiting; returns whether anything happened."""
-        return bool(list(self._inotify.read(timeout=0)))
+        return self._inotify is not None and bool(list(self._inotify.read(timeout=0)))

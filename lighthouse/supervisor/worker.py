@@ -67,6 +67,7 @@ class Worker:
     """One worker over all of its generations. Times are CLOCK_MONOTONIC seconds.
 
     ``due`` is when the state's own deadline falls: the end of a wait, of a stop, or of the time to dump stacks.
+    ``seen`` is when it last was at its job, ready and alive.
     ``wanted`` is what plan and operator want; ``again`` that it starts anew once it has stopped.
     """
 
@@ -82,6 +83,7 @@ class Worker:
     restarts: int = 0
     forked: float = 0.0
     heard: float = 0.0
+    seen: float = 0.0
     greeted: bool = False
     ready: bool = False
     call: CallInHand | None = None

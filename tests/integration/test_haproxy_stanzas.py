@@ -73,7 +73,7 @@ def balancer(paths, **more):
 )  # fmt: skip
 def test_each_stanza_is_accepted(settings, clusters):
     for item in clusters:
-        item.meta_cluster = "api" if "acl" in item.options["haproxy"] else None
+        item.meta_cluster = "api" if "acl" in item.options else None
     config = HAProxyConfig(HAProxySettings.from_mapping(PATHS | {"defaults": ["mode http"]} | settings))
     done = subprocess.run(
         ["haproxy", "-c", "-f", "/dev/stdin"],

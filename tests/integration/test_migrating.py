@@ -102,7 +102,7 @@ class Image:
                     item["name"],
                     item["discovery"],
                     [getattr(found, "node", found) for found in nodes.get(item["name"], ())],
-                    {"haproxy": item["options"]},
+                    item["options"],
                     item.get("meta_cluster"),
                 )
                 for item in blob["clusters"]

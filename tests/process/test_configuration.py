@@ -291,3 +291,89 @@ def test_logging_yaml_is_for_the_workers(stack, web, tmp_path):
     stack.start().wait_up("checker/web")
     until(lambda: "OWN checker/web" in (tmp_path / "own.log").read_text(), what="a line in the own format")
     assert "worker checker/web" in stack.log("checker/web")
+
+
+def test_a_changed_logging_yaml_reaches_running_workers(stack, web, tmp_path):
+    own = tmp_path / "own.log"
+    stack.write("services/web.yaml", service(web.port))
+    stack.start().wait_up("checker/web")
+    until(lambda: stack.port_state("web", web.port) == "up", what="up")
+    generation = stack.worker("checker/web")["generation"]
+    stack.write(
+        "logging.yaml",
+        {
+            "version": 1,
+            "handlers": {"file": {"class": "logging.FileHandler", "filename": str(own)}},
+            "root": {"handlers": ["file"], "level": "INFO"},
+        },
+    )
+    until(own.exists, what="the new log file")
+    web.stop()
+    until(lambda: f"port {web.port} of web is down" in own.read_text(), what="a line in the new log file")
+    stack.remove("logging.yaml")
+    until(lambda: "logging.yaml" not in stack.status()["config"]["files"], what="the removal to be seen")
+    web.start()
+    until(lambda: f"port {web.port} of web is up" in stack.log("checker/web")[-500:], what="the usual log again")
+    assert stack.worker("checker/web")["generation"] == generation
+
+
+def test_a_plugin_that_forks_while_it_judges_does_not_stall_the_supervisor(stack, web):
+    """Its child keeps the socket of the configuration worker open."""
+    stack.write("services/web.yaml", service(web.port))
+    stack.write(
+        "services/fork.yaml",
+        service(web.port, checks={"interval": 0.2, "zoo_judge": {"how": "fork", "rise": 1, "fall": 1}}),
+    )
+    stack.start().wait_up("checker/web")
+    stack.write("services/other.yaml", service(web.port))
+    stack.wait_up("checker/other")
+
+
+def test_a_service_and_a_cluster_that_come_back_are_known_again(tmp_path, web):
+    stack = Stack(tmp_path)
+    stack.write("discovery/dir.yaml", {"plugin": "directory", "path": str(tmp_path / "registry")})
+    stack.write("services/web.yaml", service(web.port))
+    stack.write(
+        "balancers/haproxy.yaml",
+        {name: str(tmp_path / name) for name in ("config_file", "socket_file", "pid_file")}
+        | {"binary": "/nonexistent/haproxy"},
+    )
+    cluster = {"discovery": "dir", "haproxy": {}}
+
+    def members():
+        return stack.status()["clusters"].get("web", {}).get("members")
+
+    try:
+        stack.write("clusters/web.yaml", cluster)
+        stack.start().wait_up("checker/web", "discovery/dir")
+        first = until(members, what="the members")
+        until(lambda: stack.port_state("web", web.port) == "up", what="up")
+        os.kill(stack.worker("discovery/dir")["pid"], 9)  # so that the next generation is born with the members
+        stack.wait_up("discovery/dir")
+        stack.remove("clusters/web.yaml")
+        until(lambda: "web" not in stack.status()["clusters"], what="the cluster to go")
+        stack.write("clusters/web.yaml", cluster)
+        until(members, what="the members again")
+        assert first
+    finally:
+        stack.stop()
+
+
+def test_without_inotify_changes_are_found_by_the_periodic_reading(stack, web):
+    limit = "/proc/sys/fs/inotify/max_user_instances"
+    if os.getuid() != 0:
+        pytest.skip("only root may take the last inotify instance away")
+    from pathlib import Path
+
+    before = Path(limit).read_text()
+    try:
+        Path(limit).write_text("0")
+    except OSError:
+        pytest.skip("the limit cannot be changed here")
+    try:
+        stack.start()
+    finally:
+        Path(limit).write_text(before)
+    assert "inotify" in stack.status()["config"]["error"]
+    stack.write("services/web.yaml", service(web.port))
+    stack.wait_up("checker/web")

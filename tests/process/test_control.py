@@ -72,6 +72,13 @@ def test_several_requests_on_one_connection_are_answered_in_order(stack):
         assert [json.loads(file.readline())["ok"] for _ in range(3)] == [True, False, True]
 
 
+def test_many_requests_in_one_go_are_answered_without_holding_the_others_up(stack):
+    with connect(stack) as greedy, greedy.makefile("rb") as file:
+        greedy.sendall(b'{"version":1,"command":"status"}\n' * 500)
+        assert stack.answers()
+        assert all(json.loads(file.readline())["ok"] for _ in range(500))
+
+
 def test_an_oversized_request_is_refused_and_closed(stack):
     with connect(stack) as sock:
         try:

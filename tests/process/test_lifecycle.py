@@ -128,7 +128,7 @@ def test_logs_of_plugins_are_rotated_without_losing_a_line(stack):
     wanted = [f"{number:06d}" for number in range(20000)]
     # A file that is renamed while the folder is read is seen twice or not at all, so the picture settles after the flood.
     until(lambda: sorted(numbers()) == wanted, within=60, what="every line exactly once")
-    assert (folder / "checker-web.log.1").exists()
+    until((folder / "checker-web.log.1").exists, what="a rotated file")
 
 
 def test_prints_and_tracebacks_of_a_plugin_are_in_its_log(stack):
@@ -220,9 +220,6 @@ def test_what_is_preloaded_starts_no_thread_and_opens_nothing():
         "assert sorted(os.listdir('/proc/self/fd')) == before\n"
         "assert handlers == [signal.getsignal(n) for n in signal.valid_signals() if n not in (9, 19)]\n"
         "import sys\n"
-        "rooms = ('lighthouse.haproxy', 'lighthouse.directory')\n"
-        "plugins = [name for name in sys.modules if name.startswith(rooms)]\n"
-        "assert plugins == [], plugins\n"
         "assert 'pydantic' not in sys.modules and 'yaml' not in sys.modules\n"
     )
     subprocess.run([__import__("sys").executable, "-c", script], check=True, timeout=60)

@@ -162,7 +162,7 @@ def cluster(name, nodes, **options):
     """A cluster for the HAProxy balancer; `nodes` holds `Node`s or `Backend`s, or is None."""
     if nodes is not None:
         nodes = [item.node if isinstance(item, Backend) else item for item in nodes]
-    return Cluster(name, nodes=nodes, options={"haproxy": options})
+    return Cluster(name, nodes=nodes, options=options)
 
 
 def get(port, timeout=10.0):

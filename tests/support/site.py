@@ -80,7 +80,7 @@ class Site:
         self.registry = self.root / "registry"
         self.haproxy_pid_file = self.root / "haproxy.pid"
         self.stack.write(
-            "balancers/haproxy.yaml",
+            "balancers/edge.yaml",
             {
                 "plugin": "zoo_haproxy",
                 "config_file": str(self.root / "haproxy.cfg"),
@@ -100,7 +100,7 @@ class Site:
                 "control": str(self.control("discovery")),
             },
         )
-        self.stack.write("clusters/web.yaml", {"discovery": "dir", "haproxy": {"port": self.port}})
+        self.stack.write("clusters/web.yaml", {"discovery": "dir", "edge": {"port": self.port}})
         self.stack.write("services/web.yaml", self.service())
 
     def control(self, kind):
@@ -119,7 +119,7 @@ class Site:
 
     @property
     def workers(self):
-        return {"balancer": "balancer/haproxy", "discovery": "discovery/dir", "checker": "checker/web"}
+        return {"balancer": "balancer/edge", "discovery": "discovery/dir", "checker": "checker/web"}
 
     def start(self):
         for web in self.webs:

@@ -3,7 +3,7 @@
 import pytest
 
 from lighthouse.settings import Compilation as Rules
-from lighthouse.supervisor.compilation import PATIENCE, Compilation
+from lighthouse.supervisor.compilation import MAX_POISON, PATIENCE, Compilation
 
 RULES = Rules(settle=0.1, resync=30.0, deadline=10.0)
 
@@ -64,19 +64,19 @@ def test_it_is_read_again_now_and_then_and_may_then_be_skipped(idle):
 
 def test_a_death_costs_the_file_in_hand_and_the_rest_is_read_at_once(idle):
     idle.start(5.0)
-    idle.progress("clusters/good.yaml", "d1")
-    idle.progress("clusters/bomb.yaml", "d2")
+    idle.progress("clusters/good.yaml", "d1", 5.0)
+    idle.progress("clusters/bomb.yaml", "d2", 5.0)
     said = idle.ended(6.0, RULES, "killed by SIGKILL")
     assert "clusters/bomb.yaml" in said
-    assert idle.poisoned == {"clusters/bomb.yaml": ("d2", idle.poisoned["clusters/bomb.yaml"][1])}
-    assert "killed by SIGKILL" in idle.poisoned["clusters/bomb.yaml"][1]
+    assert idle.poisoned.keys() == {"clusters/bomb.yaml"}
+    assert "killed by SIGKILL" in idle.poisoned["clusters/bomb.yaml"]["d2"]
     assert idle.may_start(6.0)
     assert idle.start(6.0) is True
 
 
 def test_a_death_after_the_answer_costs_nothing(idle):
     idle.start(5.0)
-    idle.progress("clusters/good.yaml", "d1")
+    idle.progress("clusters/good.yaml", "d1", 5.0)
     idle.answered("fingerprint")
     assert idle.ended(6.0, RULES, "killed by SIGSEGV") is None
     assert idle.poisoned == {}
@@ -105,3 +105,43 @@ def test_the_deadline_is_told(idle):
     assert idle.next_deadline(RULES) == 15.0
     assert not idle.overdue(15.0, RULES)
     assert idle.overdue(15.01, RULES)
+
+
+def test_two_deadly_versions_of_one_file_do_not_alternate_for_ever(idle):
+    """The current text and the last good one are both read."""
+    for digest in ("current", "last good"):
+        idle.start(5.0)
+        idle.progress("services/web.yaml", digest, 5.0)
+        idle.ended(6.0, RULES, "killed by SIGSEGV")
+    assert idle.poisoned["services/web.yaml"].keys() == {"current", "last good"}
+
+
+def test_what_is_remembered_of_one_file_is_bounded(idle):
+    for number in range(100):
+        idle.start(5.0)
+        idle.progress("services/web.yaml", str(number), 5.0)
+        idle.ended(6.0, RULES, "killed by SIGSEGV")
+    assert list(idle.poisoned["services/web.yaml"])[-1] == "99"
+    assert len(idle.poisoned["services/web.yaml"]) == MAX_POISON
+
+
+def test_the_deadline_is_for_each_file_anew(idle):
+    idle.start(5.0)
+    idle.progress("clusters/a.yaml", "d", 14.0)
+    assert not idle.overdue(23.0, RULES)
+    assert idle.overdue(24.1, RULES)
+
+
+def test_a_death_after_the_last_file_blames_none(idle):
+    idle.start(5.0)
+    idle.progress("clusters/a.yaml", "d", 5.0)
+    idle.progress("", "", 5.1)
+    idle.ended(6.0, RULES, "killed by SIGKILL")
+    assert idle.poisoned == {}
+
+
+def test_a_directory_that_is_back_unchanged_is_read_all_the_same(idle):
+    idle.start(31.0)
+    idle.failed("the directory is gone")
+    idle.ended(31.5, RULES, None)
+    assert idle.start(62.0) is True

@@ -328,7 +328,7 @@ def test_a_poisoned_file_is_not_read_again_until_it_changes(tree):
     deadly = "discovery: beacon\nscales: {port: 99}\n"
     tree.write("clusters/web.yaml", deadly)
     tree.write("clusters/new.yaml", deadly)
-    poisoned = {path: (digest(deadly), "killed after 10 s") for path in ("clusters/web.yaml", "clusters/new.yaml")}
+    poisoned = {path: {digest(deadly): "killed after 10 s"} for path in ("clusters/web.yaml", "clusters/new.yaml")}
     files = tree.compile(poisoned=poisoned).plan.files
     assert files["clusters/web.yaml"].state.value == "held"
     assert files["clusters/new.yaml"].state.value == "refused"
@@ -342,7 +342,7 @@ def test_a_poisoned_file_is_not_read_again_until_it_changes(tree):
 
 def test_a_file_in_force_whose_text_turns_out_deadly_stays_without_being_read(tree):
     before = tree.compile()
-    poisoned = {path: (digest(text), "crash") for path, text in GOOD.items()}
+    poisoned = {path: {digest(text): "crash"} for path, text in GOOD.items()}
     after = tree.compile(poisoned=poisoned)
     assert after.plan.workers == before.plan.workers
     assert {file.state.value for file in after.plan.files.values()} == {"held"}
@@ -354,7 +354,7 @@ def test_without_a_compiled_form_a_deadly_last_good_version_is_refused(tree):
     stripped = {path: type(version)(version.text) for path, version in versions.items()}
     tree.good = LastGood(stripped)
     path = "clusters/web.yaml"
-    assert tree.state(path, poisoned={path: (digest(GOOD[path]), "crash")}) == "refused"
+    assert tree.state(path, poisoned={path: {digest(GOOD[path]): "crash"}}) == "refused"
 
 
 # files that cannot be read -------------------------------------------------------------------------------------------

@@ -153,7 +153,7 @@ def test_a_plugin_that_is_uninstalled_refuses_its_files(tree):
 def test_importing_a_plugin_is_announced_and_a_deadly_one_is_not_imported_again(tree):
     before = tree.compile()
     [(key, digest)] = [step for step in tree.steps if step[0] == "plugin:lighthouse.discovery/beacon"]
-    after = tree.compile(poisoned={key: (digest, "it crashed")})
+    after = tree.compile(poisoned={key: {digest: "it crashed"}})
     assert "plugin 'beacon' is not loaded again: it crashed" in after.plan.files["discovery/beacon.yaml"].error
     assert after.plan.workers == before.plan.workers
 

@@ -389,3 +389,48 @@ def test_what_left_the_plan_is_forgotten(world):
 def test_a_stop_frame_is_not_for_a_worker_to_say(world):
     with pytest.raises(ProtocolError):
         world.say(CHECKER, Stop())
+
+
+def test_a_worker_that_is_leaving_is_not_started_again_by_anybody(world):
+    world.adopt(plan(services=False))
+    for ask in (world.core.start, world.core.restart):
+        world.do(ask(CHECKER, world.now))
+    world.take()
+    world.exit(CHECKER, "exit code 0", 0)
+    assert world.take() == []
+    assert CHECKER not in world.core.workers
+
+
+def test_a_discovery_never_waits_longer_than_announcements_can(world):
+    for _ in range(200):
+        world.do(world.core.exited(DISCOVERY, "exit code 1", 1, world.now))
+        due = world.core.workers[DISCOVERY].due
+        if world.state(DISCOVERY) is not WorkerState.STARTING:
+            assert due <= world.now + Settings().restart.discovery
+            world.now = due
+            world.beat(BALANCER, CHECKER)
+            world.do(world.core.tick(world.now))
+    assert world.core.workers[DISCOVERY].history.failing
+
+
+def test_the_last_service_that_leaves_is_withdrawn_too(world):
+    world.snapshot(CHECKER, "service/web", UP)
+    world.take()
+    world.adopt(plan(services=False))
+    told = [action.frame for action in world.take() if isinstance(action, Send) and action.worker == DISCOVERY]
+    assert [unpack(frame.payload) for frame in told if frame.topic == "announce"] == [{}]
+
+
+@pytest.mark.parametrize(("since", "streak"), [(float("inf"), 1), (float("nan"), 1), (1.0, float("inf")), (1.0, 1e400)])
+def test_numbers_that_are_none_are_a_protocol_error(world, since, streak):
+    checks = {"http": {"state": "up", "streak": streak, "reason": ""}}
+    with pytest.raises(ProtocolError):
+        world.snapshot(CHECKER, "service/web", {"8001": {"state": "up", "since": since, "checks": checks}})
+
+
+def test_an_unchanged_plan_is_no_new_epoch(world):
+    before = world.core.epoch
+    world.adopt(plan())
+    assert world.core.epoch == before
+    world.adopt(plan(checker="c2"))
+    assert world.core.epoch == before + 1

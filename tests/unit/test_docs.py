@@ -3,6 +3,7 @@
 import importlib
 import re
 import socket
+import sys
 import threading
 import tomllib
 from dataclasses import fields
@@ -98,11 +99,11 @@ def plugin(tmp_path, monkeypatch):
     modules = {Path(file).stem: text for file, text in examples(PLUGINS, "python").items()}
     write_distribution(tmp_path / "site", "documented", groups, modules)
     for module in modules:
-        monkeypatch.delitem(importlib.sys.modules, module, raising=False)
+        monkeypatch.delitem(sys.modules, module, raising=False)
     monkeypatch.syspath_prepend(str(tmp_path / "site"))
     yield Directory(tmp_path / "conf", {"discovery/directory.yaml": f"path: {tmp_path}/registry\n"})
     for module in modules:
-        importlib.sys.modules.pop(module, None)
+        sys.modules.pop(module, None)
 
 
 def test_the_example_of_a_check_works(plugin, memcached):

@@ -25,7 +25,7 @@ def config(**more):
 
 
 def cluster(name, nodes, **options):
-    return Cluster(name, nodes=nodes, options={"haproxy": options})
+    return Cluster(name, nodes=nodes, options=options)
 
 
 def lines(text, header):
@@ -111,11 +111,6 @@ def test_one_port_for_two_clusters():
     assert desired.document.section("frontend a")
     assert not desired.document.section("frontend b")
     assert "b: port 80 belongs to cluster a" in desired.notes[0]
-
-
-def test_clusters_of_other_balancers_are_left_out():
-    desired = config().desired([Cluster("x", nodes=[A], options={"nginx": {}}), Cluster("y", nodes=[A])], {})
-    assert list(desired.document.backends()) == ["y"]
 
 
 @pytest.mark.parametrize("text", ["x\nserver evil 1.1.1.1:1", "x\r", "\x1b[31m", "a\u2028b", "a\u0085b", "nul\0"])

@@ -29,7 +29,7 @@ def settings(**more):
 
 def cluster(name, nodes=(), meta=None, **options):
     nodes = nodes if nodes is None else list(nodes)
-    return Cluster(name, nodes=nodes, options={"haproxy": options}, meta_cluster=meta)
+    return Cluster(name, nodes=nodes, options=options, meta_cluster=meta)
 
 
 def desired(*clusters, previous=None, **more):

@@ -19,7 +19,7 @@ A, B = Node("a", "10.0.0.1", 80), Node("b", "10.0.0.2", 81)
 
 
 def cluster(name, nodes, **options):
-    return Cluster(name, nodes=nodes, options={"haproxy": options})
+    return Cluster(name, nodes=nodes, options=options)
 
 
 def document(*clusters, **settings):

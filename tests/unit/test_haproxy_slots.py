@@ -23,7 +23,7 @@ NOTHING = Running(None, version="2.6.12")
 
 def desired(nodes, lines=("balance source",), **more):
     options = {"backend": list(lines), "server_metadata": ["weight"], **more}
-    return CONFIG.desired([Cluster("web", nodes=nodes, options={"haproxy": options})], {}).document
+    return CONFIG.desired([Cluster("web", nodes=nodes, options=options)], {}).document
 
 
 def declared(document, base=None, running=NOTHING):

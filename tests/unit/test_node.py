@@ -8,6 +8,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from lighthouse.errors import NodeError
+from lighthouse.ipc.messages import pack, unpack
 from lighthouse.node import MAX_RECORD, Node
 from lighthouse.peer import DEFAULT_PORT, Peer
 
@@ -118,3 +119,26 @@ def test_any_json_is_a_node_or_refused(value):
 def test_any_bytes_are_a_node_or_refused(record):
     with contextlib.suppress(NodeError):
         Node.deserialize(record)
+
+
+JSON = st.recursive(
+    st.none() | st.booleans() | st.integers() | st.floats() | st.text() | st.just("\ud800"),
+    lambda inner: st.lists(inner, max_size=4) | st.dictionaries(st.text(), inner, max_size=4),
+)
+
+
+@given(st.dictionaries(st.text() | st.just("\udfff"), JSON, max_size=4))
+def test_every_node_that_is_accepted_can_be_told(metadata):
+    try:
+        node = Node.deserialize(json.dumps({"ip": "10.0.0.1", "port": 80, "metadata": metadata}))
+    except NodeError:
+        return
+    unpack(pack(node.to_mapping()))
+
+
+@pytest.mark.parametrize(
+    "value", [2**64, -(2**63) - 1, "\ud800", {"\ud800": 1}, [[2**64]], json.loads("[" * 40 + "]" * 40)]
+)
+def test_metadata_that_cannot_be_told_costs_its_node_alone(value):
+    with pytest.raises(NodeError):
+        Node.deserialize(json.dumps({"ip": "10.0.0.1", "port": 80, "metadata": {"x": value}}))

@@ -7,6 +7,19 @@ import pytest
 from lighthouse.supervisor.notify import Notifier
 
 
+@pytest.fixture
+def made():
+    notifiers = []
+
+    def make(*arguments, **named):
+        notifiers.append(Notifier(*arguments, **named))
+        return notifiers[-1]
+
+    yield make
+    for notifier in notifiers:
+        notifier.close()
+
+
 @pytest.fixture(params=["path", "abstract"])
 def heard(request, tmp_path):
     with socket.socket(socket.AF_UNIX, socket.SOCK_DGRAM) as sock:
@@ -20,9 +33,9 @@ def heard(request, tmp_path):
         yield address, lambda: sock.recv(4096).decode()
 
 
-def test_each_state_is_one_datagram(heard):
+def test_each_state_is_one_datagram(heard, made):
     address, receive = heard
-    notifier = Notifier(address, watchdog=30.0)
+    notifier = made(address, watchdog=30.0)
     notifier.ready()
     assert receive() == "READY=1"
     notifier.reloading()
@@ -36,12 +49,13 @@ def test_each_state_is_one_datagram(heard):
     assert receive() == "STOPPING=1"
 
 
-def test_nobody_to_tell_is_no_error(tmp_path):
-    Notifier().ready()
-    Notifier(str(tmp_path / "gone")).ready()
+def test_nobody_to_tell_is_no_error(tmp_path, made):
+    made().ready()
+    made(str(tmp_path / "gone")).ready()
 
 
 def test_the_environment_of_another_process_is_not_ours(monkeypatch):
+    monkeypatch.setattr(Notifier, "__init__", lambda self, address, watchdog: setattr(self, "watchdog", watchdog))
     monkeypatch.setenv("NOTIFY_SOCKET", "/run/x")
     monkeypatch.setenv("WATCHDOG_USEC", "30000000")
     assert Notifier.from_environment().watchdog == 30.0

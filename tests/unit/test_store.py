@@ -40,3 +40,13 @@ def test_a_handover_is_bounded_and_no_repr_shows_it():
     store = Store()
     store.load({"handover/discovery/dir": b"secret"}, aged=False)
     assert "secret" not in repr(store)
+
+
+def test_what_is_too_old_or_refused_is_removed_from_disk():
+    """Or the next start would take it for fresh."""
+    store = Store()
+    store.load({"service/web": UP, "service/x": b"nonsense", "members/web": b"nodes"}, aged=True)
+    assert store.dirty == {"service/web", "service/x"}
+    store = Store()
+    store.load({"service/web": UP, "service/x": b"nonsense"}, aged=False)
+    assert store.dirty == {"service/x"}

@@ -16,6 +16,7 @@ from pathlib import Path
 
 from lighthouse.checks.http import HTTPCheck
 from lighthouse.directory.discovery import DirectoryDiscovery
+from lighthouse.errors import RegistryError
 from lighthouse.haproxy.balancer import HAProxy
 from lighthouse.ipc.channel import Channel
 from lighthouse.options import Option
@@ -125,7 +126,7 @@ def misbehave(control):
         path.unlink()
     except FileNotFoundError:
         return
-    print(f"zoo: {wanted}", flush=True)
+    print(f"zoo: {wanted}")
     FAULTS[wanted]()
 
 
@@ -152,6 +153,11 @@ class ZooDiscovery(Zoo, DirectoryDiscovery):
         misbehave(self.control)
         return super().maintain()
 
+    def announce(self, announcements):
+        if self.control and Path(self.control + ".refuse-announcements").exists():
+            raise RegistryError("the registry takes no announcements")
+        super().announce(announcements)
+
 
 class ZooBalancer(Zoo, HAProxy):
     options = {**HAProxy.options, **CONTROL}
@@ -172,6 +178,13 @@ class ZooJudge(HTTPCheck):
             hoard = []
             while True:
                 hoard.append(b"x" * 10_000_000)
+        if config["how"] == "fork":
+            subprocess.Popen(
+                ["sleep", "20"],
+                close_fds=False,
+                pass_fds=[int(fd) for fd in os.listdir("/proc/self/fd") if int(fd) > 2],
+            )
+            return
         {"hang": syscall, "segv": segv}[config["how"]]()
 
     def apply_check_config(self, config):
