@@ -47,6 +47,7 @@ class BalancerJob:
         self._meta: dict[str, str] = {}
         self._members: dict[str, list[Node]] = {}
         self._patience = 0.0
+        self._refused: str | None = None
         self._busy = False
         self._dirty = False
         for topic, payload in runtime.boot.kept.items():
@@ -70,7 +71,7 @@ class BalancerJob:
             self._sync()
             return
         self._setup = setup
-        self._runtime.call("set up the balancer", lambda: _build(setup, self._balancer), self._adopt)
+        self._runtime.call("set up the balancer", lambda: _build(setup), self._adopt)
 
     def receive(self, topic: str, payload: bytes) -> None:
         """Newer members of a cluster."""
@@ -97,10 +98,13 @@ class BalancerJob:
         return True
 
     def _adopt(self, outcome: Outcome) -> None:
-        if outcome.error is not None:
+        if outcome.error is None:
+            self._balancer, self._refused = outcome.value, None
+        elif self._balancer is None:
             self._runtime.give_up(why(outcome.error))
             return
-        self._balancer = outcome.value
+        else:
+            self._refused = f"goes on with its last configuration, because of the new one: {why(outcome.error)}"
         self._sync()
 
     def _sync(self) -> None:
@@ -126,7 +130,7 @@ class BalancerJob:
             degraded, again, packed = outcome.value
             self._runtime.fresh = time.monotonic()
             self._runtime.report(packed)
-            self._runtime.condition(degraded)
+            self._runtime.condition("; ".join(filter(None, (self._refused, degraded))) or None)
         else:
             if not isinstance(outcome.error, LighthouseError):
                 log.error("sync failed", exc_info=outcome.error)
@@ -155,8 +159,8 @@ def _sync(balancer: Balancer, clusters: list[Cluster]) -> tuple[str | None, Any,
     return None if degraded is None else str(degraded), report.get("again"), pack(report)
 
 
-def _build(setup: _Setup, existing: Balancer | None) -> Balancer:
-    """Load the plugin, or give a running one its changed configuration; on a lane."""
-    balancer: Balancer = existing if existing is not None else load(setup.plugin)()
+def _build(setup: _Setup) -> Balancer:
+    """A plugin object with the configuration; on a lane. It takes the place of a running one only once it has accepted it."""
+    balancer: Balancer = load(setup.plugin)()
     balancer.apply_config(dict(setup.own))
     return balancer

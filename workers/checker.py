@@ -115,8 +115,12 @@ class Checker:
         if epoch != self._epoch:
             return
         if outcome.error is not None:
-            self._runtime.give_up(why(outcome.error))
+            if not self._service:
+                self._runtime.give_up(why(outcome.error))
+            else:
+                self._runtime.condition(f"goes on with its last configuration, because of the new one: {why(outcome.error)}")
             return
+        self._runtime.condition(None)
         name = config["service"]["name"]
         kept = self._known() if self._service else _kept(self._runtime.boot.kept.get(service_topic(name)))
         retired = {SETUP, *(probe.lane for probe in self._probes)}

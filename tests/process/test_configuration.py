@@ -257,6 +257,21 @@ def test_a_plugin_that_fails_in_its_worker_waits_for_a_change(stack, web):
     assert stack.worker("checker/late")["generation"] == generation + 1
 
 
+def test_a_change_that_a_plugin_refuses_where_it_runs_leaves_the_last_configuration_at_work(stack, web):
+    stack.write("services/web.yaml", service(web.port))
+    stack.start().wait_up("checker/web")
+    until(lambda: stack.port_state("web", web.port) == "up", what="up")
+    pid = stack.worker("checker/web")["pid"]
+    stack.write("services/web.yaml", service(web.port, checks={"interval": 1, "zoo_late": {"rise": 1, "fall": 1}}))
+    wait_state(stack, "checker/web", "degraded")
+    assert "only works elsewhere" in stack.worker("checker/web")["reason"]
+    web.stop()
+    until(lambda: stack.port_state("web", web.port) == "down", what="the old check to see it")
+    stack.write("services/web.yaml", service(web.port))
+    stack.wait_up("checker/web")
+    assert stack.worker("checker/web")["pid"] == pid
+
+
 def test_sighup_and_reload_read_anew(stack):
     import signal
 
