@@ -23,4 +23,7 @@ class Configurable:
         """Raise `ValueError`, or `lighthouse.errors.ConfigError` to name the key, when `config` cannot be used."""
 
     def apply_config(self, config: dict[str, Any]) -> None:
-        """Take over a validated `config`. It is called again at each change, so it must be idempotent."""
+        """Take over a validated `config`.
+
+        A changed one is given to a new object, which takes this one's place only once it has accepted it.
+        """
