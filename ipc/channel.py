@@ -15,6 +15,7 @@ from lighthouse.ipc.errors import Overflow
 from lighthouse.ipc.frames import Decoder, Frame, Kind, encode
 
 READ_SIZE = 256 * 1024  # bytes taken from the socket per call, so that one chatty peer cannot starve the others
+LAST_WORDS = 64  # reads from the socket of a process that has ended
 MAX_WAITING = 256  # control frames that may wait
 
 
@@ -75,6 +76,19 @@ class Channel:
         if not data:
             raise EOFError
         yield from self._decoder.feed(data)
+
+    def last_words(self) -> Iterator[None]:
+        """Yield while there is something to receive from a process that has ended: its last frame often is the reason.
+
+        A grandchild may keep the socket open, so silence ends it too, and one that goes on talking is not heard for ever.
+        """
+        for _ in range(LAST_WORDS):
+            try:
+                if not self.sock.recv(1, socket.MSG_PEEK):
+                    return
+            except OSError:
+                return
+            yield
 
     def close(self) -> None:
         """Close the socket; what waits is dropped."""

@@ -118,7 +118,9 @@ class Checker:
             if not self._service:
                 self._runtime.give_up(why(outcome.error))
             else:
-                self._runtime.condition(f"goes on with its last configuration, because of the new one: {why(outcome.error)}")
+                self._runtime.condition(
+                    f"goes on with its last configuration, because of the new one: {why(outcome.error)}"
+                )
             return
         self._runtime.condition(None)
         name = config["service"]["name"]

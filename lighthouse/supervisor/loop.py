@@ -12,7 +12,7 @@ import selectors
 import signal
 import socket
 import time
-from collections.abc import Callable, Iterator, Mapping
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from functools import partial
 from itertools import islice
@@ -29,6 +29,7 @@ from lighthouse.supervisor.commands import table
 from lighthouse.supervisor.compilation import Compilation
 from lighthouse.supervisor.core import Core
 from lighthouse.supervisor.keeper import Keeper
+from lighthouse.supervisor.lag import Lag
 from lighthouse.supervisor.notify import Notifier
 from lighthouse.supervisor.watch import Watch
 from lighthouse.version import __version__
@@ -40,7 +41,6 @@ DEAF_FOR = 1.0  # seconds for which no connection is taken after one could not b
 SAVE_EVERY = 1.0  # seconds between two writings of what changes often
 SAVE_AT_ONCE = ("service/", "handover/")
 SAVE_AT_MOST = 200  # files per turn
-LAST_WORDS = 64  # reads from the socket of a process that has ended
 
 log = logging.getLogger("lighthouse.supervisor")
 
@@ -274,7 +274,7 @@ class Supervisor:
             self._selector.modify(running.channel, events, key.data)
 
     def _exited(self, name: str, running: Running, _mask: int) -> None:
-        for _ in last_words(running.channel):
+        for _ in running.channel.last_words():
             if running.deaf or not self._take(name, running):
                 break
         self._deafen(running)
@@ -359,7 +359,7 @@ class Supervisor:
                 log.warning("lighthouse.yaml: a changed %s takes effect at the next start", name)
 
     def _compiler_ended(self, running: compiling.Running, _mask: int) -> None:
-        for _ in last_words(running.channel):
+        for _ in running.channel.last_words():
             if running.deaf or not self._hear_compiler(running):
                 break
         self._deafen(running)
@@ -477,38 +477,3 @@ class Supervisor:
     def _drop(self, client: control.Client) -> None:
         self._selector.unregister(client)
         self._server.drop(client)
-
-
-def last_words(channel: Channel) -> Iterator[None]:
-    """Yield while there is something to read from a process that has ended: its last frame often is the reason.
-
-    A grandchild may keep the socket open, so silence ends it too, and one that goes on talking is not listened to for ever.
-    """
-    for _ in range(LAST_WORDS):
-        try:
-            if not channel.sock.recv(1, socket.MSG_PEEK):
-                return
-        except OSError:
-            return
-        yield
-
-
-class Lag:
-    """The worst delay of the loop over the last minute or two (seconds)."""
-
-    def __init__(self) -> None:
-        self._minute = 0
-        self._worst = self._before = 0.0
-
-    def note(self, late: float, now: float) -> None:
-        """Take one turn's delay into account."""
-        minute = int(now // 60)
-        if minute != self._minute:
-            self._before = self._worst if minute == self._minute + 1 else 0.0
-            self._minute, self._worst = minute, 0.0
-        self._worst = max(self._worst, late)
-
-    def worst(self, now: float) -> float:
-        """The worst that is not older than two minutes."""
-        self.note(0.0, now)
-        return max(self._worst, self._before)

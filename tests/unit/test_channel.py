@@ -4,7 +4,7 @@ import socket
 
 import pytest
 
-from lighthouse.ipc.channel import MAX_WAITING, Channel
+from lighthouse.ipc.channel import LAST_WORDS, MAX_WAITING, Channel
 from lighthouse.ipc.errors import Overflow, ProtocolError
 from lighthouse.ipc.frames import Frame, Kind
 
@@ -98,3 +98,19 @@ def test_garbage_is_a_protocol_error(ends):
     sender.sock.send(b"\xff" * 64)
     with pytest.raises(ProtocolError):
         list(receiver.receive())
+
+
+def test_last_words_are_heard_and_then_it_is_quiet(ends):
+    sender, receiver = ends
+    sender.send(Frame(Kind.CONDITION, b"why"))
+    sender.flush()
+    heard = []
+    for _ in receiver.last_words():
+        heard += receiver.receive()
+    assert [frame.payload for frame in heard] == [b"why"]  # although the sender's end is still open
+
+
+def test_last_words_that_never_end_are_cut(ends):
+    sender, receiver = ends
+    sender.sock.send(b"\x00")
+    assert sum(1 for _ in receiver.last_words()) == LAST_WORDS  # nobody takes the byte
