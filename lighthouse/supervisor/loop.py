@@ -38,8 +38,7 @@ FRAMES, EXITS, REST = range(3)
 """The order within a turn."""
 LONGEST_REST = 1.0  # seconds in the selector at most, so that a stall of this process is noticed as such
 DEAF_FOR = 1.0  # seconds for which no connection is taken after one could not be for want of descriptors
-SAVE_EVERY = 1.0  # seconds between two writings of what changes often
-SAVE_AT_ONCE = ("service/", "handover/")
+SAVE_EVERY = 1.0  # seconds between two signs of life in the kept state, and between tries while it cannot be written
 SAVE_AT_MOST = 200  # files per turn
 
 log = logging.getLogger("lighthouse.supervisor")
@@ -158,7 +157,7 @@ class Supervisor:
         if not self.core.stopping:
             times.append(self.compilation.next_deadline(self.core.settings.config))
         if self.core.store.dirty:
-            times.append(self._saved + SAVE_EVERY)
+            times.append(self._saved + SAVE_EVERY if self._save_failed else now)
         return max(0.0, min(when for when in times if when is not None) - now)
 
     def _pardon(self, late: float, now: float) -> None:
@@ -381,14 +380,14 @@ class Supervisor:
     # Everything else
 
     def _save(self, *, everything: bool = False) -> None:
-        """Keep the state on disk. What an announcement follows from is written before anybody is told of it."""
+        """Keep the state on disk, before anybody is told of it: a successor must never know less than the workers did."""
         now, dirty = time.monotonic(), self.core.store.dirty
-        rest = everything or now - self._saved >= SAVE_EVERY
-        due = (
-            dirty if everything else set(islice((t for t in dirty if rest or t.startswith(SAVE_AT_ONCE)), SAVE_AT_MOST))
-        )
+        pulse = everything or now - self._saved >= SAVE_EVERY
+        if self._save_failed and not pulse:
+            return
+        due = dirty if everything else set(islice(dirty, SAVE_AT_MOST))
         try:
-            if rest:
+            if pulse:
                 self._saved = now
                 self._keeper.touch()
             self._keeper.save(due, self.core.store.snapshots)

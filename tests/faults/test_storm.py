@@ -6,10 +6,14 @@ import re
 import signal
 import threading
 import time
+from functools import partial
 
 import psutil
 import pytest
 
+from lighthouse.ipc.messages import unpack
+from lighthouse.node import Node
+from lighthouse.supervisor.keeper import Keeper
 from support.haproxy import Load
 from support.site import alive
 from support.wait import until
@@ -45,9 +49,9 @@ class Registry:
 class Servers:
     """Asks HAProxy all along: no healthy member may ever leave it."""
 
-    def __init__(self, site):
+    def __init__(self, site, wanted=frozenset()):
         self.path = str(site.root / "haproxy.sock")
-        self.wanted = {f"testhost:{web.port}" for web in site.webs}
+        self.wanted = {f"testhost:{web.port}" for web in site.webs} | wanted
         self.missing = []
         self.answers = 0
         self._end = threading.Event()
@@ -259,6 +263,35 @@ def test_the_supervisor_killed_leaves_no_worker_and_is_taken_up_where_it_was(sit
     assert {child.pid for child in site.haproxy().children()} == children, "HAProxy was reloaded"
     assert "took up the state" in site.stack.log("supervisor")
     assert site.answered() == {str(web.port) for web in site.webs}
+
+
+def test_members_that_joined_just_before_the_supervisor_was_killed_stay(site):
+    """What was told to a worker is on disk, however short a time ago and however soon after another change."""
+    sock = str(site.root / "haproxy.sock")
+    nodes = [Node(f"other{number}", "127.0.0.1", site.webs[0].port) for number in range(3)]
+    paths = [site.registry / "web" / node.name for node in nodes]
+    names = {node.name for node in nodes}
+    for node, path in zip(nodes, paths, strict=True):
+        new = path.with_name(".new")
+        new.write_text(node.serialize())
+        new.rename(path)
+        until(partial(_serves, sock, {node.name}), what=f"{node.name} to join")
+    site.stack.kill()
+    kept, _ = Keeper(site.stack.runtime / "state").load()
+    assert names <= {Node.from_mapping(node).name for node in unpack(kept["members/web"])["nodes"]}
+    with Servers(site, names) as servers:
+        site.stack.start()
+        for path in paths:
+            path.touch()  # as their own hosts would
+        site.stack.wait_up(*site.workers.values())
+    assert servers.missing == []
+    for path in paths:
+        path.unlink()
+    until(lambda: not names & serving(sock), what="the members to leave")
+
+
+def _serves(sock, names):
+    return names <= serving(sock)
 
 
 def test_a_supervisor_that_stands_still_for_a_while_blames_nobody(site):
