@@ -37,6 +37,7 @@ class Running:
     child: process.Child
     channel: Channel
     blobs: dict[str, bytes] = field(default_factory=dict)
+    size: int = 0
     dumped: bool = False
     deaf: bool = False
 
@@ -81,7 +82,8 @@ def receive(running: Running, state: Compilation, frames: Iterable[Frame]) -> Pl
             state.answered(plan.fingerprint)
         elif frame.kind is Kind.SNAPSHOT:
             running.blobs[frame.topic] = frame.payload
-            if sum(map(len, running.blobs.values())) > MAX_BLOBS:
+            running.size += len(frame.payload)
+            if running.size > MAX_BLOBS:
                 raise ProtocolError(f"the workers' configurations are larger than {MAX_BLOBS} bytes together")
         else:
             raise ProtocolError(f"{frame.kind.name} is not for the configuration worker to say")

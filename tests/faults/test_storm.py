@@ -21,46 +21,25 @@ from support.wait import until
 KINDS = ("checker", "discovery", "balancer")
 
 
-class Registry:
-    """Watches the folder all along: nothing that is announced may ever be gone."""
+class Watcher:
+    """Looks all along, in a thread of its own, and remembers what was missing; ``looks`` counts how often it looked."""
 
-    def __init__(self, site):
-        self.wanted = {f"testhost:{web.port}" for web in site.webs}
-        self.folder = site.registry / "web"
-        self.missing = []
-        self._end = threading.Event()
-        self._thread = threading.Thread(target=self._watch)
-
-    def _watch(self):
-        while not self._end.wait(0.005):
-            missing = self.wanted - set(os.listdir(self.folder))
-            if missing:
-                self.missing.append(missing)
-
-    def __enter__(self):
-        self._thread.start()
-        return self
-
-    def __exit__(self, *_):
-        self._end.set()
-        self._thread.join()
-
-
-class Servers:
-    """Asks HAProxy all along: no healthy member may ever leave it."""
+    every: float
 
     def __init__(self, site, wanted=frozenset()):
-        self.path = str(site.root / "haproxy.sock")
         self.wanted = {f"testhost:{web.port}" for web in site.webs} | wanted
         self.missing = []
-        self.answers = 0
+        self.looks = 0
         self._end = threading.Event()
         self._thread = threading.Thread(target=self._watch)
 
+    def there(self):
+        raise NotImplementedError
+
     def _watch(self):
-        while not self._end.wait(0.02):
-            missing = self.wanted - serving(self.path)
-            self.answers += 1
+        while not self._end.wait(self.every):
+            missing = self.wanted - self.there()
+            self.looks += 1
             if missing:
                 self.missing.append(missing)
 
@@ -71,6 +50,32 @@ class Servers:
     def __exit__(self, *_):
         self._end.set()
         self._thread.join()
+
+
+class Registry(Watcher):
+    """Nothing that is announced may ever be gone from the folder."""
+
+    every = 0.005
+
+    def __init__(self, site):
+        super().__init__(site)
+        self.folder = site.registry / "web"
+
+    def there(self):
+        return set(os.listdir(self.folder))
+
+
+class Servers(Watcher):
+    """No healthy member may ever leave HAProxy."""
+
+    every = 0.02
+
+    def __init__(self, site, wanted=frozenset()):
+        super().__init__(site, wanted)
+        self.path = str(site.root / "haproxy.sock")
+
+    def there(self):
+        return serving(self.path)
 
 
 def serving(path):
@@ -111,7 +116,8 @@ class Peace:
             assert sum(self.load.ok.values()) > 0
             assert self.registry.missing == []
             assert self.servers.missing == []
-            assert self.servers.answers > 0
+            assert self.servers.looks > 0
+            assert self.registry.looks > 0
 
 
 def generation(site, kind):

@@ -7,24 +7,11 @@ import threading
 
 import pytest
 
-from lighthouse.haproxy.balancer import HAProxy
 from lighthouse.haproxy.document import parse
 from lighthouse.node import Node
-from support.haproxy import Backend, Load, backends, cluster, get, haproxy
+from support.haproxy import Backend, Load, backends, balancer, cluster, get
 from support.ports import free_port
 from support.wait import until
-
-
-@pytest.fixture
-def paths(tmp_path):
-    with haproxy(tmp_path) as found:
-        yield found
-
-
-def balancer(paths, **more):
-    made = HAProxy()
-    made.apply_config(paths.config | more)
-    return made
 
 
 def in_file(paths, backend):

@@ -10,28 +10,15 @@ from pathlib import Path
 import pytest
 
 from lighthouse.errors import BalancerError
-from lighthouse.haproxy.balancer import HAProxy
 from lighthouse.haproxy.document import parse
 from lighthouse.haproxy.files import ConfigFile
 from lighthouse.haproxy.lifecycle import Lifecycle
 from lighthouse.node import Node
-from support.haproxy import Load, backends, cluster, get, haproxy
+from support.haproxy import Load, backends, balancer, cluster, get, haproxy
 from support.ports import free_port
 from support.wait import until
 
 NODE = Node("a", "127.0.0.1", 9)
-
-
-@pytest.fixture
-def paths(tmp_path):
-    with haproxy(tmp_path) as found:
-        yield found
-
-
-def balancer(paths, **more):
-    made = HAProxy()
-    made.apply_config(paths.config | more)
-    return made
 
 
 class Killed(BaseException):

@@ -3,29 +3,14 @@
 import socket
 import string
 
-import pytest
-
 from lighthouse.errors import NodeError
-from lighthouse.haproxy.balancer import HAProxy
 from lighthouse.haproxy.document import parse
 from lighthouse.node import Node
-from support.haproxy import Load, backends, cluster, get, haproxy
+from support.haproxy import Load, backends, balancer, cluster, get
 from support.ports import free_port
 from support.wait import until
 
 NODE = Node("a", "127.0.0.1", 9)
-
-
-@pytest.fixture
-def paths(tmp_path):
-    with haproxy(tmp_path) as found:
-        yield found
-
-
-def balancer(paths, **more):
-    made = HAProxy()
-    made.apply_config(paths.config | more)
-    return made
 
 
 def section(paths, header):

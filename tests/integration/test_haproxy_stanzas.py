@@ -13,7 +13,7 @@ from lighthouse.haproxy.stanzas.stanza import Stanza
 from lighthouse.node import Node
 from lighthouse.peer import Peer
 from support.config_directory import Directory
-from support.haproxy import Backend, backends, cluster, get, haproxy
+from support.haproxy import Backend, backends, cluster, get
 from support.ports import free_port
 from support.wait import until
 
@@ -21,12 +21,6 @@ PATHS = {"config_file": "/run/h.cfg", "socket_file": "/run/h.sock", "pid_file": 
 NODES = [Node("a", "10.0.0.1", 80, peer=Peer("lb", "10.0.0.1", 1025)), Node("six", "fd00::1", 80)]
 UPSTREAMS = [{"host": "127.0.0.1", "port": 88, "max_conn": 400}, {"host": "fd00::2", "port": 88}]
 TABLE = ["stick-table type ip size 1k peers web", "stick on src"]
-
-
-@pytest.fixture
-def paths(tmp_path):
-    with haproxy(tmp_path) as found:
-        yield found
 
 
 @pytest.fixture(autouse=True)

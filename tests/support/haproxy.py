@@ -14,6 +14,7 @@ from dataclasses import dataclass, field
 from pathlib import Path
 
 from lighthouse.cluster import Cluster
+from lighthouse.haproxy.balancer import HAProxy
 from lighthouse.node import Node
 from support.ports import free_port
 from support.wait import until
@@ -156,6 +157,13 @@ def backends(*names):
     """Several `Backend`s at once."""
     with contextlib.ExitStack() as stack:
         yield [stack.enter_context(Backend(name)) for name in names]
+
+
+def balancer(paths, **more):
+    """A balancer on these paths, with more of its configuration."""
+    made = HAProxy()
+    made.apply_config(paths.config | more)
+    return made
 
 
 def cluster(name, nodes, **options):
