@@ -26,7 +26,7 @@ run: $(VENV)/.stamp-run ## Install what is missing and start the quickstart: thr
 
 .PHONY: test
 test: $(VENV)/.stamp-test ## Run all tests but those of the wheel
-	@.ci/need haproxy openssl systemd-analyze
+	@.ci/need haproxy java openssl systemd-analyze zookeeper
 	$(BIN)/python -m pytest tests --ignore tests/packaging
 
 .PHONY: venv
@@ -52,7 +52,7 @@ wheel-test: $(VENV)/.stamp-test ## Build the wheel and test it in an environment
 
 .PHONY: bench
 bench: $(VENV)/.stamp-test ## Measure
-	@.ci/need haproxy
+	@.ci/need haproxy java zookeeper
 	$(BIN)/python benchmarks/run.py
 
 .PHONY: check

@@ -28,6 +28,7 @@ setup(
     install_requires=[
         "click>=8.1",
         "inotify-simple>=1.3.5",
+        "kazoo>=2.10",
         "msgpack>=1.0.7",
         "pydantic>=2.7",
         "pyyaml>=6.0",

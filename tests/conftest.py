@@ -1,7 +1,53 @@
-"""Settings that all tests share."""
+"""Settings and servers that all tests share."""
 
+import pytest
 from hypothesis import HealthCheck, settings
 
 # Examples are not timed: the machine may be busy, and slowness is measured in benchmarks/.
 settings.register_profile("lighthouse", deadline=None, suppress_health_check=[HealthCheck.too_slow])
 settings.load_profile("lighthouse")
+
+
+@pytest.fixture(scope="session")
+def zookeeper_server(tmp_path_factory):
+    """One ZooKeeper for all tests that do it no harm."""
+    from support.zookeeper import Ensemble
+
+    server = Ensemble(tmp_path_factory.mktemp("zookeeper"))
+    try:
+        yield server.start()
+    finally:
+        server.stop()
+
+
+@pytest.fixture
+def zookeeper(zookeeper_server):
+    """A path of its own on the shared ZooKeeper, with clients that end with the test."""
+    from support.zookeeper import Realm
+
+    realm = Realm(zookeeper_server)
+    yield realm
+    realm.close()
+
+
+@pytest.fixture(scope="module")
+def ensemble(tmp_path_factory):
+    """Three servers that a module's tests may harm, as long as they mend what they break."""
+    from support.zookeeper import Ensemble
+
+    servers = Ensemble(tmp_path_factory.mktemp("ensemble"), 3)
+    try:
+        yield servers.start()
+    finally:
+        servers.stop()
+
+
+@pytest.fixture
+def realm(ensemble):
+    """A path of its own on the ensemble; all members serve when the test begins."""
+    from support.zookeeper import Realm
+
+    ensemble.start()
+    realm = Realm(ensemble)
+    yield realm
+    realm.close()
