@@ -29,8 +29,9 @@ from lighthouse.settings import Logs, Settings
 from lighthouse.supervisor import control, logs, process
 from lighthouse.supervisor.core import Core
 from lighthouse.supervisor.keeper import Keeper
-from lighthouse.supervisor.loop import Place, Supervisor
+from lighthouse.supervisor.loop import Supervisor
 from lighthouse.supervisor.notify import Notifier
+from lighthouse.supervisor.place import Place
 from lighthouse.version import __version__
 from lighthouse.workers import bootstrap
 from lighthouse.workers.main import main as worker_main
