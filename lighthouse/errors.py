@@ -5,7 +5,8 @@
     ├── PluginError          theirs: a plugin could not be loaded or broke its contract
     ├── NodeError            the registry's: a record that cannot be trusted as a member
     ├── BalancerError        the balancer refused, or could not be reached
-    └── RegistryError        a registry could not be read or written; what was known stays in force
+    ├── RegistryError        a registry could not be read or written; what was known stays in force
+    └── ResourceError        this host's: a secret or a certificate that a plugin needs cannot be had
 
 The wire between our own processes has its own root, `lighthouse.ipc.errors.ProtocolError`: that room imports nothing of ours.
 """
@@ -45,3 +46,10 @@ class BalancerError(LighthouseError):
 
 class RegistryError(LighthouseError):
     """A registry is out of reach or gave an incomplete answer: the last known members stay in force."""
+
+
+class ResourceError(LighthouseError):
+    """Something on this host that a plugin needs, such as a secret or a certificate, cannot be had.
+
+    The text names the key, the place and the remedy. It says nothing about the service or the registry that was to be asked.
+    """

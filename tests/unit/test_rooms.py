@@ -13,7 +13,7 @@ VALUES = {
     "cluster", "errors", "health", "identity", "node", "options", "peer", "plan", "role", "service",
     "settings", "version",
 }  # fmt: skip
-API = {"balancer", "check", "configurable", "discovery", "pluggable"}
+API = {"balancer", "check", "configurable", "discovery", "pluggable", "secrets"}
 PLUGINS = {"checks", "directory", "haproxy"}
 MAY = {
     "values": {"values"},
