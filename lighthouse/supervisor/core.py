@@ -175,30 +175,39 @@ class Core:
             how = f"{how} ({worker.reason})"
         actions: list[Action] = []
         if worker.state is WorkerState.STOPPING:
-            worker.last_exit = Exit(how, now)
-            worker.call = None
-            worker.enter(WorkerState.STOPPED, now)
+            self._rest(worker, WorkerState.STOPPED, how, now)
             if worker.again and not worker.removed:
                 worker.again = False
                 actions += self._start(worker)
         elif worker.fatal is not None or code == EXIT_CONFIG:
-            worker.last_exit = Exit(how, now)
-            worker.call = None
             reason = worker.fatal or "its configuration is refused"
-            worker.enter(WorkerState.FATAL, now, reason=reason)
+            self._rest(worker, WorkerState.FATAL, how, now, reason=reason)
             actions.append(Log(logging.ERROR, f"{name} waits for a changed configuration: {reason}"))
+        elif (
+            code == 0
+            and worker.state in JUDGED
+            and (renewed := worker.history.after_renewal(now, self.settings.restart))
+        ):
+            worker.history = renewed
+            self._rest(worker, WorkerState.STOPPED, "it wanted a fresh process", now)
+            actions.append(Log(logging.INFO, f"{name}, generation {worker.generation}, wanted a fresh process"))
+            actions += self._start(worker)
         else:
             actions.append(Log(logging.WARNING, f"{name}, generation {worker.generation}: {how}"))
             actions += self._bury(worker, how, now, now - worker.forked)
         self._drop_removed()
         return actions + self._proceed(now)
 
+    def _rest(self, worker: Worker, state: WorkerState, how: str, now: float, *, reason: str | None = None) -> None:
+        """Its life is over, and nothing is wrong with that, or nothing that time could heal."""
+        worker.last_exit, worker.call = Exit(how, now), None
+        worker.enter(state, now, reason=reason)
+
     def _bury(self, worker: Worker, how: str, now: float, uptime: float) -> list[Action]:
-        worker.last_exit = Exit(how, now)
-        worker.call = None
         if not worker.wanted or self.stopping:
-            worker.enter(WorkerState.STOPPED, now)
+            self._rest(worker, WorkerState.STOPPED, how, now)
             return []
+        worker.last_exit, worker.call = Exit(how, now), None
         rules, was_failing = self.settings.restart, worker.history.failing
         worker.again = False
         worker.history = worker.history.after_death(now, uptime, rules)

@@ -392,3 +392,17 @@ def test_without_inotify_changes_are_found_by_the_periodic_reading(stack, web):
     assert "inotify" in stack.status()["config"]["error"]
     stack.write("services/web.yaml", service(web.port))
     stack.wait_up("checker/web")
+
+
+def test_another_plugin_takes_over_in_a_fresh_process_that_counts_as_no_death(stack, web, tmp_path):
+    stack.write("services/web.yaml", service(web.port))
+    stack.start().wait_up("discovery/dir", "checker/web")
+    record = tmp_path / "registry" / "web" / f"testhost:{web.port}"
+    until(record.exists, what="the announcement")
+    before = stack.worker("discovery/dir")
+    stack.write("discovery/dir.yaml", {"plugin": "zoo_directory", "path": str(tmp_path / "registry")})
+    until(lambda: stack.worker("discovery/dir")["pid"] not in (before["pid"], None), what="a fresh process")
+    stack.wait_up("discovery/dir")
+    assert stack.worker("discovery/dir")["last_exit"]["reason"] == "it wanted a fresh process"
+    assert "WARNING" not in "".join(line for line in stack.output().splitlines() if "discovery/dir" in line)
+    assert record.exists()

@@ -1,5 +1,6 @@
 """The supervisor's decisions, without a process, a socket or a clock."""
 
+import logging
 from dataclasses import replace
 
 import pytest
@@ -434,3 +435,28 @@ def test_an_unchanged_plan_is_no_new_epoch(world):
     assert world.core.epoch == before
     world.adopt(plan(checker="c2"))
     assert world.core.epoch == before + 1
+
+
+def test_a_worker_that_wants_a_fresh_process_gets_it_at_once_and_is_no_dead_one(world):
+    world.exit(DISCOVERY).exit(DISCOVERY).later(5.0).up(DISCOVERY).take()
+    history = world.core.workers[DISCOVERY].history
+    logged = [item.level for item in world.core.exited(DISCOVERY, "exit code 0", 0, world.now) if isinstance(item, Log)]
+    assert logged == [logging.INFO]
+    world.up(CHECKER).exit(CHECKER, "exit code 0", 0)
+    assert [item for item in world.take() if isinstance(item, Fork)] == [Fork(CHECKER)]
+    worker = world.core.workers[CHECKER]
+    assert (worker.state, worker.last_exit.reason) == (WorkerState.STARTING, "it wanted a fresh process")
+    assert world.core.workers[DISCOVERY].history.deaths == history.deaths
+
+
+def test_one_that_wants_a_fresh_process_all_the_time_is_slowed_down(world):
+    for _ in range(6):
+        world.later(0.1).exit(CHECKER, "exit code 0", 0)
+    assert world.state(CHECKER) is WorkerState.BACKOFF
+
+
+def test_a_hung_worker_that_ends_with_code_0_has_died(world):
+    world.later(6.0)
+    assert world.state(CHECKER) is WorkerState.HUNG
+    world.exit(CHECKER, "exit code 0", 0)
+    assert world.core.workers[CHECKER].history.deaths

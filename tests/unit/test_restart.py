@@ -5,7 +5,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from lighthouse.settings import Restart
-from lighthouse.supervisor.restart import History
+from lighthouse.supervisor.restart import RENEWALS, History
 
 RULES = Restart(base=0.5, cap=8.0, stable=60.0, burst=10, window=600.0, failing=300.0)
 
@@ -66,3 +66,37 @@ def test_every_delay_is_finite_and_bounded_and_memory_is_too(times, uptime):
     history = deaths(sorted(times), uptime)
     assert 0.0 <= history.delay(RULES, top) <= RULES.failing * 1.2
     assert len(history.deaths) <= RULES.burst
+
+
+def renewed(history, times):
+    for when in times:
+        history = history and history.after_renewal(when, RULES)
+    return history
+
+
+def test_an_orderly_end_is_no_death():
+    history = deaths(range(100, 105))
+    assert renewed(history, [200.0]).delay(RULES, top) == history.delay(RULES, top)
+    assert renewed(History(), [200.0]).delay(RULES, top) == 0.0
+
+
+def test_orderly_ends_in_a_tight_loop_are_deaths():
+    often = [100.0 + n / 10 for n in range(RENEWALS)]
+    assert renewed(History(), often)
+    assert not renewed(History(), [*often, 101.0])
+    assert renewed(History(), [*often, 101.0 + RULES.stable]), "they lie apart"
+
+
+@given(st.lists(st.floats(0.0, 0.1), min_size=100, max_size=300))
+def test_no_pattern_of_short_lives_spins(gaps):
+    """Whoever ends in good order at once, again and again, is soon started as rarely as who dies."""
+    now, history, starts = 1000.0, History(), 0
+    for uptime in gaps:
+        now += uptime
+        if renewal := history.after_renewal(now, RULES):
+            history = renewal
+        else:
+            history = history.after_death(now, uptime, RULES)
+            now += history.delay(RULES, bottom)
+        starts += now < 1000.0 + RULES.stable
+    assert starts <= 20
