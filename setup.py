@@ -30,13 +30,14 @@ setup(
         "inotify-simple>=1.3.5",
         "kazoo>=2.10",
         "msgpack>=1.0.7",
+        "psutil>=5.9",
         "pydantic>=2.7",
         "pyyaml>=6.0",
         "rich>=13.7",
         "setproctitle>=1.3.3",
     ],
     extras_require={
-        "test": ["build", "coverage", "hypothesis", "psutil", "pytest>=8", "pytest-timeout"],
+        "test": ["build", "coverage", "hypothesis", "pytest>=8", "pytest-timeout"],
         "lint": ["mypy>=1.11", "ruff>=0.6", "types-psutil", "types-PyYAML"],
     },
     entry_points={

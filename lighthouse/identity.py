@@ -14,6 +14,7 @@ from lighthouse.errors import NodeError
 
 MAX_NAME = 200  # leaves room for ":65535" and a suffix within the 255 bytes of a file name
 _HOST = re.compile(r"[A-Za-z0-9_](?:[A-Za-z0-9_.:-]*[A-Za-z0-9_])?", re.ASCII)
+_LABEL = re.compile(r"[A-Za-z0-9_./:-]+", re.ASCII)
 _NAME = re.compile(r"[A-Za-z0-9_](?:[A-Za-z0-9_.-]*[A-Za-z0-9_])?", re.ASCII)
 
 
@@ -27,6 +28,13 @@ def valid_name(value: Any) -> str:
     """The name of a cluster, a service or a plugin instance. Raises `NodeError`."""
     if not isinstance(value, str) or len(value) > MAX_NAME or not _NAME.fullmatch(value):
         raise NodeError(f"name {shown(value)} may hold letters, digits, '.', '_' and '-' only, {MAX_NAME} at most")
+    return value
+
+
+def valid_label(value: Any) -> str:
+    """The key or value of a label, or a zone. Raises `NodeError`."""
+    if not isinstance(value, str) or len(value) > MAX_NAME or not _LABEL.fullmatch(value):
+        raise NodeError(f"{shown(value)} may hold letters, digits and '. _ - / :' only, {MAX_NAME} at most")
     return value
 
 

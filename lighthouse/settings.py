@@ -12,8 +12,9 @@ from math import inf
 from types import NoneType
 from typing import Any, get_type_hints
 
+from lighthouse import advertise
 from lighthouse.errors import NodeError
-from lighthouse.identity import valid_host, valid_ip
+from lighthouse.identity import valid_host, valid_label
 
 
 def setting(default: Any, help: str, *, minimum: float | None = None, maximum: float | None = None) -> Any:  # noqa: A002
@@ -85,7 +86,10 @@ class Settings:
     runtime_dir: str | None = setting(None, "directory of the control socket and the kept state (see the README)")
     log_dir: str | None = setting(None, "directory of the log files (default: `logs` in the runtime directory)")
     hostname: str | None = setting(None, "name under which this host announces (default: its fully qualified name)")
-    advertise: str | None = setting(None, "address under which this host announces (default: that of its name)")
+    advertise: str | tuple[str, ...] | None = setting(
+        None, "address under which this host announces, or rules to choose it (default: that of its name)"
+    )
+    zone: str | None = setting(None, "where this host stands, e.g. a data centre or an availability zone")
     hold: float = setting(
         30.0, "how long a service's last state is shown while its checker is away", minimum=0, maximum=86400
     )
@@ -122,6 +126,10 @@ def _value(item: Field[Any], hint: Any, value: Any) -> Any:
         if not isinstance(value, Mapping):
             raise TypeError(f"setting {item.name!r} is not a section")
         return _build(hint, value)
+    if isinstance(value, list | tuple) and hint == _TEXTS:
+        if not all(isinstance(text, str) for text in value):
+            raise TypeError(f"setting {item.name!r} lists something else than text")
+        return tuple(value)
     wanted = {float: (int, float), int: (int,)}.get(hint, (str, NoneType))
     if isinstance(value, bool) or not isinstance(value, wanted):
         raise TypeError(f"setting {item.name!r} is {type(value).__name__}")
@@ -133,7 +141,7 @@ def _value(item: Field[Any], hint: Any, value: Any) -> Any:
     return value
 
 
-def contradictions(settings: Settings) -> Iterator[tuple[tuple[str, ...], str]]:
+def contradictions(settings: Settings) -> Iterator[tuple[tuple[str | int, ...], str]]:
     """What is wrong although each value is of its kind and within its bounds: the key, and the remedy."""
     for name in ("runtime_dir", "log_dir"):
         path = getattr(settings, name)
@@ -141,8 +149,10 @@ def contradictions(settings: Settings) -> Iterator[tuple[tuple[str, ...], str]]:
             yield (name,), "not an absolute path: start it with a slash"
     if settings.hostname is not None and not _accepts(valid_host, settings.hostname):
         yield ("hostname",), "not a host name"
-    if settings.advertise is not None and not _accepts(valid_ip, settings.advertise):
-        yield ("advertise",), "not an address: give an IPv4 or IPv6 address"
+    for place, text in advertise.wrong(settings.advertise):
+        yield ("advertise", *place), text
+    if settings.zone is not None and not _accepts(valid_label, settings.zone):
+        yield ("zone",), "not a name of a zone: use letters, digits and . _ - / :"
     if settings.heartbeat.deadline < 2 * settings.heartbeat.interval:
         yield (
             ("heartbeat", "deadline"),
@@ -159,5 +169,7 @@ def _accepts(judge: Callable[[str], str], value: str) -> bool:
         return False
     return True
 
+
+_TEXTS = str | tuple[str, ...] | None
 
 SECTIONS: tuple[type, ...] = (Heartbeat, Deadlines, Restart, Logs, Compilation)

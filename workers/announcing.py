@@ -4,56 +4,111 @@ from __future__ import annotations
 
 import os
 import socket
-from collections.abc import Mapping
-from dataclasses import dataclass
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, field
 from typing import Any
 
+from lighthouse.advertise import Choice, Interfaces, choose, needs_interfaces, usable
 from lighthouse.discovery import Announcement, Wanted
 from lighthouse.errors import LighthouseError
 from lighthouse.node import Node
 from lighthouse.peer import Peer
 from lighthouse.service import Service
 
+_REMEDY = "set `advertise` in lighthouse.yaml, to an address, a network such as 10.0.0.0/8 or an interface such as eth0"
+NO_ADDRESS = "0.0.0.0"  # noqa: S104  stands in a node that is held because no address is known; it is never written
+
 
 @dataclass(frozen=True, slots=True)
-class Address:
-    """Under which name and address this host announces."""
+class Addresses:
+    """Under which name and addresses this host announces its services; ``problems`` says of which none is known, and why."""
 
     hostname: str
-    ip: str
+    services: Mapping[str, Choice] = field(default_factory=dict)
+    problems: tuple[str, ...] = ()
+
+    def after(self, earlier: Addresses | None) -> Addresses:
+        """The same, with what was known `earlier` where nothing is known now: a resolver that is away changes nothing."""
+        if earlier is None or earlier.hostname != self.hostname:
+            return self
+        return Addresses(self.hostname, {**earlier.services, **self.services}, self.problems)
+
+    def report(self) -> dict[str, Any]:
+        """For the status: by service, the address and the rule that chose it."""
+        return {name: {"ip": choice.ip, "rule": choice.rule} for name, choice in sorted(self.services.items())}
 
 
-def find_address(config: Mapping[str, Any]) -> Address:
-    """The name and address to announce; asks the resolver where the configuration does not say, so it may block."""
+def find_addresses(config: Mapping[str, Any]) -> Addresses:
+    """The name and the addresses to announce. It asks the resolver where the configuration does not say, so it may block."""
     hostname = config["hostname"] or socket.getfqdn()
-    try:
-        return Address(hostname, config["advertise"] or socket.gethostbyname(hostname))
-    except OSError as error:
-        reason = os.strerror(error.errno) if error.errno and error.errno > 0 else str(error)
-        raise LighthouseError(
-            f"the address of {hostname} is not known ({reason}), so nothing new is announced: "
-            "set `advertise` in lighthouse.yaml"
-        ) from error
+    found: dict[str, Choice] = {}
+    problems = []
+    wanted = {item["name"]: tuple(item["advertise"] or config["advertise"]) for item in config["services"]}
+    for rules in dict.fromkeys(wanted.values()):
+        names = [name for name, own in wanted.items() if own == rules]
+        try:
+            choice = choose(rules, _interfaces(rules)) if rules else _of_name(hostname)
+        except LighthouseError as error:
+            problems.append(f"{', '.join(names)} cannot be announced: {error}")
+        else:
+            found |= dict.fromkeys(names, choice)
+    return Addresses(hostname, found, tuple(problems))
 
 
 def announcements(
-    config: Mapping[str, Any], states: Mapping[str, Mapping[str, str]], address: Address
+    config: Mapping[str, Any], states: Mapping[str, Mapping[str, str]], addresses: Addresses
 ) -> list[Announcement]:
-    """One announcement per port. A port whose state nobody told is held: what stands stays, and nothing is made."""
+    """One announcement per port.
+
+    A port whose state nobody told, or whose address is not known, is held: what stands stays, and nothing is made.
+    """
     made = []
     for item in config["services"]:
+        choice = addresses.services.get(item["name"])
+        ip = choice.ip if choice else NO_ADDRESS
         service = Service(
             name=item["name"],
             ports=tuple(item["ports"]),
             discovery=config["name"],
             host=item["host"],
             metadata=item["metadata"],
-            hostname=address.hostname,
-            ip=address.ip,
+            hostname=addresses.hostname,
+            ip=ip,
         )
         told = states.get(service.name, {})
         for port in service.ports:
-            peer = Peer(address.hostname, address.ip)
-            node = Node(address.hostname, address.ip, port, service.metadata, peer)
-            made.append(Announcement(service, port, Wanted(told.get(str(port), Wanted.HOLD.value)), node))
+            wanted = Wanted(told.get(str(port), Wanted.HOLD.value))
+            if choice is None and wanted is Wanted.UP:
+                wanted = Wanted.HOLD
+            node = Node(addresses.hostname, ip, port, service.metadata, Peer(addresses.hostname, ip))
+            made.append(Announcement(service, port, wanted, node))
     return made
+
+
+def _of_name(hostname: str) -> Choice:
+    """The address of this host's name, as lighthouse 1.0 found it; an IPv6 one where there is no other."""
+    try:
+        found = [str(item[4][0]) for item in socket.getaddrinfo(hostname, None, type=socket.SOCK_STREAM)]
+    except OSError as error:
+        reason = os.strerror(error.errno) if error.errno and error.errno > 0 else str(error)
+        raise LighthouseError(f"the address of {hostname} is not known ({reason}): {_REMEDY}") from error
+    good = [ip for ip in found if usable(ip)]
+    if not good:
+        raise LighthouseError(
+            f"{hostname} is {', '.join(dict.fromkeys(found))}, where no other host reaches this one: {_REMEDY}"
+        )
+    return Choice(min(good, key=lambda ip: ":" in ip), f"the address of {hostname}")
+
+
+def _interfaces(rules: Sequence[str]) -> Interfaces:
+    """The addresses of this host, if a rule needs them. Raises `LighthouseError`."""
+    if not needs_interfaces(rules):
+        return {}
+    import psutil  # only the hosts that ask for it pay for it
+
+    try:
+        found = psutil.net_if_addrs()
+    except OSError as error:
+        raise LighthouseError(f"the addresses of this host cannot be read: {error.strerror}") from error
+    families = (socket.AF_INET, socket.AF_INET6)
+    return {name: [item.address for item in items if item.family in families] for name, items in found.items()}

@@ -19,7 +19,7 @@ from lighthouse.discovery import Announcement, Discovery, Report
 from lighthouse.errors import LighthouseError
 from lighthouse.ipc.boot import ANNOUNCE_TOPIC
 from lighthouse.ipc.messages import pack, unpack
-from lighthouse.workers.announcing import Address, announcements, find_address
+from lighthouse.workers.announcing import Addresses, announcements, find_addresses
 from lighthouse.workers.lanes import Outcome
 from lighthouse.workers.plugins import load, why
 from lighthouse.workers.runtime import Runtime
@@ -28,6 +28,7 @@ from lighthouse.workers.watched import Watched
 RETRY = 1.0  # seconds after a step that failed
 SHORTEST_PERIOD = 0.05  # seconds between two calls of `maintain` that nothing asked for
 ADDRESS_DEADLINE = 60.0  # seconds; a resolver may try several servers, and nothing else waits for it
+ADDRESS_PERIOD = 60.0  # seconds; interfaces and names get other addresses while we run
 
 log = logging.getLogger(__name__)
 
@@ -61,8 +62,8 @@ class DiscoveryJob:
         self._applied: dict[str, Any] | None = None
         self._refused: dict[str, Any] | None = None
         self._discovery: Discovery | None = None
-        self._address: Address | None = None
-        self._address_of: tuple[str | None, str | None] | None = None
+        self._addresses: Addresses | None = None
+        self._addresses_of: Any = None
         self._connected = False
         self._watched = Watched(runtime.boot.kept, runtime.lanes.wake)
         self._states: dict[str, dict[str, str]] = {}
@@ -89,7 +90,7 @@ class DiscoveryJob:
         self._announced = self._refused = None
         self._not_before.clear()
         self._problems.clear()  # what still is one is found again
-        self._seek_address()
+        self._seek_addresses()
         self._next()
 
     def receive(self, topic: str, payload: bytes) -> None:
@@ -130,12 +131,14 @@ class DiscoveryJob:
             return
         if not self._stopping:
             yield from self._watch_steps(discovery)
-        if self._address is not None:
-            wanted = announcements(config, self._states, self._address)
+        addresses = self._addresses or (None if config["services"] else Addresses(""))
+        if addresses is not None:
+            wanted = announcements(config, self._states, addresses)
             if wanted != self._announced:
                 yield Step("announce", lambda: _announce(discovery, wanted), partial(self._has_announced, wanted))
         if now >= self._due and not self._stopping:
-            yield Step("maintain", lambda: _maintain(discovery), self._maintained)
+            about = {"addresses": self._addresses.report() if self._addresses else {}}
+            yield Step("maintain", lambda: _maintain(discovery, about), self._maintained)
 
     def _watch_steps(self, discovery: Discovery) -> Iterator[Step]:
         gone, new = self._watched.differences(dict.fromkeys(self._config["clusters"]))
@@ -191,31 +194,40 @@ class DiscoveryJob:
         if times:
             self._runtime.after(max(SHORTEST_PERIOD, min(times) - now), self._next, name="next")
 
-    # The own address, which is looked up on a lane of its own: a resolver that is slow delays nothing else
+    # The own addresses, which are looked up on a lane of their own: a resolver that is slow delays nothing else
 
-    def _seek_address(self) -> None:
-        wanted = self._config["hostname"], self._config["advertise"]
-        if self._address_of != wanted:
-            self._address_of, self._address = wanted, None
-            find = partial(find_address, self._config)
+    def _seek_addresses(self) -> None:
+        config = self._config
+        wanted = [config["hostname"], config["advertise"], {i["name"]: i["advertise"] for i in config["services"]}]
+        if config["services"] and self._addresses_of != wanted:
+            self._addresses_of = wanted
+            find = partial(find_addresses, config)
             self._runtime.call(
                 "find the own address", find, partial(self._addressed, wanted), lane="address", allowed=ADDRESS_DEADLINE
             )
 
-    def _addressed(self, wanted: tuple[str | None, str | None], outcome: Outcome) -> None:
-        if wanted != self._address_of:
+    def _addressed(self, wanted: Any, outcome: Outcome) -> None:
+        """An address that is not found is looked for again soon, and one that is known changes only to another that is."""
+        if wanted != self._addresses_of or not self._config:
             return
+        problem = why(outcome.error) if outcome.error else "; ".join(outcome.value.problems) or None
         if outcome.error is None:
-            self._address = outcome.value
+            found = outcome.value.after(self._addresses)
+            if found != self._addresses:
+                log.info("announcing as %s: %s", found.hostname, found.report())
+            self._addresses = found
+        if problem:
+            self._problems["address"] = problem
+        else:
             self._problems.pop("address", None)
-            log.info("announcing as %s at %s", self._address.hostname, self._address.ip)
-            self._say()
-            self._next()
-            return
-        self._address_of = None
-        if self._config.get("services"):
-            self._failed("address", outcome.error)
-        self._runtime.after(RETRY, lambda: self._seek_address() if self._config else None, name="address")
+        self._say()
+        self._next()
+        self._runtime.after(RETRY if problem else ADDRESS_PERIOD, self._seek_again, name="address")
+
+    def _seek_again(self) -> None:
+        self._addresses_of = None
+        if self._config:
+            self._seek_addresses()
 
     # What each step leaves
 
@@ -312,10 +324,11 @@ def _announce(discovery: Discovery, wanted: list[Announcement]) -> bytes:
     return bytes(discovery.handover())
 
 
-def _maintain(discovery: Discovery) -> Maintained:
+def _maintain(discovery: Discovery, about: Mapping[str, Any]) -> Maintained:
+    """Maintain, and the report: what the plugin tells, and what the worker itself has to tell `about`."""
     report = discovery.maintain()
     degraded = None if report.degraded is None else str(report.degraded)
-    told = pack({"complete": bool(report.complete), "degraded": degraded, "details": report.details})
+    told = pack({"complete": bool(report.complete), "degraded": degraded, "details": report.details, **about})
     return Maintained(
         Report(bool(report.complete), degraded),
         told,

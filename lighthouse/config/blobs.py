@@ -12,6 +12,7 @@ from dataclasses import dataclass
 from hashlib import sha256
 from typing import Any
 
+from lighthouse.advertise import rules_of
 from lighthouse.plan import WorkerSpec
 
 Objects = Mapping[str, Mapping[str, Any]]
@@ -48,7 +49,9 @@ def _digest(blob: Blob) -> str:
 
 
 def _service(name: str, force: InForce) -> Blob:
-    return {"name": name, **force.services[name]["service"]}
+    made = force.services[name]["service"]
+    zone = force.settings["zone"]
+    return {"name": name, **made, "metadata": {**({} if zone is None else {"zone": zone}), **made["metadata"]}}
 
 
 def _checker(name: str, force: InForce) -> Blob:
@@ -72,7 +75,7 @@ def _discovery(name: str, force: InForce) -> Blob:
         "clusters": sorted(key for key, item in force.clusters.items() if item["discovery"] == name),
         "services": [_service(key, force) for key in sorted(services)],
         "hostname": force.settings["hostname"],
-        "advertise": force.settings["advertise"],
+        "advertise": rules_of(force.settings["advertise"]),
     }
 
 

@@ -5,16 +5,18 @@ Each takes a `Unit`, adds to its problems, and gives a `Product`, or None when t
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from typing import Annotated, Any
 
 from pydantic import Field
 
+from lighthouse.advertise import rules_of, wrong
 from lighthouse.config.plugins import BALANCERS, CHECKS, DISCOVERY
 from lighthouse.config.schema import Schema, unknown_key
 from lighthouse.config.text import listed
 from lighthouse.config.unit import Product, Unit, check_discovery, object_name
 from lighthouse.errors import NodeError, PluginError
-from lighthouse.identity import valid_host, valid_ip, valid_name
+from lighthouse.identity import valid_host, valid_ip, valid_label, valid_name
 from lighthouse.options import Option
 
 DEFAULT_TIMEOUT = 2.0
@@ -37,6 +39,10 @@ _SERVICE_SCHEMA = Schema(
         "ports": Option(list[_Port], "the ports", default=None),
         "host": Option(str, "where the checks connect", default="127.0.0.1"),
         "metadata": Option(dict[str, Any], "what is announced with each node", default={}),
+        "weight": Option(int, "its share of the traffic, 0 to 256", default=None, minimum=0, maximum=256),
+        "labels": Option(dict[str, str], "what consumers select by", default=None),
+        "zone": Option(str, "where it stands, if not where lighthouse.yaml says", default=None),
+        "advertise": Option(str | list[str], "where others reach it, if not as lighthouse.yaml says", default=None),
         "checks": Option(dict[str, Any], "give an 'interval' and one key per check"),
     }
 )
@@ -155,10 +161,18 @@ def service_file(unit: Unit) -> Product | None:
     checks = data.get("checks")
     interval, compiled = _checks(unit, checks) if isinstance(checks, dict) else (0.0, [])
     _check_host(unit)
+    _check_advertise(unit)
     ports = _ports(unit)
+    metadata = _metadata(unit, head or {})
     if head is None or problems:
         return None
-    service = {"ports": ports, "host": head["host"], "metadata": head["metadata"], "discovery": head["discovery"]}
+    service = {
+        "ports": ports,
+        "host": head["host"],
+        "metadata": metadata,
+        "discovery": head["discovery"],
+        "advertise": rules_of(head["advertise"]),
+    }
     return Product(name, {"service": service, "interval": interval, "checks": compiled}, unit.document.line(("name",)))
 
 
@@ -179,6 +193,28 @@ def _ports(unit: Unit) -> list[int]:
     return ports
 
 
+def _metadata(unit: Unit, head: Mapping[str, Any]) -> dict[str, Any]:
+    """What is announced: the free mapping, and the keys that have a meaning of their own."""
+    own = {key: head[key] for key in ("weight", "labels", "zone") if head.get(key) is not None}
+    free = head.get("metadata", {})
+    for key in own.keys() & free.keys():
+        unit.problems.key(("metadata", key), f"given beside '{key}': remove it here")
+    labels = own.get("labels", {})
+    for path, value in [(("zone",), own.get("zone")), *((("labels", key), text) for key, text in labels.items())]:
+        if value is not None:
+            _check_label(unit, path, value)
+    for key in labels:
+        _check_label(unit, ("labels", key), key)
+    return {**free, **own}
+
+
+def _check_label(unit: Unit, path: tuple[str, ...], text: str) -> None:
+    try:
+        valid_label(text)
+    except NodeError as error:
+        unit.problems.key(path, f"{error}: correct it")
+
+
 def _check_host(unit: Unit) -> None:
     host = unit.document.data.get("host")
     if not isinstance(host, str):
@@ -190,6 +226,13 @@ def _check_host(unit: Unit) -> None:
             valid_host(host)
         except NodeError:
             unit.problems.value(("host",), host, "neither a host name nor an address: correct it")
+
+
+def _check_advertise(unit: Unit) -> None:
+    advertise = unit.document.data.get("advertise")
+    if isinstance(advertise, str) or (isinstance(advertise, list) and all(isinstance(item, str) for item in advertise)):
+        for place, text in wrong(advertise):
+            unit.problems.value(("advertise", *place), advertise[place[0]] if place else advertise, text)
 
 
 def _checks(unit: Unit, data: dict[str, Any]) -> tuple[float, list[dict[str, Any]]]:

@@ -48,7 +48,7 @@ def settings_file(unit: Unit) -> Product | None:
     for path, text in contradictions(settings):
         value: Any = data
         for key in path:
-            value = value.get(key) if isinstance(value, dict) else None
+            value = value[key] if isinstance(key, int) else (value or {}).get(key)
         problems.value(path, value, text)
     return None if problems else Product("lighthouse", settings.to_mapping())
 

@@ -24,7 +24,14 @@ def tree(tmp_path, monkeypatch):
 
 
 def test_the_shapes_of_the_workers_configuration(tree):
-    service = {"name": "app", "ports": [8000], "host": "127.0.0.1", "metadata": {}, "discovery": "beacon"}
+    service = {
+        "name": "app",
+        "ports": [8000],
+        "host": "127.0.0.1",
+        "metadata": {},
+        "discovery": "beacon",
+        "advertise": [],
+    }
     assert tree.compile().blobs == {
         "checker/app": {
             "logging": None,
@@ -49,7 +56,7 @@ def test_the_shapes_of_the_workers_configuration(tree):
             "clusters": ["web"],
             "services": [service],
             "hostname": None,
-            "advertise": None,
+            "advertise": [],
         },
         "balancer/scales": {
             "logging": None,

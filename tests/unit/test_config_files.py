@@ -157,7 +157,7 @@ def test_everything_that_is_wrong_with_a_service_is_told_at_once(tree):
         "services/a.yaml:2: key 'ports[1]': 0: must be at least 1",
         "services/a.yaml:3: key 'host': 'a b': neither a host name nor an address: correct it",
         "services/a.yaml:4: key 'metadata': a list: expected a mapping of keys: write 'key: value' lines below it, or {} for none",
-        "services/a.yaml:5: unknown key 'extra'; known keys: checks, discovery, host, metadata, name, port, ports",
+        "services/a.yaml:5: unknown key 'extra'; known keys: advertise, checks, discovery, host, labels, metadata, name, port, ports, weight, zone",  # noqa: E501
         "services/a.yaml:7: key 'checks.interval': 0: must be at least 0.001",
         "services/a.yaml:9: key 'checks.echo.rise': 0: must be at least 1",
     ]
@@ -307,7 +307,7 @@ def test_settings_have_defaults_and_reach_plan_and_workers(tree):
     result = tree.compile()
     assert result.plan.settings["heartbeat"] == {"interval": 2.0, "deadline": 5.0}
     assert result.blobs["discovery/beacon"]["hostname"] == "me"
-    assert result.blobs["discovery/beacon"]["advertise"] == "10.0.0.9"
+    assert result.blobs["discovery/beacon"]["advertise"] == ["10.0.0.9"]
     assert result.blobs["balancer/scales"]["initial_wait"] == 7.0
 
 
@@ -457,3 +457,43 @@ def test_random_bytes_cost_only_their_file(tree, relative, content):
     tree.remove(relative)
     assert state == "refused" or (relative == "lighthouse.yaml" and parse(content.decode()).data == {})
     assert {"discovery/beacon", "balancer/scales", "checker/app"} == set(result.plan.workers)
+
+
+# what a service announces ----------------------------------------------------------------------------------------------------
+
+
+SERVICE = "discovery: beacon\nport: 8000\nchecks: {interval: 1}\n"
+
+
+def test_weight_labels_and_zone_are_announced_in_the_metadata(tree):
+    tree.write("lighthouse.yaml", "zone: eu-1a\nadvertise: [eth0, 10.0.0.0/8]\n")
+    tree.write("services/a.yaml", SERVICE + "weight: 10\nlabels: {tier: gold}\nmetadata: {rack: 7}\n")
+    tree.write("services/b.yaml", SERVICE + "zone: eu-1b\nadvertise: inet6\n")
+    blob = tree.compile().blobs["discovery/beacon"]
+    assert blob["advertise"] == ["eth0", "10.0.0.0/8"]
+    made = {item["name"]: item for item in blob["services"]}
+    a, b = made["a"], made["b"]
+    assert a["metadata"] == {"rack": 7, "weight": 10, "labels": {"tier": "gold"}, "zone": "eu-1a"}
+    assert b["metadata"] == {"zone": "eu-1b"}
+    assert (a["advertise"], b["advertise"]) == ([], ["inet6"])
+
+
+@pytest.mark.parametrize(
+    ("text", "told"),
+    [
+        ("weight: 257\n", "services/a.yaml:4: key 'weight': 257: must be at most 256"),
+        ("weight: 1\nmetadata: {weight: 2}\n", "services/a.yaml:5: key 'metadata.weight': given beside 'weight'"),
+        ("labels: {tier: 'a b'}\n", "services/a.yaml:4: key 'labels.tier': 'a b' may hold letters"),
+        ("labels: {'a b': c}\n", "services/a.yaml:4: key 'labels.a b': 'a b' may hold letters"),
+        ("zone: ''\n", "services/a.yaml:4: key 'zone': '' may hold letters"),
+        ("advertise: [eth0, 0.0.0.0]\n", "services/a.yaml:4: key 'advertise[1]': '0.0.0.0': no address of one host"),
+        ("advertise: []\n", "services/a.yaml:4: key 'advertise': a list: empty"),
+        (
+            "advertise: web.example.net.example\n",
+            "services/a.yaml:4: key 'advertise': 'web.example.net.example': neither",
+        ),
+    ],
+)
+def test_what_cannot_be_announced_is_refused_with_its_place(tree, text, told):
+    errors = tree.errors("services/a.yaml", SERVICE + text)
+    assert [error for error in errors if error.startswith(told)], errors

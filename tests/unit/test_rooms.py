@@ -10,7 +10,7 @@ import lighthouse.ipc
 import lighthouse.workers
 
 VALUES = {
-    "cluster", "errors", "health", "identity", "node", "options", "peer", "plan", "role", "service",
+    "advertise", "cluster", "errors", "health", "identity", "node", "options", "peer", "plan", "role", "service",
     "settings", "version",
 }  # fmt: skip
 API = {"balancer", "check", "configurable", "discovery", "pluggable", "secrets"}
