@@ -72,6 +72,13 @@ class Discovery(Pluggable):
 
     _reported: dict[tuple[str, int], Announcement] | None = None
 
+    def adapt(self, config: dict[str, Any]) -> bool:  # noqa: ARG002 - for those that can
+        """Take over a changed, validated `config` while running, without losing anything; False when that is not possible.
+
+        Then a new object is made, which gets what `handover` gives. Raising refuses the configuration: the last one stays at work.
+        """
+        return False
+
     def connect(self) -> None:
         """Establish the connection to the registry. Raises `lighthouse.errors.RegistryError`; it is then called again."""
 

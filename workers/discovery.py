@@ -123,7 +123,7 @@ class DiscoveryJob:
         discovery, config = self._discovery, self._config
         if config["config"] not in (self._applied, self._refused):
             secret = self._runtime.boot.handover
-            yield Step("set up", lambda: _build(config, discovery, secret), self._built)
+            yield Step("set up", lambda: _build(config, discovery, secret), partial(self._built, config["config"]))
         if discovery is None:
             return
         if not self._connected:
@@ -231,12 +231,16 @@ class DiscoveryJob:
 
     # What each step leaves
 
-    def _built(self, discovery: Discovery) -> None:
+    def _built(self, applied: dict[str, Any], discovery: Discovery) -> None:
+        self._announced = self._refused = None
+        self._applied = applied
+        self._due = 0.0
+        if discovery is self._discovery:
+            return
         self._drop_fd()
         self._connected = False
         self._watched.clear()
-        self._announced = self._refused = None
-        self._discovery, self._applied = discovery, self._config["config"]
+        self._discovery = discovery
 
     def _has_connected(self, _value: Any) -> None:
         self._connected = True
@@ -303,7 +307,12 @@ class DiscoveryJob:
 
 
 def _build(config: Mapping[str, Any], existing: Discovery | None, secret: bytes) -> Discovery:
-    """A plugin object with the configuration; on a lane. A running one is parted from only once the new one has accepted it."""
+    """A plugin object with the configuration; on a lane.
+
+    A running one that cannot adapt to it is parted from only once the new one has accepted it.
+    """
+    if existing is not None and existing.adapt(dict(config["config"])):
+        return existing
     discovery: Discovery = load(config["plugin"])()
     discovery.apply_config(dict(config["config"]))
     if existing is not None:
