@@ -92,10 +92,11 @@ class HAProxy(Balancer):
 
 
 def _process_report(outcome: Outcome, master_socket_file: str) -> dict[str, Any]:
-    notes = list(outcome.notes)
+    account = outcome.account
+    notes = list(account.notes)
     facts: dict[str, Any] = {"version": outcome.running.version, "worker_pid": outcome.running.pid}
     facts["limits"] = limits(outcome.running.version)
-    processes = outcome.processes
+    processes = account.processes
     if processes is None:
         notes.append(
             f"HAProxy's master process does not answer at {master_socket_file}, so it cannot be reloaded gracefully"
@@ -106,11 +107,11 @@ def _process_report(outcome: Outcome, master_socket_file: str) -> dict[str, Any]
     return {
         "degraded": "; ".join(notes) or None,
         "haproxy": facts,
-        "quarantined": dict(outcome.quarantined),
+        "quarantined": dict(account.quarantined),
         "refused": {cluster: dict(nodes) for cluster, nodes in outcome.desired.refused.items()},
-        "pending": outcome.pending,
-        "again": outcome.again,
-        "last": {"commands": outcome.commands, "reload": outcome.reload},
+        "pending": account.pending,
+        "again": account.again,
+        "last": {"commands": account.commands, "reload": account.reload},
     }
 
 

@@ -8,20 +8,34 @@ from lighthouse.haproxy.deadline import Deadline
 from lighthouse.haproxy.document import Document
 from lighthouse.haproxy.errors import RejectedError
 from lighthouse.haproxy.files import ConfigFile
+from lighthouse.haproxy.outcome import Account
 from lighthouse.haproxy.ports import unavailable
 from lighthouse.haproxy.process import HAProxyProcess
-from lighthouse.haproxy.quarantine import Verdict, judge_apart
+from lighthouse.haproxy.quarantine import Verdict, judge_apart, without
 from lighthouse.haproxy.refusals import Refusal, Refusals
 
 
 class Proposals:
     """Judges documents within one deadline. Every method raises `BalancerError` when HAProxy cannot be asked."""
 
-    def __init__(self, process: HAProxyProcess, file: ConfigFile, refusals: Refusals, deadline: Deadline) -> None:
+    def __init__(
+        self, process: HAProxyProcess, file: ConfigFile, refusals: Refusals, account: Account, deadline: Deadline
+    ) -> None:
         self._process = process
         self._file = file
         self._refusals = refusals
+        self._account = account
         self._deadline = deadline
+
+    def known(self, wanted: Document, good: Document | None) -> Verdict | None:
+        """What was found out lately about `wanted`, so that HAProxy is not asked the same at every sync."""
+        known = self._refusals.get(wanted.skeleton)
+        if known is None:
+            return None
+        self._account.look_again(self._refusals.retry_in(wanted.skeleton))
+        if known.clusters:
+            return Verdict(without(wanted, good, known.clusters), known.clusters)
+        return Verdict(None, reason=known.reason)
 
     def judged(self, wanted: Document, good: Document | None, *, start: bool = False) -> Verdict:
         """What of `wanted` can come into force, `good` being what did before.

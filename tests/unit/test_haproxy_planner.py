@@ -5,11 +5,12 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from lighthouse.cluster import Cluster
+from lighthouse.haproxy.change import Kind
 from lighthouse.haproxy.config import HAProxyConfig
 from lighthouse.haproxy.dynamic import recipe
 from lighthouse.haproxy.member import Member
 from lighthouse.haproxy.options import HAProxySettings
-from lighthouse.haproxy.planner import Kind, adopt, plan, reload_reason
+from lighthouse.haproxy.planner import adopt, plan, reload_reason
 from lighthouse.haproxy.running import Running, Server
 from lighthouse.haproxy.stanzas.backend import BackendStanza
 from lighthouse.node import Node

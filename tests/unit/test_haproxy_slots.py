@@ -7,11 +7,12 @@ from hypothesis.stateful import RuleBasedStateMachine, invariant, rule
 
 from lighthouse.cluster import Cluster
 from lighthouse.haproxy.arrange import arranged, refilled
+from lighthouse.haproxy.change import Kind
 from lighthouse.haproxy.config import HAProxyConfig
 from lighthouse.haproxy.document import parse
 from lighthouse.haproxy.member import Member
 from lighthouse.haproxy.options import HAProxySettings
-from lighthouse.haproxy.planner import Kind, adopt, plan, reload_reason
+from lighthouse.haproxy.planner import adopt, plan, reload_reason
 from lighthouse.haproxy.running import Running, Server
 from lighthouse.haproxy.slots import FREE_ADDRESS, slot_names, slots_for
 from lighthouse.node import Node

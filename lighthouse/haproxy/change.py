@@ -1,0 +1,176 @@
+"""One backend: from its members and the servers that run to the commands between them. Pure; the rules are in `planner`."""
+
+from __future__ import annotations
+
+from collections.abc import Collection, Iterator, Mapping
+from dataclasses import dataclass
+from enum import Enum
+
+from lighthouse.haproxy.dynamic import Recipe
+from lighthouse.haproxy.member import Member
+from lighthouse.haproxy.running import Admin, Checking, Server
+from lighthouse.haproxy.slots import FREE_ADDRESS
+from lighthouse.haproxy.stanzas.section import Section
+
+
+class Kind(Enum):
+    """What a step does; the order is that in which steps are taken."""
+
+    JOIN = 0
+    CHANGE = 1
+    READY = 2
+    LEAVE = 3
+    CUT = 4
+    FREE = 5
+    DELETE = 6
+
+
+@dataclass(frozen=True, slots=True)
+class Step:
+    """One change to one server and its commands."""
+
+    kind: Kind
+    backend: str
+    server: str
+    commands: tuple[str, ...]
+
+
+_FORCED = Admin.FORCED_MAINT | Admin.FORCED_DRAIN
+
+
+def _unchecked(state: int) -> bool:
+    return state != 0 and bool(state & Checking.CONFIGURED) and not state & Checking.ENABLED
+
+
+@dataclass(frozen=True, slots=True)
+class Change:
+    """One backend: what it should have and has, and the steps between them."""
+
+    backend: str
+    section: Section
+    have: Mapping[str, Server]
+    recipe: Recipe
+    expired: Collection[tuple[str, str]]
+
+    def is_none(self) -> bool:
+        """Whether nothing differs: the common case, told quickly."""
+        if len(self.have) != len(self.section.slots or self.section.members):
+            return False
+        wanted = {member.server: member for member in self.section.members}
+        return all(
+            self._is_free(server) if (member := wanted.get(name)) is None else self._is_well(member, server)
+            for name, server in self.have.items()
+        )
+
+    def blocked(self) -> Iterator[str]:
+        """What only a reload can bring, in words."""
+        for slot in self.section.slots:
+            if slot not in self.have:
+                yield f"{slot} was deleted"
+        for member in self.section.members:
+            server = self.have.get(member.server)
+            if server is not None:
+                yield from self._fixed(member, server)
+            elif self.recipe.obstacle and not self.section.slots:
+                yield f"it takes no server at run time ({self.recipe.obstacle}): {member.name} joins"
+
+    def steps(self) -> Iterator[Step]:
+        """What can be done at run time."""
+        wanted = {member.server: member for member in self.section.members}
+        for name, member in wanted.items():
+            server = self.have.get(name)
+            if server is not None:
+                yield from self._mend(member, server)
+            elif not self.recipe.obstacle and not self.section.slots:
+                yield self._step(Kind.JOIN, name, *self.recipe.add(self.backend, member))
+        for name, server in self.have.items():
+            if name in wanted or self.section.is_pinned(name):
+                continue
+            if not server.in_maintenance:
+                agent = (f"disable agent {self.backend}/{name}",) if server.agent & Checking.ENABLED else ()
+                yield self._step(Kind.LEAVE, name, *agent, f"set server {self.backend}/{name} state maint")
+            if name in self.section.slots:
+                yield from self._free(name, server)
+            else:
+                yield from self._delete(name)
+
+    # -- a member --------------------------------------------------------------------------------------------------------------
+
+    def _is_well(self, member: Member, server: Server) -> bool:
+        return (
+            server.address == (member.ip, member.port)
+            and not server.admin & _FORCED
+            and not _unchecked(server.check)
+            and not _unchecked(server.agent)
+            and not self._settings(member, server)
+            and not any(self._fixed(member, server))
+        )
+
+    def _mend(self, member: Member, server: Server) -> Iterator[Step]:
+        path = f"{self.backend}/{member.server}"
+        moved = server.address != (member.ip, member.port)
+        changes = [f"set server {path} addr {member.ip} port {member.port}"] if moved else []
+        changes += self._settings(member, server)
+        # An agent that is at work may itself have put its server into maintenance; in a free slot none is at work.
+        elsewhere = self.recipe.disabled or (
+            server.agent & Checking.CONFIGURED and not (member.slot and (moved or _unchecked(server.agent)))
+        )
+        revival = []
+        if _unchecked(server.check):
+            revival.append(f"enable health {path}")
+        if _unchecked(server.agent):
+            revival.append(f"enable agent {path}")
+        if server.admin & _FORCED and not elsewhere:
+            revival.append(f"set server {path} state ready")
+        if member.slot and moved and revival:
+            yield self._step(Kind.JOIN, member.server, *changes, *revival)
+            return
+        if changes:
+            yield self._step(Kind.CHANGE, member.server, *changes)
+        if revival:
+            yield self._step(Kind.READY, member.server, *revival)
+
+    def _settings(self, member: Member, server: Server) -> list[str]:
+        """The commands for weight and limit. An agent may change the weight, so it is left to one that is configured."""
+        path = f"{self.backend}/{member.server}"
+        commands = []
+        weight = self.recipe.weight_of(member)
+        if server.weight != weight and not server.agent & Checking.CONFIGURED and self._takes(weight, server):
+            commands.append(f"set server {path} weight {weight}")
+        maxconn = self.recipe.maxconn_of(member)
+        if server.maxconn not in (None, maxconn):
+            commands.append(f"set maxconn server {path} {maxconn}")
+        return commands
+
+    def _takes(self, weight: int, server: Server) -> bool:
+        return self.recipe.fixed is None or weight in (0, server.initial)
+
+    def _fixed(self, member: Member, server: Server) -> Iterator[str]:
+        """What HAProxy gives a server only at a reload."""
+        weight = self.recipe.weight_of(member)
+        if not self._takes(weight, server):
+            yield f"{self.recipe.fixed}, so that {member.name} gets its weight {weight} at a reload only"
+        if server.backup not in (None, member.backup or self.recipe.backup):
+            yield f"{member.name} {'becomes a backup' if member.backup else 'is a backup no more'}, which needs a reload"
+
+    # -- no member -------------------------------------------------------------------------------------------------------------
+
+    def _is_free(self, server: Server) -> bool:
+        return server.in_maintenance and server.address == FREE_ADDRESS
+
+    def _free(self, slot: str, server: Server) -> Iterator[Step]:
+        if not server.in_maintenance or server.address == FREE_ADDRESS or server.sessions is None:
+            return
+        if not server.sessions:
+            ip, port = FREE_ADDRESS
+            yield self._step(Kind.FREE, slot, f"set server {self.backend}/{slot} addr {ip} port {port}")
+        elif (self.backend, slot) in self.expired:
+            yield self._step(Kind.CUT, slot, f"shutdown sessions server {self.backend}/{slot}")
+
+    def _delete(self, name: str) -> Iterator[Step]:
+        if (self.backend, name) in self.expired:
+            yield self._step(Kind.CUT, name, f"shutdown sessions server {self.backend}/{name}")
+        yield self._step(Kind.DELETE, name, f"del server {self.backend}/{name}")
+
+    def _step(self, kind: Kind, server: str, *commands: str) -> Step:
+        return Step(kind, self.backend, server, commands)

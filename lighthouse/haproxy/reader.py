@@ -1,0 +1,56 @@
+"""Reading what HAProxy runs, as closely as a reconciliation needs it."""
+
+from __future__ import annotations
+
+from collections.abc import Collection
+
+from lighthouse.haproxy.arrange import looked_at
+from lighthouse.haproxy.deadline import Deadline
+from lighthouse.haproxy.document import Document
+from lighthouse.haproxy.errors import BrokenOffError, NotRunningError
+from lighthouse.haproxy.lifecycle import Current
+from lighthouse.haproxy.outcome import Account
+from lighthouse.haproxy.running import Running
+from lighthouse.haproxy.tools import Tools
+
+APPEAR_TIMEOUT = 1.0  # seconds that a process which exists, but does not answer, is given to do so
+
+
+class Reader:
+    """Reads within one deadline, and notes what the master says. ``watched``: backends that are asked for details."""
+
+    def __init__(self, tools: Tools, account: Account, deadline: Deadline) -> None:
+        self.watched: Collection[str] = ()
+        self._tools = tools
+        self._account = account
+        self._deadline = deadline
+
+    def first(self) -> Running | None:
+        """What runs; None if nothing does. One that is just starting is waited for."""
+        lifecycle = self._tools.lifecycle
+        try:
+            current = lifecycle.current(self._deadline)
+        except (NotRunningError, BrokenOffError):
+            found = lifecycle.appearing(self._deadline.within(APPEAR_TIMEOUT))
+            if found is None:
+                return None
+            current = found
+        return self.noted(current)
+
+    def again(self, document: Document) -> Running:
+        """Read back. A master that could not be asked is not asked again, because that may take its time."""
+        if self._account.processes is None:
+            running = self._tools.control.running(self._deadline)
+        else:
+            running = self.noted(self._tools.lifecycle.current(self._deadline))
+        return self.closely(document, running)
+
+    def closely(self, document: Document, running: Running) -> Running:
+        """The same with the details of those backends for which they decide something."""
+        backends = looked_at(document, running, self.watched)
+        return self._tools.control.details(running, backends, self._deadline)
+
+    def noted(self, current: Current) -> Running:
+        """What runs, of what a start or a reload ended with."""
+        running, self._account.processes = current
+        return running

@@ -1,0 +1,69 @@
+"""Taking the steps of a plan at run time, and reading back what became of them."""
+
+from __future__ import annotations
+
+from collections.abc import Collection
+
+from lighthouse.haproxy.change import Kind
+from lighthouse.haproxy.control import raise_refusal
+from lighthouse.haproxy.deadline import Deadline
+from lighthouse.haproxy.document import Document
+from lighthouse.haproxy.drain import leaving
+from lighthouse.haproxy.outcome import Account
+from lighthouse.haproxy.planner import Plan, plan
+from lighthouse.haproxy.reader import Reader
+from lighthouse.haproxy.running import Running
+from lighthouse.haproxy.tools import Tools
+
+ROUNDS = 3  # how often the difference is acted on before it is reported instead
+
+
+class Runtime:
+    """Brings members to HAProxy; ``unknown`` names the backends that are left alone."""
+
+    def __init__(self, tools: Tools, account: Account, reader: Reader, deadline: Deadline) -> None:
+        self.unknown: Collection[str] = ()
+        self._tools = tools
+        self._account = account
+        self._reader = reader
+        self._deadline = deadline
+
+    def bring(self, document: Document, running: Running) -> tuple[Running, dict[str, str]]:
+        """Bring the members to those of `document`, which must be what runs; also tell which backends need a reload for it."""
+        drain = self._tools.drain
+        drain.note(leaving(document, running, self.unknown))
+        refused: dict[str, str] = {}
+        todo = plan(document, running, self.unknown, drain.expired())
+        for _ in range(ROUNDS):
+            if not todo.steps:
+                break
+            refused |= self._execute(todo, document)
+            running = self._reader.again(document)
+            todo = plan(document, running, self.unknown, drain.expired())
+            if not todo.open:
+                break
+        late = [step for step in todo.open if step.backend not in refused]
+        if late:
+            self._account.notes.append(
+                f"HAProxy did not take {len(late)} changes, first that of {late[0].backend}/{late[0].server}"
+            )
+        return running, {**refused, **todo.blocked}
+
+    def _execute(self, todo: Plan, document: Document) -> dict[str, str]:
+        """Send the commands of a plan; tells which backends refused a new server, and why."""
+        commands = [command for step in todo.steps for command in step.commands]
+        answers = iter(self._tools.control.batch(commands, self._deadline))
+        self._account.commands += len(commands)
+        refused = {}
+        sections = document.backends()
+        for step in todo.steps:
+            first, *_ = [next(answers) for _ in step.commands]
+            if first.startswith("Permission denied"):
+                raise_refusal(first)
+            if step.kind is not Kind.JOIN or sections[step.backend].slots:
+                continue
+            if not first.startswith(("New server registered", "Already exists")):
+                why = " ".join(first.split())[:200]
+                self._tools.learn_static(sections[step.backend], why)
+                refused[step.backend] = f"backend {step.backend} refuses server {step.server} at run time: {why}"
+        return refused

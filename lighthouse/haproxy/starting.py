@@ -1,0 +1,77 @@
+"""Starting HAProxy where none runs: with what is wanted, or else with the last good skeleton and the wanted members."""
+
+from __future__ import annotations
+
+import logging
+
+from lighthouse.errors import BalancerError
+from lighthouse.haproxy.arrange import arranged, refilled
+from lighthouse.haproxy.deadline import Deadline
+from lighthouse.haproxy.document import Document
+from lighthouse.haproxy.errors import RejectedError
+from lighthouse.haproxy.outcome import Account
+from lighthouse.haproxy.ports import unavailable
+from lighthouse.haproxy.proposals import Proposals
+from lighthouse.haproxy.reader import Reader
+from lighthouse.haproxy.refusals import Refusal
+from lighthouse.haproxy.running import Running
+from lighthouse.haproxy.tools import Tools
+
+log = logging.getLogger(__name__)
+
+
+class Start:
+    """One start: anything but no HAProxy."""
+
+    def __init__(
+        self, tools: Tools, account: Account, reader: Reader, proposals: Proposals, deadline: Deadline
+    ) -> None:
+        self._tools = tools
+        self._account = account
+        self._reader = reader
+        self._proposals = proposals
+        self._deadline = deadline
+
+    def run(self, desired: Document) -> tuple[Document, Running]:
+        """Start it. Gives what is in force then. Raises `BalancerError` if nothing can be started."""
+        documents = self._tools.file.documents()
+        nothing = Running(None, version=self._tools.process.version(self._deadline))
+        wanted = arranged(desired, documents[0] if documents else None, nothing, self._tools.obstacle)
+        others = [item for item in documents if item.skeleton != wanted.skeleton]
+        good = refilled(documents[0], wanted, nothing) if documents else None
+        verdict = self._proposals.known(wanted, good) or self._proposals.judged(wanted, good, start=True)
+        self._account.quarantined = verdict.clusters
+        fallback = refilled(others[0], wanted, nothing) if others else None
+        failures = [] if verdict.document else [verdict.reason]
+        for document in filter(None, (verdict.document, fallback)):
+            try:
+                running = self._with(document, fallback if document is verdict.document else None)
+            except RejectedError as error:
+                self._tools.refusals.remember(document.skeleton, Refusal(str(error)))
+                failures.append(str(error))
+                continue
+            if failures:
+                self._tools.refusals.remember(wanted.skeleton, Refusal(failures[0]))
+                self._account.notes.append(
+                    f"HAProxy runs its last good configuration, because it refuses the new one: {failures[0]}"
+                )
+            else:
+                self._tools.file.drop_good()
+            return document, self._reader.closely(document, running)
+        raise BalancerError(f"HAProxy cannot be started: {'; and with the last good configuration: '.join(failures)}")
+
+    def _with(self, document: Document, good: Document | None) -> Running:
+        if self._tools.file.text() != document.text():
+            refused = self._proposals.accepted(document)
+            if refused is not None:
+                raise refused
+            if good is not None:
+                self._tools.file.keep_good(good)
+            self._tools.file.propose(document.text())
+            self._tools.file.commit()
+        replaced = self._tools.process.find()
+        if not replaced and (taken := unavailable(document)):
+            raise RejectedError("; ".join(taken.values()))
+        log.info("starting HAProxy")
+        self._tools.pace.reloaded()
+        return self._reader.noted(self._tools.lifecycle.start(document, self._deadline, replaced))
