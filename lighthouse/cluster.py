@@ -15,6 +15,7 @@ class Cluster:
 
     ``nodes`` is None until a complete answer is known: unknown is not empty, and whoever finds None leaves things as they are.
     ``options`` is the part of the cluster's file that is addressed to the balancer at hand.
+    ``default_nodes`` may stand in while ``nodes`` is None and the balancer knows no members of the cluster either.
     ``meta_cluster`` names the group of clusters that share a port with it, if it is in one.
     """
 
@@ -23,3 +24,4 @@ class Cluster:
     nodes: list[Node] | None = None
     options: Mapping[str, Any] = field(default_factory=dict)
     meta_cluster: str | None = None
+    default_nodes: tuple[Node, ...] = ()

@@ -18,6 +18,7 @@ from lighthouse.ipc.boot import members_topic
 from lighthouse.ipc.errors import ProtocolError
 from lighthouse.ipc.messages import pack, unpack
 from lighthouse.node import Node
+from lighthouse.workers.consumed import Consumed
 from lighthouse.workers.lanes import Outcome
 from lighthouse.workers.plugins import load, why
 from lighthouse.workers.runtime import Runtime
@@ -42,10 +43,7 @@ class BalancerJob:
         self._runtime = runtime
         self._setup: _Setup | None = None
         self._balancer: Balancer | None = None
-        self._options: dict[str, Mapping[str, Any]] = {}
-        self._discovery: dict[str, str] = {}
-        self._meta: dict[str, str] = {}
-        self._members: dict[str, list[Node]] = {}
+        self._consumed = Consumed()
         self._patience = 0.0
         self._refused: str | None = None
         self._busy = False
@@ -61,11 +59,7 @@ class BalancerJob:
         if not self._patience:
             self._patience = time.monotonic() + config["initial_wait"]
             self._runtime.after(config["initial_wait"], self._sync)
-        self._options = {item["name"]: item["options"] for item in config["clusters"]}
-        self._discovery = {item["name"]: item["discovery"] for item in config["clusters"]}
-        self._meta = {item["name"]: item["meta_cluster"] for item in config["clusters"] if "meta_cluster" in item}
-        # A cluster that is gone is forgotten: if it comes back, what it was is no longer known.
-        self._members = {name: nodes for name, nodes in self._members.items() if name in self._options}
+        self._consumed.configure(config["clusters"])
         setup = _Setup(config["plugin"], config["config"])
         if setup == self._setup:
             self._sync()
@@ -92,10 +86,7 @@ class BalancerJob:
             # Unknown is not empty: members that cannot be read change nothing.
             log.error("members of %s cannot be read and stay as they are: %s", cluster, why(error))
             return False
-        if self._members.get(cluster) == nodes:
-            return False
-        self._members[cluster] = nodes
-        return True
+        return self._consumed.learn(cluster, nodes)
 
     def _adopt(self, outcome: Outcome) -> None:
         if outcome.error is None:
@@ -113,15 +104,11 @@ class BalancerJob:
         if self._busy:
             self._dirty = True
             return
-        clusters = [
-            Cluster(name, self._discovery[name], self._members.get(name), options, self._meta.get(name))
-            for name, options in self._options.items()
-        ]
-        if any(cluster.nodes is None for cluster in clusters) and time.monotonic() < self._patience:
+        if self._consumed.unknown() and time.monotonic() < self._patience:
             return  # a source has not spoken yet; the timer set in `configure` comes back
         self._busy, self._dirty = True, False
-        balancer = self._balancer
-        self._runtime.call("sync", lambda: _sync(balancer, clusters), self._synced)
+        balancer, clusters, about = self._balancer, self._consumed.clusters(), self._consumed.report()
+        self._runtime.call("sync", lambda: _sync(balancer, clusters, about), self._synced)
 
     def _synced(self, outcome: Outcome) -> None:
         self._busy = False
@@ -152,9 +139,12 @@ def _delay(usual: float, again: Any) -> float:
     return usual
 
 
-def _sync(balancer: Balancer, clusters: list[Cluster]) -> tuple[str | None, Any, bytes]:
-    """Why the balancer is degraded, if it is, after how long it wants to be asked again, and its report, packed; on a lane."""
-    report = dict(balancer.sync(clusters))
+def _sync(balancer: Balancer, clusters: list[Cluster], about: Mapping[str, Any]) -> tuple[str | None, Any, bytes]:
+    """Why the balancer is degraded, if it is, after how long it wants to be asked again, and its report, packed; on a lane.
+
+    The report is the plugin's, with what the worker itself has to tell `about` the clusters.
+    """
+    report = {**balancer.sync(clusters), **about}
     degraded = report.get("degraded")
     return None if degraded is None else str(degraded), report.get("again"), pack(report)
 

@@ -88,8 +88,14 @@ def _states(workers: Iterable[Mapping[str, Any]], reports: Mapping[str, Mapping[
             if report is None:
                 states.append({})
             elif "servers" in report:
-                states.append(_mapping(report["servers"]))
+                states.append(_with_unused(_mapping(report["servers"]), _mapping(report.get("left_out"))))
     return states
+
+
+def _with_unused(servers: Mapping[str, Any], left_out: Mapping[str, Any]) -> dict[str, Any]:
+    """The states of the servers by cluster, with the members that this host leaves out on purpose."""
+    unused = {name: dict.fromkeys(_mapping(nodes), "unused") for name, nodes in left_out.items()}
+    return {name: {**unused.get(name, {}), **_mapping(servers.get(name))} for name in {*servers, *unused}}
 
 
 def _cluster(name: str, part: Mapping[str, Any], states: list[Mapping[str, Any]]) -> dict[str, Any]:

@@ -11,7 +11,7 @@ from typing import Any
 from lighthouse.cli.text import age
 
 GOOD_WORKERS = ("up", "starting")
-GOOD_NODES = ("up", "known")
+GOOD_NODES = ("up", "known", "unused")
 NAMED = 5  # nodes that a sentence names
 
 Document = Mapping[str, Any]
@@ -34,10 +34,19 @@ def _empty_clusters(document: Document) -> Iterator[str]:
     for name, cluster in document["clusters"].items():
         if cluster["error"]:
             yield f"cluster {name}: {cluster['error']}"
+        elif cluster["nodes"] is None and _has_defaults(document, name):
+            yield f"cluster {name}: its members are not known yet; its default nodes stand in where the balancer has no others"
         elif cluster["nodes"] is None:
             yield f"cluster {name}: its members are not known yet"
         elif not cluster["nodes"]:
             yield f"cluster {name} has no members"
+        elif all(node["state"] == "unused" for node in cluster["nodes"]):
+            yield f"cluster {name}: its `filter` fits none of its {len(cluster['nodes'])} members"
+
+
+def _has_defaults(document: Document, cluster: str) -> bool:
+    told = [report.get("defaults") for report in document["balancers"].values()]
+    return any(isinstance(names, list) and cluster in names for names in told)
 
 
 def _down_services(document: Document) -> Iterator[str]:

@@ -24,6 +24,7 @@ _STYLES = {
     "up": "green",
     "ok": "green",
     "known": "green",
+    "unused": "green",
     "starting": "yellow",
     "pending": "yellow",
     "unknown": "yellow",

@@ -13,6 +13,7 @@ from hashlib import sha256
 from typing import Any
 
 from lighthouse.advertise import rules_of
+from lighthouse.config.selecting import completed
 from lighthouse.plan import WorkerSpec
 
 Objects = Mapping[str, Mapping[str, Any]]
@@ -88,6 +89,10 @@ def _balancer(name: str, force: InForce) -> Blob:
         key = next((key for key in keys if key in item["options"]), None)
         if key is not None:
             meta = {"meta_cluster": item["meta_cluster"]} if "meta_cluster" in item else {}
+            if "selection" in item:
+                meta["selection"] = completed(item["selection"], force.settings["zone"])
+            if "default_nodes" in item:
+                meta["default_nodes"] = item["default_nodes"]
             clusters.append({"name": cluster, "discovery": item["discovery"], "options": item["options"][key], **meta})
     return {
         "logging": force.logging,

@@ -13,10 +13,11 @@ from pydantic import Field
 from lighthouse.advertise import rules_of, wrong
 from lighthouse.config.plugins import BALANCERS, CHECKS, DISCOVERY
 from lighthouse.config.schema import Schema, unknown_key
+from lighthouse.config.selecting import SELECTING, selecting
 from lighthouse.config.text import listed
-from lighthouse.config.unit import Product, Unit, check_discovery, object_name
+from lighthouse.config.unit import Product, Unit, check_discovery, check_label, object_name
 from lighthouse.errors import NodeError, PluginError
-from lighthouse.identity import valid_host, valid_ip, valid_label, valid_name
+from lighthouse.identity import valid_host, valid_ip, valid_name
 from lighthouse.options import Option
 
 DEFAULT_TIMEOUT = 2.0
@@ -28,7 +29,7 @@ _DISCOVERY = {"discovery": Option(str, "name a file of discovery/")}
 _PLUGIN = {"plugin": Option(str, "the plugin, if not the base name of the file", default=None)}
 
 _META = {"meta_cluster": Option(str, "name of the meta cluster that it is part of", default=None)}
-_CLUSTER = {**_NAME, **_DISCOVERY, **_META}
+_CLUSTER = {**_NAME, **_DISCOVERY, **_META, **SELECTING}
 _CLUSTER_SCHEMA = Schema(_CLUSTER, open_ended=True)
 
 _SERVICE_SCHEMA = Schema(
@@ -93,7 +94,7 @@ def _stem_name(unit: Unit) -> str:
 
 
 def cluster_file(unit: Unit) -> Product | None:
-    """``{"discovery": ..., "options": {balancer or plugin: {...}}}``, and ``"meta_cluster"`` where it is in one."""
+    """``{"discovery": ..., "options": {balancer or plugin: {...}}}``, ``"meta_cluster"`` where it is in one, and `selecting`."""
     data, problems = unit.document.data, unit.problems
     name = object_name(unit)
     head = _CLUSTER_SCHEMA.read(data, problems)
@@ -104,11 +105,12 @@ def cluster_file(unit: Unit) -> Product | None:
         part = _balancer_part(unit, key)
         if part is not None:
             options[key] = part
+    chosen = selecting(unit, head or {})
     if not addressed:
         problems.add((), f"no balancer is configured: add one of the keys {listed(_balancers(unit))}")
     if head is None or problems:
         return None
-    compiled = {"discovery": head["discovery"], "options": options}
+    compiled = {"discovery": head["discovery"], "options": options, **chosen}
     if head["meta_cluster"] is not None:
         compiled["meta_cluster"] = head["meta_cluster"]
     return Product(name, compiled, unit.document.line(("name",)))
@@ -202,17 +204,10 @@ def _metadata(unit: Unit, head: Mapping[str, Any]) -> dict[str, Any]:
     labels = own.get("labels", {})
     for path, value in [(("zone",), own.get("zone")), *((("labels", key), text) for key, text in labels.items())]:
         if value is not None:
-            _check_label(unit, path, value)
+            check_label(unit, path, value)
     for key in labels:
-        _check_label(unit, ("labels", key), key)
+        check_label(unit, ("labels", key), key)
     return {**free, **own}
-
-
-def _check_label(unit: Unit, path: tuple[str, ...], text: str) -> None:
-    try:
-        valid_label(text)
-    except NodeError as error:
-        unit.problems.key(path, f"{error}: correct it")
 
 
 def _check_host(unit: Unit) -> None:

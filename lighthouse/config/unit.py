@@ -6,12 +6,12 @@ from collections.abc import Callable
 from dataclasses import dataclass, field
 from typing import Any
 
-from lighthouse.config.document import Document
+from lighthouse.config.document import Document, KeyPath
 from lighthouse.config.judge import Judge
 from lighthouse.config.problems import Problems
 from lighthouse.config.text import listed, suggestion
 from lighthouse.errors import NodeError
-from lighthouse.identity import shown, valid_name
+from lighthouse.identity import shown, valid_label, valid_name
 
 
 @dataclass(slots=True)
@@ -60,6 +60,14 @@ def object_name(unit: Unit) -> str:
         remedy = "correct it" if given is not None else "rename the file, or add the key 'name' where its kind has one"
         unit.problems.key(() if given is None else ("name",), f"{error}: {remedy}")
         return ""
+
+
+def check_label(unit: Unit, path: KeyPath, text: str) -> None:
+    """Judge the key or value of a label, or a zone."""
+    try:
+        valid_label(text)
+    except NodeError as error:
+        unit.problems.key(path, f"{error}: correct it")
 
 
 def check_discovery(unit: Unit) -> None:

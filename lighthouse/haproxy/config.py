@@ -65,7 +65,7 @@ class HAProxyConfig:
             members: Sequence[Member]
             if cluster.nodes is None:
                 unknown.add(name)
-                members = sorted(adopted.get(name, ()))
+                members = sorted(adopted.get(name, ())) or members_of(cluster.default_nodes)[0]
             else:
                 members, refused = members_of(cluster.nodes, options.server_metadata)
                 if refused:

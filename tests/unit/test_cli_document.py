@@ -171,3 +171,27 @@ def test_no_plain_members_break_it(value):
     raw["clusters"]["web"]["members"] = packed({"nodes": value, "refused": value})
     raw["reports"]["balancer/haproxy"] = packed({"servers": value})
     json.dumps(document(raw), allow_nan=False)
+
+
+def test_members_that_are_left_out_on_purpose_are_unused_and_no_problem():
+    raw = raw_status()
+    raw["reports"]["balancer/haproxy"] = packed(
+        {"servers": {"web": {"a:8001": "up"}}, "left_out": {"web": {"b:8002": "label tier is not gold"}}}
+    )
+    assert states_of(raw) == {"a:8001": "up", "b:8002": "unused"}
+    assert document(raw)["problems"] == []
+
+
+def test_a_filter_that_fits_nobody_is_a_problem():
+    raw = raw_status()
+    left_out = dict.fromkeys(("a:8001", "b:8002"), "label tier is not gold")
+    raw["reports"]["balancer/haproxy"] = packed({"servers": {"web": {}}, "left_out": {"web": left_out}})
+    assert document(raw)["problems"] == ["cluster web: its `filter` fits none of its 2 members"]
+
+
+def test_default_nodes_are_told_while_no_member_is_known():
+    raw = raw_status()
+    raw["clusters"]["web"]["members"] = None
+    raw["reports"]["balancer/haproxy"] = packed({"servers": {"web": {}}, "defaults": ["web"]})
+    (problem,) = document(raw)["problems"]
+    assert "default nodes" in problem

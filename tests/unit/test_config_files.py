@@ -497,3 +497,49 @@ def test_weight_labels_and_zone_are_announced_in_the_metadata(tree):
 def test_what_cannot_be_announced_is_refused_with_its_place(tree, text, told):
     errors = tree.errors("services/a.yaml", SERVICE + text)
     assert [error for error in errors if error.startswith(told)], errors
+
+
+# which members a cluster uses ------------------------------------------------------------------------------------------------
+
+CLUSTER = "discovery: beacon\nscales: {port: 80}\n"
+
+
+def test_a_cluster_selects_by_labels_and_zone_and_has_default_nodes(tree):
+    tree.write("lighthouse.yaml", "zone: eu-1a\n")
+    tree.write("clusters/one.yaml", CLUSTER + "filter: {tier: gold, version: ['1', '2']}\nzone: {minimum: 3}\n")
+    tree.write("clusters/two.yaml", CLUSTER + "zone: {prefer: [x, y]}\n")
+    nodes = "default_nodes: ['[2001:db8::1]:80', {ip: 192.0.2.1, port: 81, host: a}]\n"
+    tree.write("clusters/three.yaml", CLUSTER + nodes)
+    found = {item["name"]: item for item in tree.compile().blobs["balancer/scales"]["clusters"]}
+    assert found["one"]["selection"] == {
+        "labels": {"tier": ["gold"], "version": ["1", "2"]},
+        "zones": ["eu-1a"],
+        "minimum": 3,
+    }
+    assert found["two"]["selection"] == {"labels": {}, "zones": ["x", "y"], "minimum": 1}
+    assert [(node["host"], node["ip"], node["port"]) for node in found["three"]["default_nodes"]] == [
+        ("2001:db8::1", "2001:db8::1", 80),
+        ("a", "192.0.2.1", 81),
+    ]
+
+
+@pytest.mark.parametrize(
+    ("text", "told"),
+    [
+        ("filter: {tier: []}\n", "clusters/a.yaml:3: key 'filter.tier': a list: empty"),
+        ("filter: {tier: 'a b'}\n", "clusters/a.yaml:3: key 'filter.tier': 'a b' may hold"),
+        ("filter: {tier: 5}\n", "clusters/a.yaml:3: key 'filter.tier': 5: expected text or a list: put it in quotes"),
+        ("zone: {minimum: 0}\n", "clusters/a.yaml:3: key 'zone.minimum': 0: must be at least 1"),
+        ("zone: eu\n", "clusters/a.yaml:3: key 'zone': 'eu': expected a mapping of keys"),
+        ("default_nodes: ['web:80']\n", "clusters/a.yaml:3: key 'default_nodes[0]': ip 'web' is not an address"),
+        ("default_nodes: [192.0.2.1]\n", "clusters/a.yaml:3: key 'default_nodes[0]': "),
+        ("default_nodes: []\n", "clusters/a.yaml:3: key 'default_nodes': empty"),
+        (
+            "default_nodes: ['192.0.2.1:80', '192.0.2.1:80']\n",
+            "clusters/a.yaml:3: key 'default_nodes[1]': '192.0.2.1:80' is listed twice",
+        ),
+    ],
+)
+def test_a_selection_that_cannot_be_is_refused_with_its_place(tree, text, told):
+    errors = tree.errors("clusters/a.yaml", CLUSTER + text)
+    assert [error for error in errors if error.startswith(told)], errors

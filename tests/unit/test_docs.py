@@ -190,7 +190,7 @@ def test_the_tables_of_options_are_those_of_the_code(match):
 
 
 def test_every_built_in_option_has_a_table():
-    assert len(_OPTIONS.findall(CONFIGURATION)) == 6
+    assert len(_OPTIONS.findall(CONFIGURATION)) == 7
 
 
 def test_the_table_of_rooms_is_that_of_the_code():

@@ -11,7 +11,7 @@ import lighthouse.workers
 
 VALUES = {
     "advertise", "cluster", "errors", "health", "identity", "node", "options", "peer", "plan", "role", "service",
-    "settings", "version",
+    "selection", "settings", "version",
 }  # fmt: skip
 API = {"balancer", "check", "configurable", "discovery", "pluggable", "secrets"}
 PLUGINS = {"checks", "directory", "haproxy"}
