@@ -1,0 +1,152 @@
+"""From a registry of files to HAProxy and back, with everything in between: which members are used, and how that is told."""
+
+import json
+import socket
+import threading
+
+import pytest
+
+from lighthouse.cli.document import document
+from lighthouse.node import Node
+from support.haproxy import get
+from support.ports import free_port
+from support.stack import Stack
+from support.wait import until
+
+
+@pytest.fixture
+def host(tmp_path, paths):
+    """A host that consumes the cluster `web`; tests write its file and start it."""
+    stack = Stack(tmp_path / "host", settings={"zone": "east", "initial_wait": 0.5})
+    stack.registry = tmp_path / "registry"
+    stack.write("discovery/directory.yaml", {"path": str(stack.registry), "ttl": 600})
+    stack.write("balancers/haproxy.yaml", paths.config)
+    yield stack
+    stack.stop()
+
+
+def announce(host, *nodes, service="web"):
+    """Write records as other hosts would."""
+    folder = host.registry / service
+    folder.mkdir(parents=True, exist_ok=True)
+    for node in nodes:
+        new = folder / f".{node.name}"
+        new.write_text(node.serialize())
+        new.rename(folder / node.name)
+
+
+def servers(paths):
+    """The servers in rotation; none while HAProxy does not run yet."""
+    try:
+        return set(paths.servers("web"))
+    except OSError:
+        return set()
+
+
+def answer(port):
+    """What the port answers, if anything does."""
+    try:
+        return get(port)
+    except OSError:
+        return None
+
+
+def states(host):
+    nodes = document(host.status())["clusters"]["web"]["nodes"] or []
+    return {node["name"]: node["state"] for node in nodes}
+
+
+def test_only_the_members_that_fit_are_in_haproxy(host, paths):
+    gold, silver = {"labels": {"tier": "gold"}}, {"labels": {"tier": "silver"}}
+    near = [
+        Node("n1", "192.0.2.1", 80, {**gold, "zone": "east"}),
+        Node("n2", "192.0.2.2", 80, {**gold, "zone": "east"}),
+    ]
+    far = Node("f1", "192.0.2.3", 80, {**gold, "zone": "west"})
+    other = Node("o1", "192.0.2.4", 80, {**silver, "zone": "east"})
+    announce(host, *near, far, other)
+    cluster = {
+        "discovery": "directory",
+        "filter": {"tier": "gold"},
+        "zone": {"minimum": 2},
+        "haproxy": {"port": free_port()},
+    }
+    host.write("clusters/web.yaml", cluster)
+    host.start()
+    until(lambda: servers(paths) == {"n1:80", "n2:80"}, what="the near ones")
+    until(lambda: states(host).get("f1:80") == states(host).get("o1:80") == "unused", what="the others told")
+    (host.registry / "web" / "n2:80").unlink()
+    until(lambda: servers(paths) == {"n1:80", "f1:80"}, what="too few are near, so all that fit")
+    host.write("clusters/web.yaml", {**cluster, "filter": {"tier": "silver"}})
+    until(lambda: servers(paths) == {"o1:80"}, what="another filter")
+    assert paths.reloads() == 0
+
+
+def test_default_nodes_serve_until_the_registry_is_reached_for_the_first_time(host, paths):
+    port = free_port()
+    host.registry.write_text("in the way: no directory can be made here")
+    host.write(
+        "clusters/web.yaml",
+        {"discovery": "directory", "default_nodes": ["192.0.2.9:80"], "haproxy": {"port": port}},
+    )
+    host.start()
+    until(lambda: servers(paths) == {"192.0.2.9:80"}, what="the default node")
+    until(lambda: any("default nodes" in problem for problem in document(host.status())["problems"]), what="a problem")
+    host.registry.unlink()
+    announce(host, Node("n1", "192.0.2.1", 80))
+    until(lambda: servers(paths) == {"n1:80"}, what="the registry's answer")
+    host.registry.rename(host.registry.with_name("gone"))
+    host.registry.write_text("in the way again")
+    host.ask("restart", worker="balancer/haproxy")
+    until(
+        lambda: host.worker("balancer/haproxy")["generation"] > 1 and host.state("balancer/haproxy") == "up",
+        what="a new life",
+    )
+    assert servers(paths) == {"n1:80"}, "known members come before default ones"
+
+
+class Six(threading.Thread):
+    """A web server on ::1."""
+
+    def __init__(self):
+        super().__init__(daemon=True)
+        self.listener = socket.create_server(("::1", 0), family=socket.AF_INET6)
+        self.port = self.listener.getsockname()[1]
+
+    def run(self):
+        while True:
+            try:
+                connection, _ = self.listener.accept()
+            except OSError:
+                return
+            with connection:
+                connection.recv(4096)
+                connection.sendall(b"HTTP/1.0 200 OK\r\nContent-Length: 3\r\n\r\nsix")
+
+
+def test_ipv6_from_the_service_to_the_client(host, paths):
+    server = Six()
+    server.start()
+    port = free_port()
+    host.write("lighthouse.yaml", {**host.settings, "hostname": "testhost", "advertise": ["203.0.113.0/24", "::1"]})
+    check = {"interval": 0.2, "http": {"uri": "/", "rise": 1, "fall": 2}}
+    service = {"port": server.port, "discovery": "directory", "host": "::1", "checks": check, "weight": 7}
+    host.write("services/web.yaml", service)
+    host.write(
+        "clusters/web.yaml", {"discovery": "directory", "haproxy": {"port": port, "server_metadata": ["weight"]}}
+    )
+    host.start()
+    try:
+        until(lambda: answer(port) == (200, "six"), what="an answer over IPv6")
+        (record,) = (host.registry / "web").glob("testhost:*")
+        assert json.loads(record.read_text())["ip"] == "::1"
+        assert json.loads(json.loads(record.read_text())["metadata"]) == {"weight": 7, "zone": "east"}
+        report = document(host.status())["discoveries"]["directory"]
+        assert report["addresses"] == {"web": {"ip": "::1", "rule": "::1"}}
+        before = record.stat().st_ino
+        host.write("services/web.yaml", {**service, "advertise": "::1", "labels": {"tier": "gold"}})
+        until(lambda: "gold" in record.read_text(), what="the changed record, in one piece all along")
+        assert record.stat().st_ino != before
+        assert answer(port) == (200, "six")
+    finally:
+        server.listener.close()
