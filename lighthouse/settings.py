@@ -80,6 +80,14 @@ class Compilation:
 
 
 @dataclass(frozen=True, slots=True)
+class Registration:
+    """How fast this host may change what it announces, for each registry."""
+
+    rate: float = setting(10.0, "announcements made, changed or withdrawn per second", minimum=0.1, maximum=10_000)
+    burst: int = setting(100, "how many may come at once", minimum=1, maximum=100_000)
+
+
+@dataclass(frozen=True, slots=True)
 class Settings:
     """Everything that ``lighthouse.yaml`` may say."""
 
@@ -96,6 +104,7 @@ class Settings:
     initial_wait: float = setting(
         2.0, "how long a first sync waits for clusters that are not known yet", minimum=0, maximum=600
     )
+    registration: Registration = field(default_factory=Registration)
     heartbeat: Heartbeat = field(default_factory=Heartbeat)
     deadlines: Deadlines = field(default_factory=Deadlines)
     restart: Restart = field(default_factory=Restart)
@@ -172,4 +181,4 @@ def _accepts(judge: Callable[[str], str], value: str) -> bool:
 
 _TEXTS = str | tuple[str, ...] | None
 
-SECTIONS: tuple[type, ...] = (Heartbeat, Deadlines, Restart, Logs, Compilation)
+SECTIONS: tuple[type, ...] = (Registration, Heartbeat, Deadlines, Restart, Logs, Compilation)

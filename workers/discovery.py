@@ -22,6 +22,7 @@ from lighthouse.ipc.messages import pack, unpack
 from lighthouse.workers.announcing import Addresses, announcements, find_addresses
 from lighthouse.workers.lanes import Outcome
 from lighthouse.workers.plugins import load, why
+from lighthouse.workers.registration import Registration
 from lighthouse.workers.runtime import Runtime
 from lighthouse.workers.watched import Watched
 
@@ -68,6 +69,7 @@ class DiscoveryJob:
         self._watched = Watched(runtime.boot.kept, runtime.lanes.wake)
         self._states: dict[str, dict[str, str]] = {}
         self._announced: list[Announcement] | None = None
+        self._registration = Registration()
         self._due = 0.0
         self._fd: int | None = None
         self._busy = False
@@ -87,6 +89,10 @@ class DiscoveryJob:
             self._runtime.leave(0)  # another plugin wants a fresh process
             return
         self._config = config
+        self._registration.rate, self._registration.burst = (
+            config["registration"]["rate"],
+            config["registration"]["burst"],
+        )
         self._announced = self._refused = None
         self._not_before.clear()
         self._problems.clear()  # what still is one is found again
@@ -134,10 +140,16 @@ class DiscoveryJob:
         addresses = self._addresses or (None if config["services"] else Addresses(""))
         if addresses is not None:
             wanted = announcements(config, self._states, addresses)
-            if wanted != self._announced:
-                yield Step("announce", lambda: _announce(discovery, wanted), partial(self._has_announced, wanted))
+            # At the end there is no later turn for what would have to wait.
+            now_wanted = wanted if self._stopping else self._registration.admitted(wanted, now)
+            if now_wanted != self._announced:
+                done = partial(self._has_announced, now_wanted, wanted)
+                yield Step("announce", lambda: _announce(discovery, now_wanted), done)
         if now >= self._due and not self._stopping:
-            about = {"addresses": self._addresses.report() if self._addresses else {}}
+            about = {
+                "addresses": self._addresses.report() if self._addresses else {},
+                "registration": {"waiting": self._registration.waiting, "delayed": self._registration.delayed},
+            }
             yield Step("maintain", lambda: _maintain(discovery, about), self._maintained)
 
     def _watch_steps(self, discovery: Discovery) -> Iterator[Step]:
@@ -189,6 +201,8 @@ class DiscoveryJob:
                 self._runtime.call("disconnect", self._discovery.disconnect, lambda _: None)
             return
         times = [when for when in self._not_before.values() if when > now]
+        if (turn := self._registration.next(now)) is not None:
+            times.append(turn)
         if self._connected:
             times.append(self._due)
         if times:
@@ -253,8 +267,9 @@ class DiscoveryJob:
     def _unwatched(self, name: str, _value: Any) -> None:
         self._watched.remove(name)
 
-    def _has_announced(self, wanted: list[Announcement], handover: bytes) -> None:
-        self._announced = wanted
+    def _has_announced(self, announced: list[Announcement], wanted: list[Announcement], handover: bytes) -> None:
+        self._announced = announced
+        self._registration.spend(announced, wanted, time.monotonic())
         self._hand_over(handover)
 
     def _maintained(self, value: Maintained) -> None:

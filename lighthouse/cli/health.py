@@ -135,6 +135,14 @@ def _degraded(document: Document) -> Iterator[str]:
                 yield f"{kind} {name}: its last reading of the registry was not complete"
 
 
+def _slowed(document: Document) -> Iterator[str]:
+    for name, report in document["discoveries"].items():
+        told = report.get("registration")
+        waiting = told.get("waiting") if isinstance(told, dict) else None
+        if waiting:
+            yield f"discovery {name}: {waiting} announcements wait for their turn: more change than `registration.rate` allows"
+
+
 def _configuration(document: Document) -> Iterator[str]:
     config = document["config"]
     if config.get("error"):
@@ -155,6 +163,7 @@ _RULES: tuple[Callable[[Document], Iterator[str]], ...] = (
     _bad_nodes,
     _failing_workers,
     _degraded,
+    _slowed,
     _stale_clusters,
     _configuration,
     _stopped_workers,

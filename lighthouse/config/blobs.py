@@ -77,6 +77,7 @@ def _discovery(name: str, force: InForce) -> Blob:
         "services": [_service(key, force) for key in sorted(services)],
         "hostname": force.settings["hostname"],
         "advertise": rules_of(force.settings["advertise"]),
+        "registration": force.settings["registration"],
     }
 
 

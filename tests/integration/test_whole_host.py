@@ -150,3 +150,24 @@ def test_ipv6_from_the_service_to_the_client(host, paths):
         assert answer(port) == (200, "six")
     finally:
         server.listener.close()
+
+
+def test_a_mass_of_changes_comes_at_the_allowed_rate_and_that_is_shown(host):
+    settings = {**host.settings, "registration": {"rate": 1.0, "burst": 3}}
+    host.write("lighthouse.yaml", settings)
+    ports = [free_port() for _ in range(8)]
+    host.write("services/web.yaml", {"ports": ports, "discovery": "directory", "checks": {"interval": 1}})
+    host.start()
+
+    def announced():
+        return len(list((host.registry / "web").glob("testhost:*"))) if (host.registry / "web").exists() else 0
+
+    until(lambda: announced() >= 3, what="the burst")
+    until(lambda: any("wait for their turn" in text for text in document(host.status())["problems"]), what="a problem")
+    assert announced() < 8
+    host.write("lighthouse.yaml", {**settings, "registration": {"rate": 1000.0, "burst": 3}})
+    until(lambda: announced() == 8, what="the rest")
+    until(
+        lambda: not any("their turn" in text for text in document(host.status())["problems"]),
+        what="no problem any more",
+    )

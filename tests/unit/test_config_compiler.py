@@ -57,6 +57,7 @@ def test_the_shapes_of_the_workers_configuration(tree):
             "services": [service],
             "hostname": None,
             "advertise": [],
+            "registration": {"rate": 10.0, "burst": 100},
         },
         "balancer/scales": {
             "logging": None,
