@@ -70,6 +70,7 @@ class HAProxy(Balancer):
         * ``leaving``: the servers of each cluster that take no new connection and wait for their last to end;
         * ``quarantined``: the clusters whose new lines HAProxy refuses, and why;
         * ``refused``: by cluster and node, what is not taken from the registry, and why;
+        * ``waiting``: by cluster and node, what the node wants and gets with the next reload only, and the remedy;
         * ``drift``: how many changes from outside were put right, and the last of them;
         * ``pending``: why a reload waits for its time; ``again``: after how many seconds to call this again, or None;
         * ``last``: what this call did.
@@ -109,6 +110,7 @@ def _process_report(outcome: Outcome, master_socket_file: str) -> dict[str, Any]
         "haproxy": facts,
         "quarantined": dict(account.quarantined),
         "refused": {cluster: dict(nodes) for cluster, nodes in outcome.desired.refused.items()},
+        "waiting": {cluster: dict(nodes) for cluster, nodes in account.waiting.items()},
         "pending": account.pending,
         "again": account.again,
         "last": {"commands": account.commands, "reload": account.reload},

@@ -67,12 +67,21 @@ class Change:
         for slot in self.section.slots:
             if slot not in self.have:
                 yield f"{slot} was deleted"
-        for member in self.section.members:
-            server = self.have.get(member.server)
-            if server is not None:
-                yield from self._fixed(member, server)
-            elif self.recipe.obstacle and not self.section.slots:
-                yield f"it takes no server at run time ({self.recipe.obstacle}): {member.name} joins"
+        if self.recipe.obstacle and not self.section.slots:
+            for member in self.section.members:
+                if member.server not in self.have:
+                    yield f"it takes no server at run time ({self.recipe.obstacle}): {member.name} joins"
+
+    def waiting(self) -> dict[str, str]:
+        """What members get with the next reload only, by their names. A registry is no reason for a reload."""
+        if self.recipe.fixed is None and all(server.backup is None for server in self.have.values()):
+            return {}
+        found = ((member, self.have.get(member.server)) for member in self.section.members)
+        return {
+            member.name: "; ".join(reasons)
+            for member, server in found
+            if server is not None and (reasons := list(self._late(member, server)))
+        }
 
     def steps(self) -> Iterator[Step]:
         """What can be done at run time."""
@@ -103,7 +112,6 @@ class Change:
             and not _unchecked(server.check)
             and not _unchecked(server.agent)
             and not self._settings(member, server)
-            and not any(self._fixed(member, server))
         )
 
     def _mend(self, member: Member, server: Server) -> Iterator[Step]:
@@ -134,24 +142,33 @@ class Change:
         """The commands for weight and limit. An agent may change the weight, so it is left to one that is configured."""
         path = f"{self.backend}/{member.server}"
         commands = []
-        weight = self.recipe.weight_of(member)
-        if server.weight != weight and not server.agent & Checking.CONFIGURED and self._takes(weight, server):
+        weight = self._weight(member, server)
+        if server.weight != weight and not server.agent & Checking.CONFIGURED:
             commands.append(f"set server {path} weight {weight}")
         maxconn = self.recipe.maxconn_of(member)
         if server.maxconn not in (None, maxconn):
             commands.append(f"set maxconn server {path} {maxconn}")
         return commands
 
-    def _takes(self, weight: int, server: Server) -> bool:
-        return self.recipe.fixed is None or weight in (0, server.initial)
-
-    def _fixed(self, member: Member, server: Server) -> Iterator[str]:
-        """What HAProxy gives a server only at a reload."""
+    def _weight(self, member: Member, server: Server) -> int:
+        """The weight that can be had now: where HAProxy takes only 0 % and 100 %, that of the declaration for any but 0."""
         weight = self.recipe.weight_of(member)
-        if not self._takes(weight, server):
-            yield f"{self.recipe.fixed}, so that {member.name} gets its weight {weight} at a reload only"
-        if server.backup not in (None, member.backup or self.recipe.backup):
-            yield f"{member.name} {'becomes a backup' if member.backup else 'is a backup no more'}, which needs a reload"
+        return weight if self.recipe.fixed is None or not weight else server.initial
+
+    def _late(self, member: Member, server: Server) -> Iterator[str]:
+        weight, due = self.recipe.weight_of(member), self._weight(member, server)
+        if weight != due and not server.agent & Checking.CONFIGURED:
+            yield (
+                f"weight {weight} is wanted and {due} runs until the next reload, because {self.recipe.fixed}: "
+                f"choose an algorithm that takes weights at run time, `balance roundrobin` or `hash-type consistent` for instance"
+            )
+        backup = member.backup or self.recipe.backup
+        if server.backup not in (None, backup):
+            yield (
+                f"backup {str(backup).lower()} is wanted and {str(server.backup).lower()} runs until the next reload, because "
+                f"HAProxy cannot change it for a server that it has: "
+                + ("set it in `server_options`" if self.section.slots else "let the node leave and join again")
+            )
 
     # -- no member -------------------------------------------------------------------------------------------------------------
 

@@ -111,12 +111,12 @@ def _member(section: Section, line: str) -> Member | None:
     _, server, address, *_ = line.split()
     if server in section.slots and line == section.free_line(server):
         return None
-    before = f"\tserver {server} {address}{section.suffix(server)}"
+    drained = bool(section.slots) and line.endswith(DRAINED)
+    before = section.opening(server, address, disabled=drained)
     if not line.startswith(before):
         raise ValueError(f"{line!r} is no line of a member")
     words, _, name = line[len(before) :].partition("# ")
     ip, _, port = address.rpartition(":")
-    drained = name.endswith(DRAINED)
     name = name.removesuffix(DRAINED) if section.slots else server
     member = keywords_of(member_named(name, ip.strip("[]"), int(port)), words.split())
     if drained:

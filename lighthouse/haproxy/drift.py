@@ -68,6 +68,7 @@ def _difference(old: Server | None, new: Server | None) -> str | None:
     changes = {
         "has another address": old.address != new.address,
         "has another weight": old.weight != new.weight and not agent,
+        "has another limit": old.maxconn != new.maxconn and None not in (old.maxconn, new.maxconn),
         "has another state": (old.admin ^ new.admin) & _FORCED and not agent,
         "is checked otherwise": ((old.check ^ new.check) | (old.agent ^ new.agent)) & Checking.ENABLED,
     }

@@ -12,7 +12,10 @@ from lighthouse.haproxy.running import Processes, Running
 
 @dataclass(slots=True)
 class Account:
-    """What has been done and found so far: ``reload`` tells why one was made, ``pending`` why one waits."""
+    """What has been done and found so far: ``reload`` tells why one was made, ``pending`` why one waits.
+
+    ``waiting``: what members get with the next reload only, by backend and member; see `lighthouse.haproxy.planner`.
+    """
 
     processes: Processes | None = None
     commands: int = 0
@@ -21,6 +24,7 @@ class Account:
     again: float | None = None
     notes: list[str] = field(default_factory=list)
     quarantined: Mapping[str, str] = field(default_factory=dict)
+    waiting: Mapping[str, Mapping[str, str]] = field(default_factory=dict)
 
     def look_again(self, seconds: float) -> None:
         """Ask for another reconciliation after `seconds`, or sooner if someone asked for that."""

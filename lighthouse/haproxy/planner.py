@@ -4,7 +4,8 @@ Rules, per backend that should run:
 
 * a member that HAProxy has not: **join**, as a server of its own or in the slot that it was given (`lighthouse.haproxy.slots`); if
   neither can be at run time, `Plan.blocked` says why not;
-* a member at another address, or with another weight or limit: **change**;
+* a member at another address, or with another weight or limit: **change**; what HAProxy takes for a server that it has at a reload
+  only, a weight under a fixed map of servers or ``backup``, is no reason for one: `Plan.waiting` tells it;
 * a member that was put into maintenance or drain by hand, or whose checks were disabled: **ready**, unless the options say
   ``disabled`` or an agent decides;
 * a server that is none of the members and none of the operator's own: **leave**, into maintenance, so that it gets no new
@@ -36,10 +37,14 @@ _WAITS = (Kind.CUT, Kind.DELETE)
 
 @dataclass(frozen=True, slots=True)
 class Plan:
-    """``steps`` to take at run time, in order; ``blocked``: what needs a reload and why, by backend."""
+    """``steps`` to take at run time, in order; ``blocked``: what needs a reload and why, by backend.
+
+    ``waiting``: by backend and member, what comes with the next reload, whatever that is made for.
+    """
 
     steps: tuple[Step, ...] = ()
     blocked: Mapping[str, str] = field(default_factory=dict)
+    waiting: Mapping[str, Mapping[str, str]] = field(default_factory=dict)
 
     @property
     def open(self) -> tuple[Step, ...]:
@@ -61,18 +66,21 @@ def plan(
     inherited = defaults.lines if defaults else ()
     steps: list[Step] = []
     blocked: dict[str, str] = {}
+    waiting: dict[str, Mapping[str, str]] = {}
     for backend, section in wanted.backends().items():
         if backend in unknown:
             continue
         have = running.servers.get(backend, {})
         change = Change(backend, section, have, recipe(section, inherited), expired)
+        if late := change.waiting():
+            waiting[backend] = late
         if change.is_none():
             continue
         steps += change.steps()
         if reasons := list(change.blocked()):
             blocked[backend] = f"backend {backend}: {_some(reasons)}"
     steps.sort(key=lambda step: (step.kind.value, step.backend, step.server))
-    return Plan(tuple(steps), blocked)
+    return Plan(tuple(steps), blocked, waiting)
 
 
 def reload_reason(wanted: Document, running: Document | None) -> str | None:

@@ -60,17 +60,20 @@ class _Reconciliation:
 
     def run(self) -> Outcome:
         running = self._reader.first()
-        if found := self._tools.drift.found(running):
-            log.warning("HAProxy was changed from outside, which is put right: %s", ", ".join(found))
         desired = self._desired(running)
         self._reader.watched, self._runtime.unknown = desired.limited, desired.unknown
         if running is None:
+            self._compare(None)
             start = Start(self._tools, self._account, self._reader, self._proposals, self._deadline)
             document, running = start.run(desired.document)
         else:
             document, running = self._converge(desired, running)
         self._finish(desired, document, running)
         return Outcome(desired, document, running, self._account)
+
+    def _compare(self, running: Running | None) -> None:
+        if found := self._tools.drift.found(running):
+            log.warning("HAProxy was changed from outside, which is put right: %s", ", ".join(found))
 
     def _finish(self, desired: Desired, document: Document, running: Running) -> None:
         gone = leaving(document, running, desired.unknown)
@@ -96,6 +99,7 @@ class _Reconciliation:
     def _converge(self, desired: Desired, running: Running) -> tuple[Document, Running]:
         base = next((item for item in self._tools.file.documents() if item.skeleton == running.skeleton), None)
         running = self._reader.closely(base or desired.document, running)
+        self._compare(running)
         wanted = self._arranged(desired, base, running)
         if base is None and wanted.skeleton == running.skeleton:
             base = wanted  # the file is lost

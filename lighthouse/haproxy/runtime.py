@@ -47,6 +47,7 @@ class Runtime:
             self._account.notes.append(
                 f"HAProxy did not take {len(late)} changes, first that of {late[0].backend}/{late[0].server}"
             )
+        self._account.waiting = todo.waiting
         return running, {**refused, **todo.blocked}
 
     def _execute(self, todo: Plan, document: Document) -> dict[str, str]:

@@ -18,7 +18,7 @@ from collections.abc import Collection, Iterable, Mapping, Sequence
 from dataclasses import dataclass, replace
 
 from lighthouse.haproxy.dynamic import Recipe, recipe
-from lighthouse.haproxy.member import Member
+from lighthouse.haproxy.member import UNSET, Member
 from lighthouse.haproxy.running import Server
 from lighthouse.haproxy.stanzas.section import FREE, Section, defines
 
@@ -80,7 +80,8 @@ def placed(section: Section, members: Iterable[Member], made: Recipe, before: Be
 
     def take(member: Member, slot: str) -> None:
         free.remove(slot)
-        result.append(replace(member, slot=slot))
+        weight = UNSET if made.agent and not member.weight else member.weight  # an agent decides about drains
+        result.append(replace(member, slot=slot, weight=weight))
 
     homes = {member.name: member.slot for member in before.section.members} if before.section else {}
     homeless = []

@@ -49,12 +49,12 @@ ALGORITHMS = {
 @pytest.mark.parametrize("cookie", [False, True], ids=["plain", "cookie"])
 @pytest.mark.parametrize("balance", ALGORITHMS)
 def test_the_matrix(paths, balance, cookie):
-    """Join, leave, another address, weight 0 and back: each at run time."""
+    """Join, leave, another address, weights, backups: each at run time, or it waits; never a reload, never a failed request."""
     made, port = balancer(paths), free_port()
     options = {
         "port": port,
         "backend": [*ALGORITHMS[balance], *(["cookie S insert"] if cookie else [])],
-        "server_metadata": ["weight"],
+        "server_metadata": ["weight", "backup"],
     }
 
     def sync(*members):
@@ -66,6 +66,7 @@ def test_the_matrix(paths, balance, cookie):
             for item in members
         }
         assert in_file(paths, "web") == paths.servers("web")
+        return report
 
     def drained(item):
         return isinstance(item, Node) and item.metadata.get("weight") == 0
@@ -84,6 +85,15 @@ def test_the_matrix(paths, balance, cookie):
             sync(Node("b", "127.0.0.1", d.port, {"weight": 0}), c)
             load.wait_for(5)
             assert "0" in state(paths, "web", "srv_uweight").values()
+            for weight, backup in ((7, False), (7, True), (3, True)):
+                node = Node("b", "127.0.0.1", d.port, {"weight": weight, "backup": backup})
+                late = sync(node, c)["waiting"].get("web", {}).get(node.name, "")
+                assert ("backup true is wanted" in late) == backup
+                at_once = str(weight) in state(paths, "web", "srv_uweight").values()
+                assert at_once != (f"weight {weight} is wanted" in late)
+                load.wait_for(3)
+            waiting = sync(moved, c, Node("a", "127.0.0.1", a.port, {"backup": True}))["waiting"]
+            assert bool(waiting) == ("slot1" in paths.servers("web")), "a backup that joins waits in a slot only"
             sync(moved, c)
             sync(a, b, c, d)
             sync(d)
@@ -106,16 +116,51 @@ def test_any_weight_where_the_algorithm_allows_it(paths, lines):
     assert made.sync([cluster("web", [node], **options)])["last"]["commands"] == 0
 
 
-def test_a_weight_that_haproxy_takes_at_a_reload_only(paths):
+def test_what_haproxy_takes_at_a_reload_only_waits_for_one(paths):
+    """A node's metadata makes no reload; whatever else makes one brings it into force."""
     made = balancer(paths)
-    options = {"backend": ["balance source"], "server_metadata": ["weight"]}
-    made.sync([cluster("web", [Node("a", "127.0.0.1", 9)], **options)])
-    report = made.sync([cluster("web", [Node("a", "127.0.0.1", 9, {"weight": 7})], **options)])
-    assert "a:9 gets its weight 7 at a reload only" in report["last"]["reload"]
-    assert "7" in state(paths, "web", "srv_uweight").values()
-    report = made.sync([cluster("web", [Node("a", "127.0.0.1", 9, {"weight": 7})], **options)])
-    assert report["last"] == {"commands": 0, "reload": None}
+
+    def sync(*lines, **metadata):
+        options = {"backend": ["balance source", *lines], "server_metadata": ["weight", "backup"]}
+        nodes = [Node("a", "127.0.0.1", 9, metadata), Node("b", "127.0.0.1", 9)]
+        return made.sync([cluster("web", nodes, **options)])
+
+    sync()
+    for _ in range(2):
+        report = sync(weight=7, backup=True)
+        assert report["last"] == {"commands": 0, "reload": None}
+        assert report["degraded"] is None
+        assert "weight 7 is wanted and 1 runs" in report["waiting"]["web"]["a:9"]
+        assert "backup true is wanted and false runs" in report["waiting"]["web"]["a:9"]
+    assert paths.reloads() == 0
+    report = sync("timeout queue 3s", weight=7, backup=True)
+    assert report["last"]["reload"] == "lines of backend web changed"
+    assert report["waiting"] == {}
+    assert state(paths, "web", "srv_uweight")["slot1"] == "7"
+    assert of_stat(paths, "web", "bck")["slot1"] == "1"
+    assert "weight 1 is wanted and 7 runs" in sync("timeout queue 3s", backup=True)["waiting"]["web"]["a:9"]
     assert paths.reloads() == 1
+
+
+@pytest.mark.parametrize("balance", ["roundrobin", "static-rr", "source"])
+def test_a_drained_member_gets_nothing_after_a_reload(paths, balance):
+    """Whoever reloads: HAProxy itself has it in maintenance until Lighthouse has set its weight."""
+    made, port = balancer(paths), free_port()
+    options = {"port": port, "backend": [f"balance {balance}", "cookie S insert"], "server_metadata": ["weight"]}
+    with backends("a", "b") as (a, b):
+        clusters = [cluster("web", [a, Node("b", "127.0.0.1", b.port, {"weight": 0})], **options)]
+        made.sync(clusters)
+        with Load(port) as load:
+            for number in range(3):
+                paths.master("reload")
+                load.wait_for(10)
+                until(lambda: len(paths.pids()) == 2, what="the old worker to end")
+                report = until(lambda n=number: (r := made.sync(clusters))["drift"]["healed"] > n and r, what="healing")
+                assert set(report["servers"]["web"].values()) == {"up", "drain"}
+        assert load.failed == []
+        assert b.requests == 0
+        report = made.sync([cluster("web", [a, b], **options)])
+        assert set(report["servers"]["web"].values()) == {"up"}
 
 
 @pytest.mark.parametrize("lines", [[], ["balance source"]], ids=["servers", "slots"])
@@ -143,9 +188,13 @@ def test_a_backup_serves_when_all_others_are_gone(paths):
         assert {get(port) for _ in range(6)} == {(200, "a")}
         made.sync([cluster("web", [spare], **options)])
         assert get(port) == (200, "b")
-        report = made.sync([cluster("web", [Node("b", "127.0.0.1", b.port)], **options)])
-        assert "is a backup no more" in report["last"]["reload"]
-        assert made.sync([cluster("web", [Node("b", "127.0.0.1", b.port)], **options)])["last"]["reload"] is None
+        report = made.sync([cluster("web", [b], **options)])
+        assert report["last"]["reload"] is None
+        assert "let the node leave and join again" in report["waiting"]["web"][b.node.name]
+        made.sync([cluster("web", [a], **options)])
+        assert made.sync([cluster("web", [a, b], **options)])["waiting"] == {}
+        assert {get(port) for _ in range(6)} == {(200, "a"), (200, "b")}
+        assert paths.reloads() == 0
 
 
 def test_metadata_that_is_refused(paths):
@@ -446,6 +495,17 @@ def test_drift_is_counted_and_healed(paths, lines):
     assert made.sync(clusters)["drift"]["healed"] == 4
     made.sync([cluster("web", nodes(1, 2, 5), port=port, backend=lines, server_options="check inter 1h")])
     assert made.sync(clusters)["drift"]["healed"] == 4, "what Lighthouse does itself is none"
+
+
+def test_a_limit_that_somebody_changed_is_counted(paths):
+    made = balancer(paths)
+    clusters = [cluster("web", [Node("a", "127.0.0.1", 9, {"maxconn": 5})], server_metadata=["maxconn"])]
+    made.sync(clusters)
+    paths.ask("set maxconn server web/a:9 77")
+    report = made.sync(clusters)
+    assert report["drift"]["healed"] == 1
+    assert report["drift"]["last"]["what"] == "web/a:9 has another limit"
+    assert of_stat(paths, "web", "slim") == {"a:9": "5"}
 
 
 def test_a_restart_by_someone_else_is_counted(paths):

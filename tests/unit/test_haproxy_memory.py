@@ -74,7 +74,7 @@ def running(pid=1, **servers):
     return Running("x", pid=pid, servers={"web": servers})
 
 
-WELL = Server("10.0.0.1", 80, check=6)
+WELL = Server("10.0.0.1", 80, check=6, maxconn=5)
 
 
 @pytest.mark.parametrize(
@@ -88,6 +88,7 @@ WELL = Server("10.0.0.1", 80, check=6)
         (running(a=Server("10.0.0.1", 80, check=6, weight=3)), "web/a has another weight"),
         (running(a=Server("10.0.0.1", 80, check=6, admin=8)), "web/a has another state"),
         (running(a=Server("10.0.0.1", 80, check=2)), "web/a is checked otherwise"),
+        (running(a=Server("10.0.0.1", 80, check=6, maxconn=7)), "web/a has another limit"),
     ],
 )
 def test_changes_from_outside(now, what):

@@ -161,11 +161,12 @@ class World(RuleBasedStateMachine):
         for slot in section.slots:
             member = placed.get(slot)
             weight = member.weight if member and member.weight > 0 else 1
+            serves = member is not None and member.weight != 0
             ip, port = (member.ip, member.port) if member else FREE_ADDRESS
             self.servers[slot] = {
                 "ip": ip,
                 "port": port,
-                "admin": 0 if member else 5,
+                "admin": 0 if serves else 5,
                 "weight": weight,
                 "initial": weight,
             }
@@ -195,7 +196,7 @@ class World(RuleBasedStateMachine):
     @rule(
         name=st.sampled_from("abcdefghij"),
         ip=st.sampled_from(["10.0.0.1", "10.0.0.2"]),
-        weight=st.sampled_from([None, 0, 1]),
+        weight=st.sampled_from([None, 0, 1, 9]),
     )
     def join(self, name, ip, weight):
         self.nodes[name] = (ip, weight)
@@ -221,6 +222,12 @@ class World(RuleBasedStateMachine):
     def connections_end(self):
         self.sessions.clear()
 
+    @rule()
+    def somebody_reloads(self):
+        self.load(self.document)
+        self.bring(self.document)
+        assert not plan(self.document, self.running()).waiting
+
     @rule(expired=st.booleans())
     def sync_again(self, expired):
         self.sync({("web", slot) for slot in self.servers} if expired else ())
@@ -231,6 +238,9 @@ class World(RuleBasedStateMachine):
             assert len(self.nodes) > len(web(self.document).slots), reason
             self.load(wanted)
             self.reloads += 1
+        self.bring(wanted, expired)
+
+    def bring(self, wanted, expired=()):
         for _ in range(2):
             todo = plan(wanted, self.running(), (), expired)
             assert not todo.blocked
@@ -257,9 +267,12 @@ class World(RuleBasedStateMachine):
             assert bool(server["admin"] & 1) == (member is None)
             if member:
                 assert (server["ip"], server["port"]) == (member.ip, member.port)
-                assert server["weight"] == (
-                    1 if self.nodes[member.name[0]][1] is None else self.nodes[member.name[0]][1]
-                )
+                weight = self.nodes[member.name[0]][1]
+                late = plan(self.document, self.running()).waiting.get("web", {})
+                if member.name in late:
+                    assert server["weight"] == server["initial"] != weight
+                else:
+                    assert server["weight"] == (1 if weight is None else weight)
             elif slot not in self.sessions:
                 assert (server["ip"], server["port"]) == FREE_ADDRESS
 
@@ -278,17 +291,46 @@ def test_busy_slots_wait_then_are_cut():
     assert (step.kind, step.commands) == (Kind.CUT, ("shutdown sessions server web/slot2",))
 
 
-def test_a_fixed_weight_is_blocked_and_said():
+def test_a_fixed_weight_waits_and_is_said():
     node = Node("a", "10.0.0.1", 80, {"weight": 9})
     document = declared(desired([node]))
     servers = {slot: Server(*FREE_ADDRESS, admin=5) for slot in web(document).slots} | {"slot1": Server("10.0.0.1", 80)}
-    blocked = plan(document, Running("x", servers={"web": servers})).blocked
-    assert "weight 9 at a reload only" in blocked["web"]
+    found = plan(document, Running("x", servers={"web": servers}))
+    assert not found.blocked
+    assert not found.steps
+    assert found.waiting["web"]["a:80"].startswith("weight 9 is wanted and 1 runs until the next reload")
+
+
+def test_one_that_was_drained_serves_again_with_the_weight_of_its_slot():
+    document = declared(desired([Node("a", "10.0.0.1", 80, {"weight": 9})]))
+    drained = Server("10.0.0.1", 80, weight=0, initial=4)
+    servers = {slot: Server(*FREE_ADDRESS, admin=5) for slot in web(document).slots} | {"slot1": drained}
+    (step,) = plan(document, Running("x", servers={"web": servers})).steps
+    assert step.commands == ("set server web/slot1 weight 4",)
+
+
+def test_a_backup_waits_and_is_said():
+    node = Node("a", "10.0.0.1", 80, {"backup": True})
+    for lines, remedy in ((("balance source",), "server_options"), ((), "leave and join")):
+        document = declared(desired([node], lines, server_metadata=["backup"]))
+        servers = {slot: Server(*FREE_ADDRESS, admin=5, backup=False) for slot in web(document).slots}
+        (member,) = web(document).members
+        servers[member.server] = Server("10.0.0.1", 80, backup=False)
+        found = plan(document, Running("x", servers={"web": servers}))
+        assert (found.blocked, found.steps) == ({}, ())
+        assert "backup true is wanted and false runs" in found.waiting["web"]["a:80"]
+        assert remedy in found.waiting["web"]["a:80"]
+
+
+def test_an_agent_decides_about_drains():
+    """A slot that is declared in maintenance could not be told from one that its agent put there."""
+    document = declared(desired([Node("a", "10.0.0.1", 80, {"weight": 0})], server_options="agent-check agent-port 1"))
+    assert "disabled" not in document.text().partition("slot1")[2].partition("\n")[0]
 
 
 def test_members_in_slots_name_them():
     member = Member("a:80", "10.0.0.1", 80, weight=0, slot="slot3")
     assert member.server == "slot3"
     document = declared(desired([Node("a", "10.0.0.1", 80, {"weight": 0})]))
-    assert "\tserver slot1 10.0.0.1:80 # a:80 weight 0\n" in document.text()
+    assert "\tserver slot1 10.0.0.1:80 disabled # a:80 weight 0\n" in document.text()
     assert "\tserver slot2 127.0.0.1:1 disabled\n" in document.text()

@@ -73,17 +73,22 @@ class Section:
         """The line of one member; in a slot it ends with the member's name, which nothing else would tell.
 
         A weight of 0 is only noted there, and set at run time: where weights are fixed, what is declared with 0 never gets another.
+        So that it gets no connection before, such a member is declared in maintenance.
         """
         drained = bool(member.slot) and member.weight == 0
         keywords = replace(member, weight=UNSET).keywords if drained else member.keywords
-        parts = [f"\tserver {member.server} {member.address}{self.suffix(member.server)}", keywords]
+        parts = [self.opening(member.server, member.address, disabled=drained), keywords]
         if member.slot:
             parts.append(f"# {member.name}{DRAINED if drained else ''}")
         return " ".join(part for part in parts if part)
 
     def free_line(self, slot: str) -> str:
         """The line of a slot without a member. ``disabled`` stands first, because a comment in the options would hide it."""
-        return f"\tserver {slot} {FREE} disabled{self.suffix(slot)}"
+        return self.opening(slot, FREE, disabled=True)
+
+    def opening(self, server: str, address: str, *, disabled: bool) -> str:
+        """What each server line begins with, up to the options of its member."""
+        return f"\tserver {server} {address}{' disabled' if disabled else ''}{self.suffix(server)}"
 
     def suffix(self, server: str) -> str:
         """What follows a server's address, with the space before it."""
