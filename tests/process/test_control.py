@@ -3,11 +3,14 @@
 import json
 import os
 import random
+import resource
 import socket
 import stat
 import subprocess
 import sys
+import time
 
+import psutil
 import pytest
 
 from support.stack import Stack
@@ -185,3 +188,27 @@ def test_a_directory_that_does_not_exist_is_explained(tmp_path):
     assert stack.process.wait(60) == 2
     assert "nowhere" in stack.output()
     assert "Traceback" not in stack.output()
+
+
+def test_without_descriptors_it_rests_and_answers_again_later(stack):
+    process = psutil.Process(stack.process.pid)
+    _, hard = resource.prlimit(process.pid, resource.RLIMIT_NOFILE)
+    highest = max(int(name) for name in os.listdir(f"/proc/{process.pid}/fd"))
+    before = resource.prlimit(process.pid, resource.RLIMIT_NOFILE, (highest + 1, hard))
+    clients = []
+    try:
+        for _ in range(30):
+            clients.append(connect(stack))
+            clients[-1].sendall(b'{"version": 1, "command": "status"}\n')
+        deaf = "Too many open files"
+        until(lambda: deaf in stack.log("supervisor"), what="a word about it")
+        lines, used, begin = stack.log("supervisor").count(deaf), sum(process.cpu_times()[:2]), time.monotonic()
+        until(lambda: stack.log("supervisor").count(deaf) >= lines + 2, what="two more tries")
+        share = (sum(process.cpu_times()[:2]) - used) / (time.monotonic() - begin)
+        assert share < 0.25, "it does not spin on the listener meanwhile"
+    finally:
+        resource.prlimit(process.pid, resource.RLIMIT_NOFILE, before)
+        for client in clients:
+            client.close()
+    until(stack.answers, what="an answer")
+    assert stack.process.poll() is None
