@@ -37,6 +37,7 @@ setup(
         "setproctitle>=1.3.3",
     ],
     extras_require={
+        "testing": ["pytest>=8"],
         "test": ["build", "coverage", "hypothesis", "pytest>=8", "pytest-timeout"],
         "lint": ["mypy>=1.11", "ruff>=0.6", "types-psutil", "types-PyYAML"],
     },

@@ -100,18 +100,21 @@ class Announcer:
         self._own.clear()
         self._touched.clear()
 
-    def handover(self, store: Store) -> bytes:
-        """What `resume` of the next generation needs."""
-        return json.dumps({"path": store.path, "own": sorted(self._own)}).encode()
+    def handover(self, store: Store, *, seen: bool) -> bytes:
+        """What `resume` of the next generation needs; `seen` says whether the directory was ever there."""
+        return json.dumps({"path": store.path, "own": sorted(self._own), "seen": seen}).encode()
 
-    def resume(self, store: Store, handover: bytes) -> None:
+    def resume(self, store: Store, handover: bytes) -> bool:
         """Take over the own files of an earlier generation, unless it used another directory: there they die of their age.
 
-        Raises `ValueError`, `TypeError` or `KeyError` when it is not what `handover` gave.
+        Returns whether it has seen this directory. Raises `ValueError`, `TypeError` or `KeyError` when this is not what
+        `handover` gave.
         """
         data = json.loads(handover)
-        if data["path"] == store.path:
-            self._own |= {(valid_name(service), _file_name(name)) for service, name in data["own"]}
+        if data["path"] != store.path:
+            return False
+        self._own |= {(valid_name(service), _file_name(name)) for service, name in data["own"]}
+        return data.get("seen") is True
 
     def _keys(self) -> set[Key]:
         return self._own | (self._wanted or {}).keys()

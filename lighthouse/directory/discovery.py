@@ -142,13 +142,16 @@ class DirectoryDiscovery(Discovery):
         return self._watch.fileno() if self._watch else None
 
     def handover(self) -> bytes:
-        """The names of the own files."""
-        return self._announcer.handover(self._store)
+        """The names of the own files, and whether the directory was there."""
+        return self._announcer.handover(self._store, seen=self._seen)
 
     def resume(self, handover: bytes) -> None:
-        """Know the own files of an earlier generation; they are kept alive until `announce` says what is wanted."""
+        """Know the own files of an earlier generation; they are kept alive until `announce` says what is wanted.
+
+        A directory that it has seen is not made anew: it is unmounted rather than empty.
+        """
         try:
-            self._announcer.resume(self._store, handover)
+            self._seen |= self._announcer.resume(self._store, handover)
         except (ValueError, TypeError, KeyError) as error:
             log.warning("what the earlier generation handed over cannot be read: %s", shown(str(error)))
 

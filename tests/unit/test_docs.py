@@ -1,6 +1,7 @@
 """The documents, held against the code: their examples are run, their tables and names compared."""
 
 import importlib
+import inspect
 import re
 import socket
 import sys
@@ -21,6 +22,7 @@ from lighthouse.options import REQUIRED
 from lighthouse.plan import FileState
 from lighthouse.settings import SECTIONS, Settings
 from lighthouse.supervisor.worker import WorkerState
+from lighthouse.testing.registry import Feature, Registry
 from lighthouse.workers.checker import _build
 from support.config_directory import Directory
 from support.plugin_site import write_distribution
@@ -197,6 +199,15 @@ def test_the_table_of_rooms_is_that_of_the_code():
     text = (DOCS / "architecture.md").read_text()
     rows = table(text[text.index("<!-- rooms:") :])
     assert {room: set(may.replace("`", "").split(", ")) - {"nothing"} for room, _, may, *_ in rows} == MAY
+
+
+def test_the_tables_of_the_conformance_suite_are_those_of_the_code():
+    text = PLUGINS[PLUGINS.index("<!-- registry:") :]
+    members = [*Registry.__annotations__, *(name for name, item in vars(Registry).items() if inspect.isfunction(item))]
+    expected = {name for name in members if not name.startswith("_")}
+    assert {re.match(r"`(\w+)", row[0])[1] for row in table(text)} == expected
+    features = [name for name in Feature.__members__ if name not in ("NONE", "ALL")]
+    assert [row[0] for row in table(text[text.index("| feature |") - 1 :])] == [f"`{name}`" for name in features]
 
 
 def test_the_states_of_a_worker_are_those_of_the_code():

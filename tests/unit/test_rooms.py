@@ -24,6 +24,7 @@ MAY = {
     "workers": {"values", "api", "plugins", "ipc", "workers", "log", "config"},
     "config": {"values", "api", "config"},
     "log": {"values", "log"},
+    "testing": {"values", "api", "ipc", "workers", "config", "testing"},
     "cli": {"values", "cli", "ipc", "paths", "daemon"},
     "paths": {"values"},
     "preload": {"workers"},

@@ -1,0 +1,279 @@
+"""Hosts under test: each is a discovery worker in a process of its own, led as a supervisor leads it."""
+
+from __future__ import annotations
+
+import os
+import select
+import signal
+import socket
+import subprocess
+import sys
+import threading
+import time
+from collections.abc import Callable, Mapping
+from contextlib import suppress
+from dataclasses import asdict
+from pathlib import Path
+from typing import Any
+
+from lighthouse.config.blobs import InForce, blobs
+from lighthouse.discovery import Wanted
+from lighthouse.ipc.boot import ANNOUNCE_TOPIC, CONFIG_TOPIC, Boot, handover_topic, members_topic, report_topic
+from lighthouse.ipc.channel import Channel
+from lighthouse.ipc.frames import Frame, Kind
+from lighthouse.ipc.messages import Condition, Heartbeat, Stop, pack, unpack
+from lighthouse.node import Node
+from lighthouse.settings import Settings
+from lighthouse.testing.judged import judged
+from lighthouse.testing.registry import Registry
+
+PATIENCE = 60.0  # seconds until a condition that should come true counts as missed
+HEARTBEAT = 0.1
+CALL_DEADLINE = 20.0
+WORKER = "discovery/test"
+GUARD_OFF = {"mass_loss": {"share": 1.0}}  # what the plugin tells is under test, not what is made of it
+
+
+class Host:
+    """One host: what it consumes and provides, its worker, and all that the worker told.
+
+    It keeps for the next generation what a supervisor would: the members, what is to be announced, and what was handed over.
+    ``faults`` gathers what no plugin may do to its worker.
+    """
+
+    def __init__(self, registry: Registry, root: Path, name: str) -> None:
+        self.name = name
+        self.ip = "127.0.0.1"
+        self.generation = 0
+        self.handover = b""
+        self.degraded: str | None = None
+        self.faults: list[str] = []
+        self._plugin = registry.plugin
+        self._config = judged(registry.plugin, registry.config)
+        self._log = root / f"{name}.log"
+        self._clusters: list[str] = []
+        self._services: dict[str, dict[str, Any]] = {}
+        self._states: dict[str, dict[str, str]] = {}
+        self._kept: dict[str, bytes] = {}
+        self._history: dict[str, list[frozenset[str]]] = {}
+        self._report: Mapping[str, Any] | None = None
+        self._beats: list[float] = []
+        self._process: subprocess.Popen[bytes] | None = None
+        self._channel: Channel | None = None
+        self._listener: threading.Thread | None = None
+        self._ending = False
+
+    # What it is for
+
+    def consume(self, *clusters: str) -> None:
+        """Be configured to watch exactly these clusters."""
+        self._clusters = sorted(clusters)
+        kept = {members_topic(cluster) for cluster in clusters}
+        self._kept = {topic: payload for topic, payload in self._kept.items() if topic in kept}
+        self._configure()
+
+    def provide(
+        self, service: str, wanted: Wanted | None = Wanted.UP, ports: tuple[int, ...] = (80,), **metadata: Any
+    ) -> None:
+        """Be configured with a service whose ports are all in this state; None is a state that nobody told."""
+        made = {"ports": list(ports), "host": "127.0.0.1", "metadata": metadata, "discovery": "test", "advertise": ()}
+        self._services[service] = {"service": made, "interval": 1.0, "checks": []}
+        self._states.pop(service, None)
+        if wanted is not None:
+            self._states[service] = {str(port): wanted.value for port in ports}
+        self._configure()
+
+    def no_longer_provide(self, service: str) -> None:
+        """Be configured without a service."""
+        del self._services[service]
+        self._states.pop(service, None)
+        self._configure()
+
+    def node(self, service: str, port: int = 80) -> str:
+        """The name of the node that announces a port of a service."""
+        assert port in self._services[service]["service"]["ports"]
+        return f"{self.name}:{port}"
+
+    # What it told
+
+    def members(self, cluster: str) -> dict[str, Node] | None:
+        """The newest members, by name; None while nothing is known."""
+        payload = self._kept.get(members_topic(cluster))
+        if payload is None:
+            return None
+        nodes = [Node.from_mapping(item) for item in unpack(payload)["nodes"]]
+        return {node.name: node for node in nodes}
+
+    def told(self, cluster: str) -> list[frozenset[str]]:
+        """All that this generation told of a cluster, oldest first."""
+        return list(self._history.get(cluster, []))
+
+    @property
+    def complete(self) -> bool | None:
+        """Whether the last reading of the registry was whole, by the last report."""
+        return None if self._report is None else bool(self._report["complete"])
+
+    @property
+    def details(self) -> Mapping[str, Any]:
+        """The details of the last report."""
+        return {} if self._report is None else dict(self._report["details"])
+
+    @property
+    def beats(self) -> list[float]:
+        """When the source was last fresh, as told by each heartbeat of this generation."""
+        return list(self._beats)
+
+    @property
+    def words(self) -> str:
+        """All that an operator could see of it."""
+        log = self._log.read_text(errors="replace") if self._log.exists() else ""
+        return f"{self._report!r}\n{self.degraded!r}\n{log}"
+
+    # Its life
+
+    def start(self) -> None:
+        """Start the next generation; what it does is seen by what it told."""
+        assert self._process is None
+        self.generation += 1
+        self._history.clear()
+        self._beats.clear()
+        self._report = self.degraded = None
+        self._ending = False
+        ours, theirs = socket.socketpair()
+        path = os.pathsep.join(entry for entry in sys.path if entry)
+        with theirs:
+            self._process = subprocess.Popen(
+                [sys.executable, "-m", "lighthouse.testing.process", str(theirs.fileno())],
+                stdin=subprocess.PIPE,
+                pass_fds=[theirs.fileno()],
+                start_new_session=True,
+                env={**os.environ, "PYTHONPATH": path},
+            )
+        assert self._process.stdin
+        with self._process.stdin as pipe:
+            pipe.write(pack(asdict(self._boot())))
+        self._channel = Channel(ours, self.generation)
+        self._listener = threading.Thread(target=self._listen, args=(self._channel,), name=f"listener of {self.name}")
+        self._listener.start()
+
+    def kill(self) -> None:
+        """End the worker as SIGKILL does; a paused one too."""
+        self._ending = True
+        if self._process is not None:
+            self._process.kill()
+        self._gone()
+
+    def stop(self) -> None:
+        """End the worker in good order."""
+        self._ending = True
+        self._send(Stop().frame())
+        assert self._process
+        try:
+            self._process.wait(PATIENCE)
+        except subprocess.TimeoutExpired:
+            self.faults.append(f"{self.name} does not stop")
+        if self._process.poll():
+            self.faults.append(f"{self.name} stopped with exit code {self._process.returncode}")
+        self.kill()
+
+    def pause(self) -> None:
+        """Let the whole worker stand still, the plugin's threads included."""
+        assert self._process
+        self._process.send_signal(signal.SIGSTOP)
+
+    def resume(self) -> None:
+        """Undo `pause`."""
+        assert self._process
+        self._process.send_signal(signal.SIGCONT)
+
+    def until(self, condition: Callable[[], Any], what: str) -> None:
+        """Wait for a condition; fails with all that is known when it does not come true."""
+        deadline = time.monotonic() + PATIENCE
+        while not condition():
+            if time.monotonic() > deadline or self.faults:
+                told = {topic: payload for topic, payload in self._kept.items() if topic != ANNOUNCE_TOPIC}
+                raise AssertionError(
+                    f"waited for {what}; {self.name} told {told}, faults {self.faults}:\n{self.words[-4000:]}"
+                )
+            time.sleep(0.01)
+
+    # Its side of the channel
+
+    def _boot(self) -> Boot:
+        kept = {**self._kept, ANNOUNCE_TOPIC: pack(self._states)}
+        return Boot(
+            id=WORKER,
+            kind="discovery",
+            generation=self.generation,
+            config=pack(self._blob()),
+            kept=kept,
+            handover=self.handover,
+            heartbeat=HEARTBEAT,
+            call_deadline=CALL_DEADLINE,
+            log_path=str(self._log),
+        )
+
+    def _blob(self) -> dict[str, Any]:
+        """The worker's configuration, by the compiler's own hand."""
+        settings = Settings.from_mapping({"hostname": self.name, "advertise": self.ip, **GUARD_OFF}).to_mapping()
+        discovery = {"plugin": "test", "reference": self._plugin, "config": self._config}
+        clusters = {name: {"discovery": "test", "options": {}} for name in self._clusters}
+        force = InForce(None, settings, {"test": discovery}, {}, clusters, self._services)
+        return blobs(force)[WORKER]
+
+    def _configure(self) -> None:
+        if self._channel is not None:
+            self._send(Frame(Kind.SNAPSHOT, pack(self._blob()), CONFIG_TOPIC))
+            self._send(Frame(Kind.SNAPSHOT, pack(self._states), ANNOUNCE_TOPIC))
+
+    def _send(self, frame: Frame) -> None:
+        assert self._channel
+        self._channel.send(frame)
+        while self._channel.wants_write:
+            select.select([], [self._channel], [], PATIENCE)
+            self._channel.flush()
+
+    def _listen(self, channel: Channel) -> None:
+        with suppress(EOFError, OSError, ValueError):  # it is closed under us when the worker has been killed
+            while True:
+                select.select([channel], [], [])
+                for frame in channel.receive():
+                    self._hear(frame)
+        if not self._ending:
+            self.faults.append(f"the worker of {self.name} died")
+
+    def _hear(self, frame: Frame) -> None:
+        if frame.kind is Kind.HEARTBEAT:
+            beat = Heartbeat.read(frame)
+            self._beats.append(beat.fresh)
+            if beat.call and time.monotonic() > beat.deadline:
+                self.faults.append(f"{beat.call!r} of {self.name} is past its deadline")
+        elif frame.kind is Kind.CONDITION:
+            condition = Condition.read(frame)
+            self.degraded = condition.degraded
+            if condition.fatal:
+                self.faults.append(f"the worker of {self.name} gave up: {condition.degraded}")
+        elif frame.kind is Kind.SNAPSHOT:
+            self._take(frame.topic, frame.payload)
+
+    def _take(self, topic: str, payload: bytes) -> None:
+        if topic == report_topic(WORKER):
+            self._report = unpack(payload)
+        elif topic == handover_topic(WORKER):
+            self.handover = payload
+        elif topic.startswith(members_topic("")):
+            self._kept[topic] = payload
+            names = frozenset(Node.from_mapping(item).name for item in unpack(payload)["nodes"])
+            self._history.setdefault(topic.removeprefix(members_topic("")), []).append(names)
+
+    def _gone(self) -> None:
+        """The process has ended or is about to: take its last words, and forget it."""
+        if self._process is not None:
+            self._process.wait(PATIENCE)
+            with suppress(ProcessLookupError):
+                os.killpg(self._process.pid, signal.SIGKILL)
+        if self._listener is not None:
+            self._listener.join(PATIENCE)
+        if self._channel is not None:
+            self._channel.close()
+        self._process = self._channel = self._listener = None
