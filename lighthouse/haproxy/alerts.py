@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import re
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 
 from lighthouse.haproxy.document import Document
 
@@ -37,6 +37,14 @@ def places(stderr: str, path: str, document: Document) -> dict[str, str]:
             found.setdefault(f"backend {named[1]}", text)
     found.pop("", None)
     return found
+
+
+def outside(stderr: str, path: str, base: Sequence[str]) -> str | None:
+    """The file of `base` that keeps HAProxy from judging the one at `path`: all complaints are about others."""
+    alerts = list(_alerts(stderr))
+    if any(path in alert for alert in alerts):
+        return None
+    return next((file for file in base if any(file in alert for alert in alerts)), None)
 
 
 def _alerts(stderr: str) -> Iterator[str]:

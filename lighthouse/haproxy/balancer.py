@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import logging
 from collections.abc import Mapping, Sequence
 from typing import Any, ClassVar
 
@@ -15,14 +16,16 @@ from lighthouse.haproxy.options import CLUSTER_OPTIONS, OPTIONS, ClusterOptions,
 from lighthouse.haproxy.outcome import Outcome
 from lighthouse.haproxy.reconcile import reconcile
 from lighthouse.haproxy.tools import Tools, tools_for
-from lighthouse.haproxy.versions import limits
+from lighthouse.haproxy.versions import limits, too_old
 from lighthouse.options import Option
+
+log = logging.getLogger(__name__)
 
 BUDGET = 6.5  # seconds for one sync; the supervisor takes a call of 8 s for hung
 
 
 class HAProxy(Balancer):
-    """Writes clusters into a local HAProxy, 2.4 or newer, and starts it if it does not run.
+    """Writes clusters into a local HAProxy, 2.4 or newer, and starts it if it does not run and belongs to no service.
 
     A change of members never reloads it: where HAProxy takes no server at run time, there are slots, of which only a reload makes
     more (`lighthouse.haproxy.slots`). Anything else is a reload that ``haproxy -c`` has accepted; no connection is refused
@@ -39,6 +42,7 @@ class HAProxy(Balancer):
     def __init__(self) -> None:
         self._settings: HAProxySettings | None = None
         self._tools: Tools | None = None
+        self._version = ""
 
     @classmethod
     def validate_config(cls, config: dict[str, Any]) -> None:
@@ -85,24 +89,31 @@ class HAProxy(Balancer):
             raise
         except LighthouseError as error:
             raise BalancerError(str(error)) from error
+        self._tell_limits(outcome.running.version)
         return {
             **_servers(outcome),
-            **_process_report(outcome, self._tools.control.master_socket_file),
+            **_process_report(outcome, self._tools.lifecycle.missing_master()),
             "drift": self._tools.drift.report(),
         }
 
+    def _tell_limits(self, version: str) -> None:
+        """Once for each version that is seen."""
+        if version and version != self._version:
+            self._version = version
+            log.info("HAProxy has version %s", version)
+            for sentence in limits(version):
+                log.warning("%s", sentence)
 
-def _process_report(outcome: Outcome, master_socket_file: str) -> dict[str, Any]:
+
+def _process_report(outcome: Outcome, missing_master: str | None) -> dict[str, Any]:
+    version, pid = outcome.running.version, outcome.running.pid
+    facts: dict[str, Any] = {"version": version, "worker_pid": pid or None, "limits": limits(version)}
     account = outcome.account
-    notes = list(account.notes)
-    facts: dict[str, Any] = {"version": outcome.running.version, "worker_pid": outcome.running.pid}
-    facts["limits"] = limits(outcome.running.version)
+    notes = [*account.notes, *too_old(version)]
     processes = account.processes
-    if processes is None:
-        notes.append(
-            f"HAProxy's master process does not answer at {master_socket_file}, so it cannot be reloaded gracefully"
-        )
-    else:
+    if processes is None and missing_master and pid:
+        notes.append(missing_master)
+    elif processes is not None:
         facts |= {"pid": processes.master, "uptime": processes.uptime}
         facts |= {"reloads": processes.reloads, "old_workers": processes.old_workers}
     return {

@@ -9,7 +9,7 @@ from lighthouse.cluster import Cluster
 from lighthouse.haproxy.document import Document
 from lighthouse.haproxy.layout import Layout, meta_members
 from lighthouse.haproxy.member import Member, members_of
-from lighthouse.haproxy.options import ClusterOptions, HAProxySettings
+from lighthouse.haproxy.options import ClusterOptions, HAProxySettings, Owner
 from lighthouse.haproxy.stanzas.backend import BackendStanza
 from lighthouse.haproxy.stanzas.defaults import DefaultsStanza
 from lighthouse.haproxy.stanzas.global_ import GlobalStanza
@@ -80,13 +80,17 @@ class HAProxyConfig:
 
     def _document(self, layout: Layout, backends: Iterable[Section]) -> Document:
         settings = self.settings
+        shared = settings.owner is Owner.SERVICE
         # The paths are part of the skeleton: a process that was started with others cannot be reloaded into this file.
+        start = f"-S {settings.master_socket_file} -p {settings.pid_file} -f {settings.config_file}"
         comments = (
             "# Written by Lighthouse; what is changed here by hand is lost. Change balancers/ and clusters/ instead.",
-            f"# -S {settings.master_socket_file} -p {settings.pid_file} -f {settings.config_file}",
+            f"# -f {settings.config_file}, behind the files of HAProxy's owner" if shared else f"# {start}",
         )
         head = (
-            GlobalStanza(settings.global_lines, settings.socket_file, layout.local_peer).section(),
+            GlobalStanza(
+                settings.global_lines, settings.socket_file, layout.local_peer, settings.socket_options, shared=shared
+            ).section(),
             DefaultsStanza(settings.defaults).section(),
         )
         return Document(comments, (*head, *layout.before(), *backends, *layout.after()))

@@ -6,6 +6,8 @@ travel at once. What is put into a command has passed `lighthouse.haproxy.dynami
 
 from __future__ import annotations
 
+import builtins
+import os
 import select
 import socket
 from collections.abc import Collection, Sequence
@@ -17,6 +19,7 @@ from lighthouse.haproxy.document import VARIABLE
 from lighthouse.haproxy.errors import (
     BrokenOffError,
     HAProxyControlError,
+    NoAccessError,
     NoAnswerError,
     NotRunningError,
     PermissionError,  # noqa: A004  the name of lighthouse 1.0
@@ -110,7 +113,8 @@ def raise_refusal(answer: str) -> None:
     }
     for start, kind in kinds.items():
         if answer.startswith(start):
-            raise kind(f"HAProxy answered {shown(answer.partition(chr(10))[0], 200)}")
+            remedy = ": its stats socket must have `level admin`" if kind is PermissionError else ""
+            raise kind(f"HAProxy answered {shown(answer.partition(chr(10))[0], 200)}{remedy}")
 
 
 def _exchange(path: str, request: str, deadline: Deadline) -> str:
@@ -127,6 +131,11 @@ def _exchange(path: str, request: str, deadline: Deadline) -> str:
             ) from None
         except (FileNotFoundError, ConnectionRefusedError):
             raise NotRunningError(f"no HAProxy listens at {path}") from None
+        except builtins.PermissionError:
+            raise NoAccessError(
+                f"HAProxy's socket {path} is closed to the user of Lighthouse (uid {os.geteuid()}): give that user the socket, and "
+                "search permission for its directory"
+            ) from None
         except (ConnectionError, BlockingIOError) as error:
             raise BrokenOffError(f"HAProxy at {path} broke off: {error.strerror}") from None
         except OSError as error:

@@ -23,16 +23,21 @@ class Drift:
         self._clock = clock
         self._left: Running | None = None
         self._passing: Collection[tuple[str, str]] = ()
+        self._backends: Collection[str] = ()
         self._healed = 0
         self._last: dict[str, Any] | None = None
 
-    def left(self, running: Running, passing: Collection[tuple[str, str]]) -> None:
-        """A sync ends with this; `passing` names backend and server of those that are leaving and may go by themselves."""
+    def left(self, running: Running, passing: Collection[tuple[str, str]], backends: Collection[str]) -> None:
+        """A sync ends with this; `passing` names backend and server of those that are leaving and may go by themselves.
+
+        Only `backends` are ours to put right; HAProxy may have others.
+        """
         self._left, self._passing = running, frozenset(passing)
+        self._backends = frozenset(backends)
 
     def found(self, running: Running | None) -> list[str]:
         """A sync begins with this: what others did since the last one, in words. It is counted."""
-        differences = list(_differences(self._left, running, self._passing)) if self._left else []
+        differences = list(self._differences(running))
         self._left = None  # until `left`: what a sync did that failed half-way is no change from outside
         if differences:
             self._healed += len(differences)
@@ -44,21 +49,23 @@ class Drift:
         """``healed``: how many differences were found and put right; ``last``: what and when (seconds of the epoch), or None."""
         return {"healed": self._healed, "last": self._last}
 
-
-def _differences(left: Running, now: Running | None, passing: Collection[tuple[str, str]]) -> Iterator[str]:
-    if now is None:
-        yield "HAProxy had ended"
-        return
-    if now.pid != left.pid:
-        yield "HAProxy was restarted or reloaded"
-        return
-    if left.servers == now.servers:
-        return
-    for backend in sorted(left.servers.keys() | now.servers.keys()):
-        old, new = left.servers.get(backend, {}), now.servers.get(backend, {})
-        for name in sorted(old.keys() | new.keys()):
-            if (backend, name) not in passing and (what := _difference(old.get(name), new.get(name))):
-                yield f"{backend}/{name} {what}"
+    def _differences(self, now: Running | None) -> Iterator[str]:
+        left = self._left
+        if left is None:
+            return
+        if now is None:
+            yield "HAProxy had ended"
+            return
+        if now.pid != left.pid:
+            yield "HAProxy was restarted or reloaded"
+            return
+        if left.servers == now.servers:
+            return
+        for backend in sorted(self._backends):
+            old, new = left.servers.get(backend, {}), now.servers.get(backend, {})
+            for name in sorted(old.keys() | new.keys()):
+                if (backend, name) not in self._passing and (what := _difference(old.get(name), new.get(name))):
+                    yield f"{backend}/{name} {what}"
 
 
 def _difference(old: Server | None, new: Server | None) -> str | None:

@@ -4,7 +4,10 @@
     ├── NotRunningError            nothing listens at the socket
     ├── NoAnswerError              something listens, but did not answer in time
     │   └── BrokenOffError         it closed the connection before its answer was complete, as a process that ends does
+    ├── NoAccessError              the permissions of the socket keep us out
+    ├── UnfinishedError            a reload that was asked for has not ended
     ├── RejectedError              HAProxy refuses a configuration, or cannot start with it
+    │   └── UnjudgedError          files of HAProxy's owner are in the way of judging ours
     └── CommandError               HAProxy refuses a command
         ├── UnknownCommandError    this HAProxy has no such command
         ├── PermissionError        the socket has not the level ``admin``
@@ -32,6 +35,14 @@ class BrokenOffError(NoAnswerError):
     """The connection was closed before the answer was complete."""
 
 
+class NoAccessError(BalancerError):
+    """The permissions of the socket, or of a directory on the way to it, keep us out."""
+
+
+class UnfinishedError(BalancerError):
+    """A reload that was asked for has not ended in time, or has not begun."""
+
+
 class RejectedError(BalancerError):
     """HAProxy refuses a configuration or cannot start with it; the text is its own reason, on one line.
 
@@ -41,6 +52,10 @@ class RejectedError(BalancerError):
     def __init__(self, text: str, places: Mapping[str, str] | None = None) -> None:
         super().__init__(text)
         self.places: Mapping[str, str] = places or {}
+
+
+class UnjudgedError(RejectedError):
+    """Nothing was said about our file: HAProxy stops at one of its owner's, which it refuses or we may not read."""
 
 
 class CommandError(BalancerError):

@@ -62,6 +62,9 @@ def check_settings(config: Mapping[str, Any]) -> None:
     _binary = config.get("binary") or "haproxy"
     for section, key, lines in _settings(config):
         check(section, lines, key)
+    options = config.get("socket_options", "")
+    if options and (reason := complaints("global", [f"stats socket /judged {options}"]).get(0)):
+        raise ConfigError(f"HAProxy refuses {shown(options, 200)}: {reason}", ("socket_options",))
 
 
 def check_cluster(config: Mapping[str, Any]) -> None:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 import time
 from collections.abc import Sequence
 from pathlib import Path
@@ -10,7 +11,14 @@ from lighthouse.errors import BalancerError
 from lighthouse.haproxy.control import HAProxyControl
 from lighthouse.haproxy.deadline import Deadline
 from lighthouse.haproxy.document import Document
-from lighthouse.haproxy.errors import BrokenOffError, NoAnswerError, NotRunningError, RejectedError
+from lighthouse.haproxy.errors import (
+    BrokenOffError,
+    NoAccessError,
+    NoAnswerError,
+    NotRunningError,
+    RejectedError,
+    UnfinishedError,
+)
 from lighthouse.haproxy.process import HAProxyProcess
 from lighthouse.haproxy.running import Processes, Running
 
@@ -23,7 +31,7 @@ Current = tuple[Running, Processes | None]
 
 
 class Lifecycle:
-    """Brings HAProxy to run the file that is on disk."""
+    """Brings an HAProxy of our own to run the file that is on disk. One of a service: `lighthouse.haproxy.service`."""
 
     def __init__(self, control: HAProxyControl, process: HAProxyProcess) -> None:
         self._control = control
@@ -45,10 +53,12 @@ class Lifecycle:
             pids = {running.pid, *self._process.find(), *([before.master] if before else [])}
             return self.start(document, deadline, sorted(pids))
         self._control.reload(deadline.within(RELOAD_TIMEOUT))
-        after = self._reloaded(before, deadline.within(RELOAD_TIMEOUT))
-        if after.failed:
-            raise RejectedError("HAProxy cannot start with it and goes on with the old one; its own log may say why")
+        self.reloaded(before, deadline)
         return self._ready(document, (running.pid,), deadline)
+
+    def restore(self, good: Document, running: Running, deadline: Deadline) -> Current:
+        """Load again what ran, and still serves, so that HAProxy's master is whole again. Raises like `reload`."""
+        return self.reload(good, running, deadline)
 
     def current(self, deadline: Deadline) -> Current:
         """What the current worker runs, and what the master says; None if no master can be asked.
@@ -62,7 +72,7 @@ class Lifecycle:
             running = self._control.running(deadline)
             try:
                 processes = self.master(deadline)
-            except NoAnswerError:
+            except (NoAnswerError, NoAccessError):
                 processes = None  # members can be changed without it
             if processes is None or processes.worker in (None, running.pid) or not waiting:
                 return running, processes
@@ -78,7 +88,12 @@ class Lifecycle:
         return None
 
     def master(self, deadline: Deadline) -> Processes | None:
-        """What the master says; None if there is none. One that is loading is waited for. Raises `NoAnswerError`."""
+        """What the master says; None if there is none. One that is loading is waited for.
+
+        Raises `NoAnswerError` or `NoAccessError`.
+        """
+        if not self._control.master_socket_file:
+            return None
         waiting = deadline.within(RELOAD_TIMEOUT)
         while True:
             try:
@@ -93,8 +108,21 @@ class Lifecycle:
         path = Path(self._control.master_socket_file)
         return path.exists() and any(map(self._process.serves_our_files, self._process.find()))
 
-    def _reloaded(self, before: Processes, deadline: Deadline) -> Processes:
-        """Wait for the end of a reload. The master listens to nobody while it loads, and counts only what has ended."""
+    def missing_master(self) -> str | None:
+        """Why there may be no answer of a master, and what follows; None if none is needed."""
+        path = self._control.master_socket_file
+        if not path:
+            return None
+        closed = Path(path).exists() and not os.access(path, os.W_OK)
+        what = "is closed to the user of Lighthouse" if closed else "does not answer"
+        return f"HAProxy's master process {what} at {path}, so it cannot be reloaded gracefully"
+
+    def reloaded(self, before: Processes, deadline: Deadline) -> None:
+        """Wait for the end of a reload. The master listens to nobody while it loads, and counts only what has ended.
+
+        Raises `RejectedError` if the old process goes on, `UnfinishedError` if the end did not come in time.
+        """
+        deadline = deadline.within(RELOAD_TIMEOUT)
         while deadline:
             try:
                 now = self._control.processes(deadline)
@@ -102,12 +130,27 @@ class Lifecycle:
                 time.sleep(_PAUSE)
                 continue
             if now.reloads != before.reloads or now.master != before.master:
-                return now
+                if now.failed:
+                    raise RejectedError(
+                        "HAProxy cannot start with it and goes on with the old one; its own log may say why"
+                    )
+                return
             time.sleep(_PAUSE)
-        raise BalancerError("HAProxy has not ended its reload in time; it is looked at again")
+        raise UnfinishedError("HAProxy has not ended its reload in time; it is looked at again")
 
     def _ready(self, document: Document, before: Sequence[int], deadline: Deadline) -> Current:
-        """Wait until a process other than those `before` answers with this document."""
+        found = self.ready(document, before, deadline)
+        if found is None:
+            raise BalancerError("HAProxy started but does not answer at its socket; its own log may say why")
+        return found
+
+    def ready(
+        self, document: Document, before: Sequence[int], deadline: Deadline, *, master: bool = True
+    ) -> Current | None:
+        """Wait until a process other than those `before` answers with this document, and its `master` too if there is one.
+
+        None if that did not come in time.
+        """
         deadline = deadline.within(READY_TIMEOUT)
         while deadline:
             try:
@@ -115,7 +158,7 @@ class Lifecycle:
             except (NotRunningError, NoAnswerError):
                 time.sleep(_PAUSE)
                 continue
-            if processes and running.pid not in before and running.skeleton == document.skeleton:
+            if (processes or not master) and running.pid not in before and running.skeleton == document.skeleton:
                 return running, processes
             time.sleep(_PAUSE)
-        raise BalancerError("HAProxy started but does not answer at its socket; its own log may say why")
+        return None

@@ -3,8 +3,10 @@
 from __future__ import annotations
 
 import re
+import shlex
 from collections.abc import Mapping
 from dataclasses import dataclass
+from enum import Enum
 from typing import Any, Literal
 
 from lighthouse.cluster import Cluster
@@ -22,11 +24,23 @@ MAX_SOCKET_PATH = 95
 _PATH = re.compile(r"/[A-Za-z0-9_./+:@=~-]+", re.ASCII)
 
 OPTIONS: Mapping[str, Option] = {
+    "owner": Option(
+        Literal["lighthouse", "service"],
+        "whose HAProxy it is: Lighthouse starts it, or a service does and includes our file",
+        "lighthouse",
+    ),
     "config_file": Option(str, "absolute path of the configuration file that is written for HAProxy"),
     "socket_file": Option(str, "absolute path of HAProxy's stats socket"),
-    "pid_file": Option(str, "absolute path of the file in which HAProxy writes its process id"),
+    "socket_options": Option(str, "bind options of the stats socket that say who may use it", "mode 600"),
+    "pid_file": Option(str, "absolute path of the file in which HAProxy writes its process id", ""),
     "master_socket_file": Option(
         str, "absolute path of the socket of HAProxy's master process; empty means `<socket_file>.master`", ""
+    ),
+    "reload_command": Option(
+        str | list[str], "the command that reloads the HAProxy of a service; empty means by its master socket", ""
+    ),
+    "base_files": Option(
+        list[str], "the files that the HAProxy of a service reads before ours, to judge them together", []
     ),
     "global": Option(list[str], "lines of the section `global`", []),
     "defaults": Option(list[str], "lines of the section `defaults`; missing timeouts are added", []),
@@ -77,9 +91,16 @@ CLUSTER_OPTIONS: Mapping[str, Option] = {
 }
 
 
+class Owner(Enum):
+    """Who starts and ends HAProxy: we do, or a service, into whose configuration our file is included."""
+
+    LIGHTHOUSE = "lighthouse"
+    SERVICE = "service"
+
+
 @dataclass(frozen=True, slots=True)
 class HAProxySettings:
-    """``balancers/haproxy.yaml``."""
+    """``balancers/haproxy.yaml``. Without a ``master_socket_file`` HAProxy is reloaded by its ``reload_command``."""
 
     config_file: str
     socket_file: str
@@ -96,19 +117,23 @@ class HAProxySettings:
     restart_interval: float = 2.0
     max_old_workers: int = 5
     drain_timeout: float = 60.0
+    owner: Owner = Owner.LIGHTHOUSE
+    socket_options: str = "mode 600"
+    reload_command: tuple[str, ...] = ()
+    base_files: tuple[str, ...] = ()
 
     @classmethod
     def from_mapping(cls, config: Mapping[str, Any]) -> HAProxySettings:
         """Check `config` and fill in defaults. Raises `ConfigError`."""
         value = {key: config.get(key, option.default) for key, option in OPTIONS.items()}
+        owner = Owner(value["owner"])
         socket_file = _path(value["socket_file"], "socket_file", MAX_SOCKET_PATH)
+        master = value["master_socket_file"] or ("" if owner is Owner.SERVICE else f"{socket_file}.master")
         settings = cls(
             config_file=_path(value["config_file"], "config_file"),
             socket_file=socket_file,
-            pid_file=_path(value["pid_file"], "pid_file"),
-            master_socket_file=_path(
-                value["master_socket_file"] or f"{socket_file}.master", "master_socket_file", MAX_SOCKET_PATH
-            ),
+            pid_file=value["pid_file"] and _path(value["pid_file"], "pid_file"),
+            master_socket_file=master and _path(master, "master_socket_file", MAX_SOCKET_PATH),
             global_lines=user_lines(value["global"], ("global",)),
             defaults=user_lines(value["defaults"], ("defaults",)),
             bind_address=fields.bind_address(value["bind_address"], ("bind_address",)),
@@ -120,16 +145,43 @@ class HAProxySettings:
             restart_interval=value["restart_interval"],
             max_old_workers=value["max_old_workers"],
             drain_timeout=value["drain_timeout"],
+            owner=owner,
+            socket_options=one_line(value["socket_options"], ("socket_options",)).strip(),
+            reload_command=_command(value["reload_command"]),
+            base_files=tuple(_path(path, "base_files") for path in value["base_files"]),
         )
+        settings.check_owner()
         settings.check_distinct()
         listeners.check_apart(settings.stats, settings.proxies, settings.meta_clusters, settings.bind_address)
         return settings
 
+    def check_owner(self) -> None:
+        """Refuse what does not fit the owner. Raises `ConfigError`."""
+        if self.owner is Owner.LIGHTHOUSE:
+            if not self.pid_file:
+                raise ConfigError("pid_file is required: give an absolute path", ("pid_file",))
+            for key in ("reload_command", "base_files"):
+                if getattr(self, key):
+                    raise ConfigError(
+                        f"{key} is for an HAProxy of a service: add `owner: service`, or remove it", (key,)
+                    )
+            return
+        if self.pid_file:
+            raise ConfigError("pid_file is the service's own business: remove it, or `owner: service`", ("pid_file",))
+        if not self.reload_command and not self.master_socket_file:
+            raise ConfigError(
+                "with `owner: service` give master_socket_file (its `-S`), or else reload_command",
+                ("master_socket_file",),
+            )
+
     def check_distinct(self) -> None:
         """Refuse one path for two purposes. Raises `ConfigError`."""
-        paths = (self.config_file, self.socket_file, self.pid_file, self.master_socket_file)
-        if len(set(paths)) < len(paths):
-            raise ConfigError("config_file, socket_file, master_socket_file and pid_file must be four different paths")
+        paths = (self.config_file, self.socket_file, self.pid_file, self.master_socket_file, *self.base_files)
+        given = list(filter(None, paths))
+        if len(set(given)) < len(given):
+            raise ConfigError(
+                "config_file, socket_file, master_socket_file, pid_file and base_files must be different paths"
+            )
 
 
 @dataclass(frozen=True, slots=True)
@@ -185,6 +237,18 @@ def _path(value: Any, key: str, limit: int = 4000) -> str:
             (key,),
         )
     return value
+
+
+def _command(value: str | list[str]) -> tuple[str, ...]:
+    """The words of a command; text is split as a shell would, which never sees it."""
+    key = ("reload_command",)
+    try:
+        words = shlex.split(value) if isinstance(value, str) else value
+    except ValueError as error:
+        raise ConfigError(f"reload_command {shown(value)} cannot be split into words: {error}", key) from None
+    if words and not words[0]:
+        raise ConfigError("reload_command must begin with a program", key)
+    return tuple(one_line(word, key) for word in words)
 
 
 def _port(value: Any) -> int | None:

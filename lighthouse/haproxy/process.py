@@ -1,29 +1,26 @@
 """HAProxy's process: finding it, judging a file with it, starting it so that it outlives us.
 
 It is started as a daemon in master-worker mode, in a session of its own, with no descriptor of ours: whatever kills the process
-that started it, or its whole process group, leaves HAProxy alone. It is never stopped from here.
+that started it, or its whole process group, leaves HAProxy alone. It is never stopped from here. One that belongs to a service is
+not even started; it is told by our file on its command line.
 """
 
 from __future__ import annotations
 
 import os
 import re
-import select
 from collections.abc import Iterator, Sequence
 from itertools import pairwise
 from pathlib import Path
-from typing import TYPE_CHECKING
 
 from lighthouse.errors import BalancerError
-from lighthouse.haproxy.alerts import places, reason
+from lighthouse.haproxy.alerts import outside, places, reason
 from lighthouse.haproxy.deadline import Deadline
 from lighthouse.haproxy.document import Document
-from lighthouse.haproxy.errors import RejectedError
-from lighthouse.haproxy.options import HAProxySettings
+from lighthouse.haproxy.errors import RejectedError, UnjudgedError
+from lighthouse.haproxy.options import HAProxySettings, Owner
+from lighthouse.haproxy.program import run
 from lighthouse.haproxy.running import parse_version
-
-if TYPE_CHECKING:
-    import subprocess
 
 CHECK_TIMEOUT = 3.0  # seconds; 1000 clusters take 0.1 s, host names in the operator's lines may wait for a resolver
 START_TIMEOUT = 3.5  # seconds; HAProxy itself tries for 2 s to bind a port that another process still holds
@@ -37,14 +34,26 @@ class HAProxyProcess:
         self._master_argument = f"{settings.master_socket_file},mode,600"
 
     def check(self, path: str, document: Document, deadline: Deadline) -> None:
-        """Let HAProxy judge the file at `path` (``haproxy -c``). Raises `RejectedError`, or `BalancerError` if it cannot be run."""
-        code, output = self._run(["-c", "-f", path], deadline.within(CHECK_TIMEOUT))
+        """Let HAProxy judge the file at `path`, behind those of its owner (``haproxy -c``).
+
+        Raises `RejectedError`, `UnjudgedError` where the owner's files are in the way, or `BalancerError` if it cannot be run.
+        """
+        base = self._settings.base_files
+        files = [part for file in (*base, path) for part in ("-f", file)]
+        code, output = self._run(["-c", *files], deadline.within(CHECK_TIMEOUT))
         if code is None:
             raise BalancerError(
                 "`haproxy -c` did not end in time; do the lines hold host names that no resolver answers?"
             )
-        if code:
-            raise RejectedError(reason(output, path, document), places(output, path, document))
+        if code == 0:
+            return
+        text = reason(output, path, document)
+        if foreign := outside(output, path, base):
+            raise UnjudgedError(
+                f"`haproxy -c` does not get past {foreign}, which is in `base_files`: {text}. Correct it, or let the user of "
+                f"Lighthouse (uid {os.geteuid()}) read it and all that it names; without `base_files` our own file is judged alone"
+            )
+        raise RejectedError(text, places(output, path, document))
 
     def version(self, deadline: Deadline) -> str:
         """The version of the program, which a start or a reload brings; empty if it does not tell. Raises `BalancerError`."""
@@ -62,7 +71,7 @@ class HAProxyProcess:
         arguments += ["-f", settings.config_file]
         if replaced:
             arguments += ["-sf", *map(str, replaced)]
-        code, output = self._run(arguments, deadline.within(START_TIMEOUT), detached=True)
+        code, output = self._run(arguments, deadline.within(START_TIMEOUT))
         if code is None:
             raise BalancerError("HAProxy did not start in time")
         if code:
@@ -79,56 +88,39 @@ class HAProxyProcess:
     def serves_our_files(self, pid: int) -> bool:
         """Whether this process would reload the file that we write and has the master socket that we use."""
         arguments = _arguments(pid)
+        if self._settings.owner is Owner.SERVICE:
+            return self._includes_ours(arguments)
         pairs = set(pairwise(arguments))
         return {("-f", self._settings.config_file), ("-S", self._master_argument)} <= pairs
+
+    def leaves_ours_out(self, pid: int) -> bool:
+        """Whether this process certainly does not read our file: its command line names neither the file nor its directory."""
+        arguments = _arguments(pid)
+        return bool(arguments) and not self._includes_ours(arguments)
+
+    def _includes_ours(self, arguments: Sequence[str]) -> bool:
+        file = Path(self._settings.config_file)
+        return not {str(file), str(file.parent)}.isdisjoint(os.path.normpath(item) for item in arguments[1:])
 
     def _is_ours(self, arguments: Sequence[str]) -> bool:
         if not arguments or Path(arguments[0]).name != Path(self._settings.binary).name or "-c" in arguments:
             return False
+        if self._settings.owner is Owner.SERVICE:
+            return self._includes_ours(arguments)
         pairs = set(pairwise(arguments))
         return bool(pairs & {("-f", self._settings.config_file), ("-p", self._settings.pid_file)})
 
-    def _run(self, arguments: list[str], deadline: Deadline, *, detached: bool = False) -> tuple[int | None, str]:
+    def _run(self, arguments: list[str], deadline: Deadline) -> tuple[int | None, str]:
         """Run HAProxy to its end and give its exit code (None: it was killed at the deadline) and what it printed."""
-        import subprocess  # only a change of the file needs it
-
-        # A file in memory, not a pipe: a daemon that keeps it open for a moment would hold up the reader of a pipe.
-        descriptor = os.memfd_create("haproxy-stderr")
+        binary = self._settings.binary
         try:
-            process = subprocess.Popen(
-                [self._settings.binary, *arguments],
-                stdin=subprocess.DEVNULL,
-                stdout=descriptor,
-                stderr=descriptor,
-                cwd="/",
-                umask=0o077,
-                start_new_session=detached,
-            )
-            code = _wait(process, deadline)
-            return code, os.pread(descriptor, 1 << 16, 0).decode(errors="replace")
+            return run([binary, *arguments], deadline)
         except FileNotFoundError:
             raise BalancerError(
-                f"the program {self._settings.binary!r} is not there: install HAProxy or correct `binary` in balancers/haproxy.yaml"
+                f"the program {binary!r} is not there: install HAProxy or correct `binary` in balancers/haproxy.yaml"
             ) from None
         except OSError as error:
-            raise BalancerError(f"cannot run {self._settings.binary!r}: {error.strerror}") from None
-        finally:
-            os.close(descriptor)
-
-
-def _wait(process: subprocess.Popen[bytes], deadline: Deadline) -> int | None:
-    """Wait by descriptor: `Popen.wait` with a timeout looks only every 50 ms, which is twice what ``haproxy -c`` takes."""
-    descriptor = os.pidfd_open(process.pid)
-    try:
-        poller = select.poll()
-        poller.register(descriptor, select.POLLIN)
-        ended = poller.poll(deadline.remaining * 1000)
-    finally:
-        os.close(descriptor)
-    if not ended:
-        process.kill()
-    code = process.wait()
-    return code if ended else None
+            raise BalancerError(f"cannot run {binary!r}: {error.strerror}") from None
 
 
 def _pids() -> Iterator[int]:

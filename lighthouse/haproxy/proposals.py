@@ -6,7 +6,7 @@ from dataclasses import replace
 
 from lighthouse.haproxy.deadline import Deadline
 from lighthouse.haproxy.document import Document
-from lighthouse.haproxy.errors import RejectedError
+from lighthouse.haproxy.errors import RejectedError, UnjudgedError
 from lighthouse.haproxy.files import ConfigFile
 from lighthouse.haproxy.outcome import Account
 from lighthouse.haproxy.ports import unavailable
@@ -37,19 +37,26 @@ class Proposals:
             return Verdict(without(wanted, good, known.clusters), known.clusters)
         return Verdict(None, reason=known.reason)
 
-    def judged(self, wanted: Document, good: Document | None, *, start: bool = False) -> Verdict:
-        """What of `wanted` can come into force, `good` being what did before.
+    def judged(
+        self,
+        wanted: Document,
+        good: Document | None,
+        *,
+        drop: bool = False,
+        held: bool = False,
+        own: Document | None = None,
+    ) -> Verdict:
+        """What of `wanted` can come into force, `good` being what did before; `drop` as for `judge_apart`.
 
+        HAProxy has the ports of `own` already; with `held` it has some that nobody knows, so that none is tried.
         What HAProxy refused is remembered; a port in use is not, because it may be free at any moment.
         """
-        verdict = judge_apart(wanted, good, self.accepted, drop=start)
+        verdict = judge_apart(wanted, good, self.accepted, drop=drop)
         if verdict.document is not wanted:
             self._refusals.remember(wanted.skeleton, Refusal(verdict.reason, verdict.clusters))
         if verdict.document is None:
             return verdict
-        if self._process.find() if start else good is None:
-            return verdict  # whoever runs on our files holds the ports until it is replaced
-        taken = unavailable(verdict.document, None if start else good)
+        taken = {} if held else unavailable(verdict.document, own)
         if not taken:
             return verdict
         problem = RejectedError("; ".join(taken.values()), taken)
@@ -57,7 +64,7 @@ class Proposals:
             verdict.document,
             good,
             lambda document: problem if document is verdict.document else self.accepted(document),
-            drop=start,
+            drop=drop,
         )
         return replace(parted, clusters={**verdict.clusters, **parted.clusters})
 
@@ -72,10 +79,16 @@ class Proposals:
         return None
 
     def save(self, document: Document) -> RejectedError | None:
-        """Make the file say what runs, so that the next start does too. Gives the reason if it cannot."""
+        """Make the file say what runs, so that the next start does too. Gives the reason if it cannot.
+
+        If the files of HAProxy's owner keep it from being judged, it is written all the same: all of it runs already.
+        """
         if self._file.text() == document.text():
             return None
         refused = self.accepted(document)
+        if isinstance(refused, UnjudgedError):
+            self._file.propose(document.text())
+            refused = None
         if refused is None:
             self._file.commit()
         return refused

@@ -26,7 +26,9 @@ from lighthouse.haproxy.config import Desired
 from lighthouse.haproxy.deadline import Deadline
 from lighthouse.haproxy.document import Document
 from lighthouse.haproxy.drain import leaving
-from lighthouse.haproxy.errors import RejectedError
+from lighthouse.haproxy.errors import NotRunningError, RejectedError
+from lighthouse.haproxy.including import Inclusion
+from lighthouse.haproxy.options import Owner
 from lighthouse.haproxy.outcome import Account, Outcome
 from lighthouse.haproxy.planner import adopt, reload_reason
 from lighthouse.haproxy.proposals import Proposals
@@ -64,8 +66,9 @@ class _Reconciliation:
         self._reader.watched, self._runtime.unknown = desired.limited, desired.unknown
         if running is None:
             self._compare(None)
-            start = Start(self._tools, self._account, self._reader, self._proposals, self._deadline)
-            document, running = start.run(desired.document)
+            way = Inclusion if self._tools.owner is Owner.SERVICE else Start
+            missing = way(self._tools, self._account, self._reader, self._proposals, self._deadline)
+            document, running = missing.run(desired.document)
         else:
             document, running = self._converge(desired, running)
         self._finish(desired, document, running)
@@ -78,7 +81,8 @@ class _Reconciliation:
     def _finish(self, desired: Desired, document: Document, running: Running) -> None:
         gone = leaving(document, running, desired.unknown)
         self._tools.drain.note(gone)
-        self._tools.drift.left(running, [place for place, _ in gone])
+        if running.pid:
+            self._tools.drift.left(running, [place for place, _ in gone], document.backends())
         if gone:
             self._account.look_again(min(LOOK_AGAIN, self._tools.drain.next() or LOOK_AGAIN))
         quarantined = sorted(self._account.quarantined.items())
@@ -115,7 +119,8 @@ class _Reconciliation:
         if not (verdict and verdict.reason) and self._has_to_wait(running, reason):
             return self._settled(current, running) if current else (wanted, running)
         if verdict is None:
-            verdict = self._proposals.judged(wanted, current)
+            held = current is None and (self._tools.owner is Owner.LIGHTHOUSE or running.skeleton is not None)
+            verdict = self._proposals.judged(wanted, current, held=held, own=current)
             wanted, reason = self._needed(verdict, wanted, base, obstacles)
             if reason is None:
                 return self._settled(wanted, running)
@@ -176,6 +181,8 @@ class _Reconciliation:
             if current is not None:
                 self._go_back(current, running)
             return str(error)
+        except NotRunningError as error:
+            return str(error)
         self._account.reload = reason
         tools.file.drop_good()
         return None
@@ -184,7 +191,7 @@ class _Reconciliation:
         """Put back what ran, and load it so that HAProxy's master is whole again."""
         self._tools.file.propose(good.text())
         self._tools.file.commit()
-        self._reader.noted(self._tools.lifecycle.reload(good, running, self._deadline))
+        self._reader.noted(self._tools.lifecycle.restore(good, running, self._deadline))
 
 
 def _key(document: Document) -> str:

@@ -39,7 +39,8 @@ class Start:
         wanted = arranged(desired, documents[0] if documents else None, nothing, self._tools.obstacle)
         others = [item for item in documents if item.skeleton != wanted.skeleton]
         good = refilled(documents[0], wanted, nothing) if documents else None
-        verdict = self._proposals.known(wanted, good) or self._proposals.judged(wanted, good, start=True)
+        held = bool(self._tools.process.find())  # whoever runs on our files holds the ports until it is replaced
+        verdict = self._proposals.known(wanted, good) or self._proposals.judged(wanted, good, drop=True, held=held)
         self._account.quarantined = verdict.clusters
         fallback = refilled(others[0], wanted, nothing) if others else None
         failures = [] if verdict.document else [verdict.reason]

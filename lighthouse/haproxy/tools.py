@@ -10,10 +10,11 @@ from lighthouse.haproxy.drain import Drain
 from lighthouse.haproxy.drift import Drift
 from lighthouse.haproxy.files import ConfigFile
 from lighthouse.haproxy.lifecycle import Lifecycle
-from lighthouse.haproxy.options import HAProxySettings
+from lighthouse.haproxy.options import HAProxySettings, Owner
 from lighthouse.haproxy.pace import Pace
 from lighthouse.haproxy.process import HAProxyProcess
 from lighthouse.haproxy.refusals import Refusals
+from lighthouse.haproxy.service import ServiceLifecycle
 from lighthouse.haproxy.stanzas.section import Section
 
 
@@ -24,12 +25,13 @@ class Tools:
     config: HAProxyConfig
     control: HAProxyControl
     process: HAProxyProcess
-    lifecycle: Lifecycle
+    lifecycle: Lifecycle | ServiceLifecycle
     file: ConfigFile
     refusals: Refusals
     pace: Pace
     drain: Drain
     drift: Drift
+    owner: Owner = Owner.LIGHTHOUSE
     static: dict[str, tuple[Section, str]] = field(default_factory=dict)
 
     def learn_static(self, section: Section, reason: str) -> None:
@@ -47,14 +49,16 @@ def tools_for(settings: HAProxySettings) -> Tools:
     """The means for these settings, with an empty memory."""
     control = HAProxyControl(settings.socket_file, settings.master_socket_file)
     process = HAProxyProcess(settings)
+    ours = settings.owner is Owner.LIGHTHOUSE
     return Tools(
         config=HAProxyConfig(settings),
         control=control,
         process=process,
-        lifecycle=Lifecycle(control, process),
+        lifecycle=Lifecycle(control, process) if ours else ServiceLifecycle(settings, control, process),
         file=ConfigFile(settings.config_file),
         refusals=Refusals(),
         pace=Pace(settings.restart_interval, settings.max_old_workers),
         drain=Drain(settings.drain_timeout),
         drift=Drift(),
+        owner=settings.owner,
     )

@@ -29,6 +29,11 @@ def limits(version: str) -> list[str]:
             f"HAProxy {version} takes no new servers at run time (2.6 does): each backend has declared slots, "
             "and a reload makes more"
         )
-    if numbers < OLDEST:
-        found.append(f"HAProxy {version} is older than 2.4, with which Lighthouse was never tried: upgrade it")
-    return found
+    return [*found, *too_old(version)]
+
+
+def too_old(version: str) -> list[str]:
+    """The one of them that is trouble and not only a limit."""
+    if (parsed(version) or DYNAMIC) >= OLDEST:
+        return []
+    return [f"HAProxy {version} is older than 2.4, with which Lighthouse was never tried: upgrade it"]

@@ -163,7 +163,7 @@ POINTS = [
     (ConfigFile, "commit"),  # a candidate lies about
     (ConfigFile, "drop_good"),  # all done but the cleaning up
     (Lifecycle, "reload"),  # the new file is in place and not loaded
-    (Lifecycle, "_reloaded"),  # the reload is on its way
+    (Lifecycle, "reloaded"),  # the reload is on its way
     (Lifecycle, "_ready"),
 ]
 

@@ -45,7 +45,7 @@ class Paths:
     def pid(self):
         """The master's process id, or None."""
         try:
-            return int(Path(self.config["pid_file"]).read_text())
+            return int((self.root / "pid").read_text())
         except (FileNotFoundError, ValueError):
             return None
 
@@ -55,11 +55,11 @@ class Paths:
 
     def ask(self, command):
         """One raw command on the stats socket."""
-        return _ask(self.config["socket_file"], command + "\n")
+        return ask(self.config["socket_file"], command + "\n")
 
     def master(self, command):
         """One raw command on the master's socket."""
-        return _ask(self.config["socket_file"] + ".master", command + "\nquit\n")
+        return ask(self.config["socket_file"] + ".master", command + "\nquit\n")
 
     def servers(self, backend):
         """``{server name: "ip:port"}`` of all servers that take connections, straight from HAProxy."""
@@ -238,7 +238,8 @@ class Load:
             thread.join()
 
 
-def _ask(path, request):
+def ask(path, request):
+    """What comes back for a raw request, up to the end of the connection."""
     with socket.socket(socket.AF_UNIX) as connection:
         connection.settimeout(10)
         connection.connect(path)

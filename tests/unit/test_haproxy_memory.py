@@ -94,17 +94,17 @@ WELL = Server("10.0.0.1", 80, check=6, maxconn=5)
 def test_changes_from_outside(now, what):
     drift = Drift(lambda: 5.0)
     assert drift.found(running(a=WELL)) == []
-    drift.left(running(a=WELL), [])
+    drift.left(running(a=WELL), [], ["web"])
     assert drift.found(now) == [what]
     assert drift.report() == {"healed": 1, "last": {"what": what, "at": 5.0}}
 
 
 def test_what_is_no_change_from_outside():
     drift = Drift()
-    drift.left(running(a=WELL, b=Server("10.0.0.1", 80, admin=1)), [("web", "b")])
+    drift.left(running(a=WELL, b=Server("10.0.0.1", 80, admin=1)), [("web", "b")], ["web"])
     assert drift.found(running(a=Server("10.0.0.1", 80, check=6, operational=0))) == []
     agent = Server("10.0.0.1", 80, agent=6)
-    drift.left(running(a=agent), [])
+    drift.left(running(a=agent), [], ["web"])
     assert drift.found(running(a=Server("10.0.0.1", 80, agent=6, admin=1, weight=7))) == []
     assert drift.report() == {"healed": 0, "last": None}
 

@@ -14,11 +14,21 @@ class GlobalStanza(Stanza):
     """A reload leaves the old process until its last connection ends; ``hard-stop-after 1h`` bounds that unless the lines do.
 
     ``expose-fd listeners`` hands the listeners over at a reload, so that no connection is refused. With `local_peer`, HAProxy
-    calls itself so among its peers.
+    calls itself so among its peers. Where the section is `shared`, because it comes on top of the ``global`` of HAProxy's owner,
+    only what we cannot do without is added: the rest would overrule the owner's own lines.
     """
 
-    def __init__(self, lines: Sequence[str], socket_file: str, local_peer: str | None = None) -> None:
-        own = [] if has(lines, "hard-stop-after") else [HARD_STOP]
+    def __init__(
+        self,
+        lines: Sequence[str],
+        socket_file: str,
+        local_peer: str | None = None,
+        socket_options: str = "mode 600",
+        *,
+        shared: bool = False,
+    ) -> None:
+        own = [] if shared or has(lines, "hard-stop-after") else [HARD_STOP]
         own += [f"localpeer {local_peer}"] if local_peer and not has(lines, "localpeer") else []
-        own += [f"stats socket {socket_file} mode 600 level admin expose-fd listeners", "stats timeout 2m"]
+        own.append(f"stats socket {socket_file} {socket_options} level admin expose-fd listeners")
+        own += [] if shared else ["stats timeout 2m"]
         super().__init__("global", lines=(*lines, *own))

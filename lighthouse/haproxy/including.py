@@ -1,0 +1,73 @@
+"""An HAProxy of a service that does not answer at our socket: it does not run, or has not read our file.
+
+The file is made ready, so that the service's next start is right. If there is somebody to ask, HAProxy is reloaded, which makes it
+read a file that was still empty when it started.
+"""
+
+from __future__ import annotations
+
+import hashlib
+
+from lighthouse.haproxy.arrange import arranged, refilled
+from lighthouse.haproxy.deadline import Deadline
+from lighthouse.haproxy.document import Document
+from lighthouse.haproxy.errors import NotRunningError, RejectedError
+from lighthouse.haproxy.outcome import Account
+from lighthouse.haproxy.proposals import Proposals
+from lighthouse.haproxy.reader import Reader
+from lighthouse.haproxy.refusals import Refusal
+from lighthouse.haproxy.running import Running
+from lighthouse.haproxy.tools import Tools
+
+
+class Inclusion:
+    """One try to have our file read."""
+
+    def __init__(
+        self, tools: Tools, account: Account, reader: Reader, proposals: Proposals, deadline: Deadline
+    ) -> None:
+        self._tools = tools
+        self._account = account
+        self._reader = reader
+        self._proposals = proposals
+        self._deadline = deadline
+
+    def run(self, desired: Document) -> tuple[Document, Running]:
+        """Gives what is in the file then, and what runs: nothing, if that is how it stays. Raises `BalancerError`."""
+        nothing = Running(None, version=self._tools.process.version(self._deadline))
+        document = self._file(desired, nothing)
+        if document is None:
+            return desired, nothing
+        key = f"inclusion {hashlib.sha256(document.text().encode()).hexdigest()}"
+        known = self._tools.refusals.get(key)
+        refused = known.reason if known else None
+        if refused is None:
+            self._tools.pace.reloaded()
+            try:
+                running = self._reader.noted(self._tools.lifecycle.reload(document, nothing, self._deadline))
+            except RejectedError as error:
+                refused = str(error)
+                self._tools.refusals.remember(key, Refusal(refused))
+            except NotRunningError as error:
+                refused = str(error)
+            else:
+                self._account.reload = "HAProxy had not read our file"
+                return document, self._reader.closely(document, running)
+        self._account.notes.append(f"HAProxy does not serve the clusters: {refused}")
+        return document, nothing
+
+    def _file(self, desired: Document, nothing: Running) -> Document | None:
+        """Make the file as good as it can be, and give what is in it; None if nothing can be."""
+        base = next(iter(self._tools.file.documents()), None)
+        wanted = arranged(desired, base, nothing, self._tools.obstacle)
+        document: Document | None = wanted
+        if base is None or base.skeleton != wanted.skeleton:
+            good = refilled(base, wanted, nothing) if base else None
+            verdict = self._proposals.known(wanted, good) or self._proposals.judged(wanted, good, drop=True, own=good)
+            self._account.quarantined = verdict.clusters
+            if verdict.document is None:
+                self._account.notes.append(f"the new configuration is not in force: {verdict.reason}")
+            document = verdict.document or good
+        if document is not None and (refused := self._proposals.save(document)) is not None:
+            self._account.notes.append(f"the file is not up to date: {refused}")
+        return document

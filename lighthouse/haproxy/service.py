@@ -1,0 +1,133 @@
+"""An HAProxy that belongs to a service: never started, replaced or ended from here, only asked to read its files again.
+
+Its owner's files come first on its command line, ours behind them. Whatever the way in which the reload was asked for, HAProxy
+itself is the witness of what became of it.
+"""
+
+from __future__ import annotations
+
+import shlex
+from collections.abc import Sequence
+
+from lighthouse.errors import BalancerError
+from lighthouse.haproxy.control import HAProxyControl
+from lighthouse.haproxy.deadline import Deadline
+from lighthouse.haproxy.document import Document
+from lighthouse.haproxy.errors import NoAccessError, NotRunningError, RejectedError, UnfinishedError
+from lighthouse.haproxy.lifecycle import RELOAD_TIMEOUT, Current, Lifecycle
+from lighthouse.haproxy.options import HAProxySettings
+from lighthouse.haproxy.process import HAProxyProcess
+from lighthouse.haproxy.program import run
+from lighthouse.haproxy.running import Processes, Running
+from lighthouse.identity import shown
+
+GLANCE = 0.2  # seconds to look at what runs after a failure
+COMMAND_TIMEOUT = 3.0  # seconds; `systemctl reload` judges the configuration first
+
+
+class ServiceLifecycle:
+    """Has the HAProxy of a service run the file that is on disk."""
+
+    def __init__(self, settings: HAProxySettings, control: HAProxyControl, process: HAProxyProcess) -> None:
+        self._settings = settings
+        self._control = control
+        self._process = process
+        self._looking = Lifecycle(control, process)
+        self.current = self._looking.current
+        self.appearing = self._looking.appearing
+        self.missing_master = self._looking.missing_master
+
+    def start(self, document: Document, deadline: Deadline, replaced: Sequence[int] = ()) -> Current:  # noqa: ARG002
+        """Never. Raises `NotRunningError`."""
+        raise NotRunningError(self._absent())
+
+    def reload(self, document: Document, running: Running, deadline: Deadline) -> Current:
+        """Have it reloaded, also when it has not read our file yet and therefore does not listen at our socket.
+
+        Raises `RejectedError` if the document does not run afterwards, `NotRunningError` if there is nobody to ask, or
+        `BalancerError`.
+        """
+        try:
+            before = self._looking.master(deadline)
+        except NoAccessError:
+            if not self._settings.reload_command:
+                raise
+            before = None
+        for pid in (running.pid, before.master if before else 0):
+            if pid and self._process.leaves_ours_out(pid):
+                raise RejectedError(f"HAProxy runs without {self._settings.config_file}: {self._remedy()}")
+        old, master = (running.pid,), before is not None
+        try:
+            self._ask(before, deadline)
+        except RejectedError as error:
+            # A command that fails may have done its work all the same.
+            if (found := self._looking.ready(document, old, Deadline(GLANCE), master=master)) is not None:
+                return found
+            raise RejectedError(f"{error}{self._hint()}") from None
+        found = self._looking.ready(document, old, deadline, master=master)
+        if found is None:
+            raise RejectedError(
+                f"HAProxy was reloaded and does not run {self._settings.config_file}: is it on its command line? {self._remedy()}"
+            )
+        return found
+
+    def restore(self, good: Document, running: Running, deadline: Deadline) -> Current:
+        """See `Lifecycle.restore`. If `good` still runs, its master stays as it is where a reload cannot make it whole."""
+        now, processes = self.current(deadline)
+        runs = now.skeleton == good.skeleton
+        if runs and not (processes and processes.failed):
+            return now, processes
+        try:
+            return self.reload(good, running, deadline)
+        except BalancerError:
+            if runs:
+                return self.current(deadline)
+            raise
+
+    def _ask(self, before: Processes | None, deadline: Deadline) -> None:
+        if self._settings.reload_command:
+            self._run(deadline.within(COMMAND_TIMEOUT))
+        elif before is None:
+            raise NotRunningError(self._absent())
+        else:
+            self._control.reload(deadline.within(RELOAD_TIMEOUT))
+        if before is None:
+            return
+        try:
+            self._looking.reloaded(before, deadline)
+        except UnfinishedError:
+            if self._settings.reload_command:
+                raise RejectedError("reload_command ended without an error, but HAProxy was not reloaded") from None
+            raise
+
+    def _run(self, deadline: Deadline) -> None:
+        command = self._settings.reload_command
+        name = f"reload_command {shown(shlex.join(command), 100)}"
+        try:
+            code, output = run(command, deadline)
+        except OSError as error:
+            raise RejectedError(f"{name} cannot be run: {error.strerror}") from None
+        if code == 0:
+            return
+        said = " ".join(output.split())
+        said = f": {shown(said[-300:], 300)}" if said else ""
+        if code is None:
+            raise RejectedError(f"{name} did not end within {COMMAND_TIMEOUT:g} s and was killed{said}")
+        raise RejectedError(f"{name} failed with exit code {code}{said}")
+
+    def _hint(self) -> str:
+        """What else there is to say when a reload failed and HAProxy is not to be seen either."""
+        try:
+            self._control.running(Deadline(GLANCE))
+        except NotRunningError:
+            return f"; {self._absent()}"
+        except BalancerError:
+            pass
+        return ""
+
+    def _absent(self) -> str:
+        settings = self._settings
+        return f"no HAProxy listens at {settings.socket_file}: start its service, with `-f {settings.config_file}` as its last file"
+
+    def _remedy(self) -> str:
+        return f"add `-f {self._settings.config_file}` behind its other files and restart its service"
