@@ -11,6 +11,7 @@ from dataclasses import dataclass, field
 
 CONFIG_TOPIC = "config"
 ANNOUNCE_TOPIC = "announce"
+ACCEPT_TOPIC = "accept"
 PLAN_TOPIC = "plan"
 EXIT_BUG = 70  # EX_SOFTWARE
 EXIT_CONFIG = 78  # EX_CONFIG: only a changed configuration can help

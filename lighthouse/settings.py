@@ -88,6 +88,23 @@ class Registration:
 
 
 @dataclass(frozen=True, slots=True)
+class MassLoss:
+    """When members that vanish from a registry are held, see `lighthouse.guard`."""
+
+    share: float = setting(
+        0.5, "more than this share of a cluster's members must vanish; 1 switches the guard off", minimum=0, maximum=1
+    )
+    minimum: int = setting(2, "fewer that vanish are never held", minimum=1, maximum=100000)
+    window: float = setting(60.0, "losses within this time count together", minimum=0.1, maximum=86400)
+    hold: float = setting(
+        300.0,
+        "the registry must keep saying so for this time before held members are let go",
+        minimum=0,
+        maximum=604800,
+    )
+
+
+@dataclass(frozen=True, slots=True)
 class Settings:
     """Everything that ``lighthouse.yaml`` may say."""
 
@@ -108,6 +125,7 @@ class Settings:
     heartbeat: Heartbeat = field(default_factory=Heartbeat)
     deadlines: Deadlines = field(default_factory=Deadlines)
     restart: Restart = field(default_factory=Restart)
+    mass_loss: MassLoss = field(default_factory=MassLoss)
     logs: Logs = field(default_factory=Logs)
     config: Compilation = field(default_factory=Compilation)
 
@@ -181,4 +199,4 @@ def _accepts(judge: Callable[[str], str], value: str) -> bool:
 
 _TEXTS = str | tuple[str, ...] | None
 
-SECTIONS: tuple[type, ...] = (Registration, Heartbeat, Deadlines, Restart, Logs, Compilation)
+SECTIONS: tuple[type, ...] = (Registration, Heartbeat, Deadlines, Restart, MassLoss, Logs, Compilation)

@@ -17,8 +17,9 @@ from typing import Any
 from lighthouse.cluster import Cluster
 from lighthouse.discovery import Announcement, Discovery, Report
 from lighthouse.errors import LighthouseError
-from lighthouse.ipc.boot import ANNOUNCE_TOPIC
+from lighthouse.ipc.boot import ACCEPT_TOPIC, ANNOUNCE_TOPIC
 from lighthouse.ipc.messages import pack, unpack
+from lighthouse.settings import MassLoss
 from lighthouse.workers.announcing import Addresses, announcements, find_addresses
 from lighthouse.workers.lanes import Outcome
 from lighthouse.workers.plugins import load, why
@@ -82,6 +83,8 @@ class DiscoveryJob:
         runtime.on_wake = self._tell
         if ANNOUNCE_TOPIC in runtime.boot.kept:
             self._states = unpack(runtime.boot.kept[ANNOUNCE_TOPIC])
+        if ACCEPT_TOPIC in runtime.boot.kept:
+            self._watched.accept(unpack(runtime.boot.kept[ACCEPT_TOPIC]))
 
     def configure(self, config: dict[str, Any]) -> None:
         """Take over the registry's configuration, the clusters to watch and the services to announce."""
@@ -96,14 +99,18 @@ class DiscoveryJob:
         self._announced = self._refused = None
         self._not_before.clear()
         self._problems.clear()  # what still is one is found again
+        self._watched.guard({name: MassLoss(**rules) for name, rules in config["guards"].items()})
         self._seek_addresses()
         self._next()
 
     def receive(self, topic: str, payload: bytes) -> None:
-        """What should be announced."""
+        """What should be announced, or which losses of members are confirmed."""
         if topic == ANNOUNCE_TOPIC:
             self._states = unpack(payload)
             self._next()
+        elif topic == ACCEPT_TOPIC:
+            self._watched.accept(unpack(payload))
+            self._tell()
 
     def stop(self) -> None:
         """The last wanted announcements are made before the end; all of them stay in the registry."""
@@ -190,6 +197,8 @@ class DiscoveryJob:
             log.error("%s failed", name, exc_info=error)
         self._problems[name] = reason
         self._not_before[name] = time.monotonic() + RETRY
+        if name in ("connect", "maintain"):
+            self._watched.heard(complete=False)
         self._say()
         self._runtime.ready()
 
@@ -282,6 +291,8 @@ class DiscoveryJob:
             self._told = value.told
             self._runtime.report(value.told)
         self._follow(value.fd)
+        self._tell()
+        self._watched.heard(complete=value.report.complete)
         self._tell()
         self._say()
         self._runtime.ready()

@@ -1,13 +1,14 @@
-"""The clusters that a discovery watches, and what was told of each."""
+"""The clusters that a discovery watches, and what is told of each."""
 
 from __future__ import annotations
 
+import time
 from collections.abc import Callable, Iterator, Mapping
 
 from lighthouse.cluster import Cluster
 from lighthouse.ipc.boot import members_topic
-from lighthouse.ipc.frames import MAX_SNAPSHOT
-from lighthouse.ipc.messages import pack
+from lighthouse.settings import MassLoss as Rules
+from lighthouse.workers.telling import Telling
 
 
 class Signal:
@@ -27,17 +28,32 @@ class Signal:
 
 
 class Watched:
-    """By cluster: the plugin's view of it, and the snapshot that was told last, by this or an earlier generation.
-
-    ``problems`` says what could not be told: what was known before stays in force.
-    """
+    """By cluster: the plugin's view of it, and what was told of it last, by this or an earlier generation."""
 
     def __init__(self, kept: Mapping[str, bytes], wake: Callable[[], None]) -> None:
-        self.problems: dict[str, str] = {}
         self._wake = wake
         self._clusters: dict[str, Cluster] = {}
         self._signalled: set[str] = set()
-        self._told = {topic: payload for topic, payload in kept.items() if topic.startswith(members_topic(""))}
+        self._rules: Mapping[str, Rules | None] = {}
+        self._epoch = time.time() - time.monotonic()
+        room = members_topic("")
+        self._told = {topic.removeprefix(room): kept[topic] for topic in kept if topic.startswith(room)}
+        self._tellings = {name: Telling.kept(name, self._epoch, payload) for name, payload in self._told.items()}
+
+    @property
+    def problems(self) -> dict[str, str]:
+        """What could not be told, by cluster: what was known before stays in force."""
+        return {name: telling.problem for name, telling in self._tellings.items() if telling.problem}
+
+    def guard(self, rules: Mapping[str, Rules | None]) -> None:
+        """From now on guard each cluster by its rules; one without is not guarded."""
+        self._signalled |= {name for name in self._clusters if rules.get(name) != self._rules.get(name)}
+        self._rules = rules
+
+    def accept(self, accepted: Mapping[str, float]) -> None:
+        """What was held at these times (CLOCK_MONOTONIC), by cluster, is confirmed by a person."""
+        for name in accepted.keys() & self._tellings.keys():
+            self._tellings[name].accepted(accepted[name])
 
     def differences(self, wanted: Mapping[str, None]) -> tuple[list[str], list[str]]:
         """The clusters that are watched and should not be, and those that should be and are not."""
@@ -61,28 +77,31 @@ class Watched:
     def remove(self, name: str) -> None:
         """It is no longer watched. If it comes back it is told anew, because nobody keeps it meanwhile."""
         del self._clusters[name]
-        self._told.pop(members_topic(name), None)
-        self.problems.pop(name, None)
+        self._tellings.pop(name, None)
+        self._told.pop(name, None)
 
     def clear(self) -> None:
         """The plugin forgot all of them; what was told still stands."""
         self._clusters.clear()
 
+    def heard(self, *, complete: bool) -> None:
+        """The registry gave a complete answer, in which everything is as it was signalled last; or it gave none."""
+        now = time.monotonic()
+        for name, telling in self._tellings.items():
+            cluster = self._clusters.get(name)
+            known = cluster is not None and cluster.nodes is not None
+            telling.heard(now, self._rules.get(name), complete=complete and known)
+
     def news(self) -> Iterator[tuple[str, int, bytes]]:
-        """Topic, number of members and snapshot of each cluster that was signalled and has changed."""
+        """Topic, number of members and snapshot of each cluster of which something else is to be told than was told last."""
+        now = time.monotonic()
         while self._signalled:
             name = self._signalled.pop()
             cluster = self._clusters.get(name)
-            if cluster is None or cluster.nodes is None:
-                continue
-            nodes = sorted(cluster.nodes, key=lambda node: (node.name, node.ip))
-            payload = pack({"nodes": [node.to_mapping() for node in nodes]})
-            topic = members_topic(name)
-            self.problems.pop(name, None)
-            if len(payload) > MAX_SNAPSHOT:
-                self.problems[name] = (
-                    f"{len(nodes)} members of {name} are more than can be told; the last known ones stay"
-                )
-            elif payload != self._told.get(topic):
-                self._told[topic] = payload
-                yield topic, len(nodes), payload
+            if cluster is not None and cluster.nodes is not None:
+                telling = self._tellings.setdefault(name, Telling(name, self._epoch))
+                telling.answered(cluster.nodes, now, self._rules.get(name))
+        for name, telling in self._tellings.items():
+            if telling.payload and telling.payload != self._told.get(name):
+                self._told[name] = telling.payload
+                yield members_topic(name), len(telling.members), telling.payload

@@ -15,11 +15,12 @@ import click
 
 from lighthouse.cli.client import Client, ControlError
 from lighthouse.cli.group import Target, command, ctl, print_json
-from lighthouse.cli.text import safe, safe_line
+from lighthouse.cli.text import clock, safe, safe_line
 
 __all__ = ["ctl"]
 
 COMPILED_WITHIN = 20.0  # seconds
+ACCEPTED_WITHIN = 10.0  # seconds
 STOPPED_WITHIN = 30.0  # seconds
 POLL = 0.1  # seconds
 
@@ -52,7 +53,7 @@ def workers(target: Target) -> None:
     else:
         from lighthouse.cli import tables
 
-        tables.show(tables.workers(workers_of(raw), tables.supervisor_time(raw)))
+        tables.show(tables.workers(workers_of(raw), clock(raw)))
 
 
 @command
@@ -85,6 +86,36 @@ def _steer(target: Target, verb: str, worker: str) -> None:
         print_json(result)
     else:
         click.echo(safe(f"{result.get('worker', worker)}: {result.get('state', 'done')}"))
+
+
+@command
+@click.argument("cluster")
+def accept(target: Target, cluster: str) -> None:
+    """Confirm that the members of CLUSTER that are held have really gone; exit with 1 if they are not let go."""
+    client = target.client()
+    before = _held(client, cluster)
+    client.call("accept", cluster=cluster)
+    deadline = time.monotonic() + ACCEPTED_WITHIN
+    while before and _held(client, cluster):
+        if time.monotonic() > deadline:
+            raise ControlError(
+                f"the discovery of cluster {cluster} did not let go of {before} members within {ACCEPTED_WITHIN:g} s; "
+                "it does as soon as it works: see `lighthouse ctl status`",
+                1,
+            )
+        time.sleep(POLL)
+    if target.json:
+        print_json({"cluster": cluster, "accepted": before})
+    else:
+        click.echo(safe(f"{cluster}: {before} members are let go" if before else f"{cluster}: no members are held"))
+
+
+def _held(client: Client, cluster: str) -> int:
+    """How many members of a cluster are held."""
+    from lighthouse.cli.document import document
+
+    held = document(client.call("status"))["clusters"].get(cluster, {}).get("held")
+    return held["count"] if held else 0
 
 
 @command

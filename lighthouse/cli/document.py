@@ -104,6 +104,7 @@ def _cluster(name: str, part: Mapping[str, Any], states: list[Mapping[str, Any]]
         "nodes": None,
         "stale": part.get("stale") is True,
         "age": part.get("age"),
+        "held": None,
         "refused": [],
         "error": None,
     }
@@ -112,17 +113,27 @@ def _cluster(name: str, part: Mapping[str, Any], states: list[Mapping[str, Any]]
     try:
         members = _mapping(_unpacked(part["members"]))
         nodes = members["nodes"]
-        result["nodes"] = [_node(node, [_mapping(state.get(name)) for state in states]) for node in nodes]
+        held = _mapping(members.get("held"))
+        names = {str(item) for item in held.get("names") or ()}
+        result["nodes"] = [_node(node, [_mapping(state.get(name)) for state in states], names) for node in nodes]
+        if names:
+            result["held"] = {"count": len(names), "since": held.get("since"), "until": held.get("until")}
         result["refused"] = [item for item in members.get("refused") or [] if isinstance(item, dict)]
     except (_DamagedError, KeyError, TypeError):
         result["error"] = "its members cannot be read"
     return result
 
 
-def _node(node: Any, states: list[Mapping[str, Any]]) -> dict[str, Any]:
+def _node(node: Any, states: list[Mapping[str, Any]], held: set[str]) -> dict[str, Any]:
     data = _mapping(node)
     name = f"{data.get('host')}:{data.get('port')}"
-    return {"name": name, "ip": data.get("ip"), "port": data.get("port"), "state": _worst(name, states)}
+    return {
+        "name": name,
+        "ip": data.get("ip"),
+        "port": data.get("port"),
+        "state": _worst(name, states),
+        "held": name in held,
+    }
 
 
 def _worst(name: str, states: list[Mapping[str, Any]]) -> str:

@@ -8,7 +8,7 @@ from __future__ import annotations
 from collections.abc import Callable, Iterator, Mapping
 from typing import Any
 
-from lighthouse.cli.text import age
+from lighthouse.cli.text import age, clock, number
 
 GOOD_WORKERS = ("up", "starting")
 GOOD_NODES = ("up", "known", "unused")
@@ -47,6 +47,19 @@ def _empty_clusters(document: Document) -> Iterator[str]:
 def _has_defaults(document: Document, cluster: str) -> bool:
     told = [report.get("defaults") for report in document["balancers"].values()]
     return any(isinstance(names, list) and cluster in names for names in told)
+
+
+def _held_members(document: Document) -> Iterator[str]:
+    now = clock(document)
+    for name, cluster in document["clusters"].items():
+        held, nodes = cluster["held"], cluster["nodes"] or []
+        if held:
+            until = number(held["until"])
+            when = f" for {age(until - now)} more" if until is not None and now is not None else ""
+            yield (
+                f"cluster {name}: {held['count']} of {len(nodes)} members vanished from the registry at once and are held{when}: "
+                f"`lighthouse ctl accept {name}` lets them go"
+            )
 
 
 def _down_services(document: Document) -> Iterator[str]:
@@ -159,6 +172,7 @@ def _stopping(document: Document) -> Iterator[str]:
 
 _RULES: tuple[Callable[[Document], Iterator[str]], ...] = (
     _empty_clusters,
+    _held_members,
     _down_services,
     _bad_nodes,
     _failing_workers,

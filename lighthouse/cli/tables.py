@@ -16,7 +16,7 @@ from rich.table import Table
 from rich.text import Text
 
 from lighthouse.cli.health import GOOD_NODES
-from lighthouse.cli.text import age, cut, number, safe, size
+from lighthouse.cli.text import age, clock, cut, number, safe, size
 
 WIDTH = 100  # columns where the output is not a terminal
 SHOWN_PROBLEMS = 10
@@ -50,7 +50,7 @@ def show(content: RenderableType) -> None:
 def status(document: Document) -> RenderableType:
     """Everything, in the order problems, workers, clusters, services, files."""
     parts: list[RenderableType] = [_headline(document), *_problems(document["problems"])]
-    parts += _section(workers(document["workers"], _now(document)), document["workers"])
+    parts += _section(workers(document["workers"], clock(document)), document["workers"])
     parts += _section(_clusters(document), document["clusters"])
     parts += _section(_services(document), document["services"])
     bad_files = {path: file for path, file in document["config"]["files"].items() if _get(file, "state") != "ok"}
@@ -73,17 +73,6 @@ def workers(items: Sequence[Mapping[str, Any]], now: float | None) -> Table:
             _cell(_note(worker, now)),
         )
     return table
-
-
-def supervisor_time(raw: Document) -> float | None:
-    """The supervisor's clock when it answered, so that ages need no second clock."""
-    return _now(raw)
-
-
-def _now(document: Document) -> float | None:
-    supervisor = document.get("supervisor")
-    started, uptime = number(_get(supervisor, "started")), number(_get(supervisor, "uptime"))
-    return None if started is None or uptime is None else started + uptime
 
 
 def _headline(document: Document) -> Text:
@@ -130,15 +119,25 @@ def _clusters(document: Document) -> Table:
 
 def _fine(cluster: Mapping[str, Any]) -> bool:
     nodes = cluster["nodes"]
-    return bool(nodes) and not cluster["stale"] and all(node["state"] in GOOD_NODES for node in nodes)
+    return (
+        bool(nodes)
+        and not cluster["stale"]
+        and not cluster["held"]
+        and all(node["state"] in GOOD_NODES for node in nodes)
+    )
 
 
 def _nodes(cluster: Mapping[str, Any]) -> Text:
     """The nodes, those that are not up first and with their state."""
     line = Text(no_wrap=True, overflow="ellipsis")
-    for node in sorted(cluster["nodes"] or [], key=lambda item: item["state"] in GOOD_NODES):
-        good = node["state"] in GOOD_NODES
-        text = node["name"] if good else f"{node['name']} {node['state']}"
+    for node in sorted(cluster["nodes"] or [], key=lambda item: item["state"] in GOOD_NODES and not item["held"]):
+        good = node["state"] in GOOD_NODES and not node["held"]
+        words = [
+            node["name"],
+            *([] if node["state"] in GOOD_NODES else [node["state"]]),
+            *(["held"] if node["held"] else []),
+        ]
+        text = " ".join(words)
         line.append((", " if line else "") + safe(text), style="" if good else "red")
     if cluster["refused"]:
         line.append(f"{', ' if line else ''}{len(cluster['refused'])} records refused", style="yellow")
@@ -147,7 +146,7 @@ def _nodes(cluster: Mapping[str, Any]) -> Text:
 
 def _services(document: Document) -> Table:
     table = _table("SERVICE", "DISCOVERY", "PORT", "STATE", "FOR", "CHECKS")
-    now = _now(document)
+    now = clock(document)
     rows = [
         (name, service, port, part)
         for name, service in document["services"].items()

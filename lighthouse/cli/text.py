@@ -52,3 +52,12 @@ def size(count: object) -> str:
 def number(value: object) -> float | None:
     """The value if it is a number."""
     return float(value) if isinstance(value, int | float) and not isinstance(value, bool) else None
+
+
+def clock(document: object) -> float | None:
+    """The supervisor's unix time when it gave its status, so that ages need no second clock."""
+    supervisor = document.get("supervisor") if isinstance(document, dict) else None
+    if not isinstance(supervisor, dict):
+        return None
+    started, uptime = number(supervisor.get("started")), number(supervisor.get("uptime"))
+    return None if started is None or uptime is None else started + uptime

@@ -74,11 +74,18 @@ def _discovery(name: str, force: InForce) -> Blob:
         "plugin": made["reference"],
         "config": made["config"],
         "clusters": sorted(key for key, item in force.clusters.items() if item["discovery"] == name),
+        "guards": _guards(name, force),
         "services": [_service(key, force) for key in sorted(services)],
         "hostname": force.settings["hostname"],
         "advertise": rules_of(force.settings["advertise"]),
         "registration": force.settings["registration"],
     }
+
+
+def _guards(name: str, force: InForce) -> dict[str, Any]:
+    """How each cluster of a discovery is guarded against mass loss; one that is not is left out."""
+    own = {key: item.get("guard", {}) for key, item in force.clusters.items() if item["discovery"] == name}
+    return {key: {**force.settings["mass_loss"], **guard} for key, guard in sorted(own.items()) if guard is not None}
 
 
 def _balancer(name: str, force: InForce) -> Blob:

@@ -11,6 +11,7 @@ from typing import Annotated, Any
 from pydantic import Field
 
 from lighthouse.advertise import rules_of, wrong
+from lighthouse.config.guarding import GUARD, guard_of
 from lighthouse.config.plugins import BALANCERS, CHECKS, DISCOVERY
 from lighthouse.config.schema import Schema, unknown_key
 from lighthouse.config.selecting import SELECTING, selecting
@@ -29,7 +30,7 @@ _DISCOVERY = {"discovery": Option(str, "name a file of discovery/")}
 _PLUGIN = {"plugin": Option(str, "the plugin, if not the base name of the file", default=None)}
 
 _META = {"meta_cluster": Option(str, "name of the meta cluster that it is part of", default=None)}
-_CLUSTER = {**_NAME, **_DISCOVERY, **_META, **SELECTING}
+_CLUSTER = {**_NAME, **_DISCOVERY, **_META, **SELECTING, **GUARD}
 _CLUSTER_SCHEMA = Schema(_CLUSTER, open_ended=True)
 
 _SERVICE_SCHEMA = Schema(
@@ -94,7 +95,7 @@ def _stem_name(unit: Unit) -> str:
 
 
 def cluster_file(unit: Unit) -> Product | None:
-    """``{"discovery": ..., "options": {balancer or plugin: {...}}}``, ``"meta_cluster"`` where it is in one, and `selecting`."""
+    """``{"discovery": ..., "options": {balancer or plugin: {...}}, "guard": ...}``, ``"meta_cluster"``, if any, and `selecting`."""
     data, problems = unit.document.data, unit.problems
     name = object_name(unit)
     head = _CLUSTER_SCHEMA.read(data, problems)
@@ -108,9 +109,10 @@ def cluster_file(unit: Unit) -> Product | None:
     chosen = selecting(unit, head or {})
     if not addressed:
         problems.add((), f"no balancer is configured: add one of the keys {listed(_balancers(unit))}")
+    guard = guard_of(unit)
     if head is None or problems:
         return None
-    compiled = {"discovery": head["discovery"], "options": options, **chosen}
+    compiled = {"discovery": head["discovery"], "options": options, "guard": guard, **chosen}
     if head["meta_cluster"] is not None:
         compiled["meta_cluster"] = head["meta_cluster"]
     return Product(name, compiled, unit.document.line(("name",)))

@@ -16,7 +16,7 @@ from lighthouse.options import Option
 from lighthouse.settings import SECTIONS, Settings, contradictions
 
 
-def _options(kind: type) -> dict[str, Option]:
+def declared(kind: type) -> dict[str, Option]:
     """The options that a dataclass of `lighthouse.settings` declares; a section is a mapping, judged by a schema of its own."""
     hints = get_type_hints(kind)
     found = {}
@@ -31,8 +31,8 @@ def _options(kind: type) -> dict[str, Option]:
     return found
 
 
-_SETTINGS = Schema(_options(Settings))
-_SECTIONS = {name: Schema(_options(hint)) for name, hint in get_type_hints(Settings).items() if hint in SECTIONS}
+_SETTINGS = Schema(declared(Settings))
+_SECTIONS = {name: Schema(declared(hint)) for name, hint in get_type_hints(Settings).items() if hint in SECTIONS}
 
 
 def settings_file(unit: Unit) -> Product | None:

@@ -33,6 +33,11 @@ def table(supervisor: Supervisor) -> dict[str, Command]:
 
         return command
 
+    def accept(arguments: Arguments) -> Mapping[str, Any]:
+        name = _cluster(supervisor, arguments)
+        supervisor.perform(core.accept(name, time.monotonic()))
+        return {"cluster": name}
+
     def dump(arguments: Arguments) -> Mapping[str, Any]:
         name = _worker(supervisor, arguments)
         if not core.workers[name].live:
@@ -62,6 +67,7 @@ def table(supervisor: Supervisor) -> dict[str, Command]:
         "restart": Command(steer(core.restart), mutates=True),
         "stop": Command(steer(core.stop), mutates=True),
         "start": Command(steer(core.start), mutates=True),
+        "accept": Command(accept, mutates=True),
         "dump": Command(dump, mutates=True),
         "logs": Command(logs),
         "reload": Command(reload, mutates=True),
@@ -75,6 +81,15 @@ def _worker(supervisor: Supervisor, arguments: Arguments) -> str:
     if not isinstance(name, str) or name not in workers or workers[name].removed:
         known = ", ".join(sorted(workers)) or "none"
         raise Refusal("usage", f"there is no worker {str(name)[:80]!r}; known are {known}")
+    return name
+
+
+def _cluster(supervisor: Supervisor, arguments: Arguments) -> str:
+    name = arguments.get("cluster")
+    clusters = supervisor.core.plan.clusters
+    if not isinstance(name, str) or name not in clusters:
+        known = ", ".join(sorted(clusters)) or "none"
+        raise Refusal("usage", f"there is no cluster {str(name)[:80]!r}; known are {known}")
     return name
 
 

@@ -280,6 +280,10 @@ class Core:
         worker.enter(worker.state, now)
         return self._start(worker)
 
+    def accept(self, cluster: str, now: float) -> list[Action]:
+        """Confirm that the members of a cluster that are held have really gone. Raises `KeyError` for an unknown cluster."""
+        return self._tell(self.store.confirm(self.plan, cluster, now))
+
     def shut_down(self, now: float) -> list[Action]:
         """Stop everything, in order. Asked a second time it hurries."""
         if self.stopping:

@@ -12,7 +12,7 @@ from math import isfinite
 from typing import Any
 
 from lighthouse.health import State
-from lighthouse.ipc.boot import ANNOUNCE_TOPIC, handover_topic, members_topic, report_topic, service_topic
+from lighthouse.ipc.boot import ACCEPT_TOPIC, ANNOUNCE_TOPIC, handover_topic, members_topic, report_topic, service_topic
 from lighthouse.ipc.errors import ProtocolError
 from lighthouse.ipc.messages import pack, unpack
 from lighthouse.plan import Plan, WorkerSpec
@@ -39,6 +39,7 @@ class Store:
     dirty: set[str] = field(default_factory=set)
     _services: dict[str, dict[str, Any]] = field(default_factory=dict)
     _announced: dict[str, bytes] = field(default_factory=dict)
+    _accepted: dict[str, float] = field(default_factory=dict)
 
     def load(self, snapshots: Mapping[str, bytes], *, aged: bool) -> list[str]:
         """Take over what an earlier supervisor kept; returns what had to be refused, in words.
@@ -92,6 +93,12 @@ class Store:
         self._announced[worker] = payload
         return {worker: (ANNOUNCE_TOPIC, payload)}
 
+    def confirm(self, plan: Plan, cluster: str, now: float) -> dict[str, tuple[str, bytes]]:
+        """A person confirms what is held of a cluster by now; returns what to tell the worker of its discovery."""
+        self._accepted[cluster] = now
+        discovery = plan.clusters[cluster]
+        return {f"discovery/{discovery}": (ACCEPT_TOPIC, self._confirmed(plan, discovery))}
+
     def birthright(self, plan: Plan, worker: WorkerSpec) -> dict[str, bytes]:
         """The kept snapshots that a new generation of a worker finds in its memory."""
         name = worker.id.partition("/")[2]
@@ -104,6 +111,7 @@ class Store:
         kept = {topic: self.snapshots[topic] for topic in topics if topic in self.snapshots}
         if worker.kind == "discovery":
             self._announced[worker.id] = kept[ANNOUNCE_TOPIC] = pack(self._wanted(plan, name))
+            kept[ACCEPT_TOPIC] = self._confirmed(plan, name)
         return kept
 
     def service(self, name: str) -> Mapping[str, Any]:
@@ -115,6 +123,7 @@ class Store:
         wanted = {service_topic(name) for name in plan.services} | {members_topic(name) for name in plan.clusters}
         for worker in plan.workers:
             wanted |= {report_topic(worker), handover_topic(worker)}
+        self._accepted = {name: when for name, when in self._accepted.items() if name in plan.clusters}
         for topic in self.snapshots.keys() - wanted:
             del self.snapshots[topic]
             self._services.pop(topic, None)
@@ -125,6 +134,10 @@ class Store:
             self.snapshots[topic] = payload
             if topic.startswith(PERSISTENT):
                 self.dirty.add(topic)
+
+    def _confirmed(self, plan: Plan, discovery: str) -> bytes:
+        own = {name for name, owner in plan.clusters.items() if owner == discovery}
+        return pack({name: when for name, when in self._accepted.items() if name in own})
 
     def _wanted(self, plan: Plan, discovery: str) -> dict[str, dict[str, str]]:
         return {

@@ -404,5 +404,6 @@ def test_another_plugin_takes_over_in_a_fresh_process_that_counts_as_no_death(st
     until(lambda: stack.worker("discovery/dir")["pid"] not in (before["pid"], None), what="a fresh process")
     stack.wait_up("discovery/dir")
     assert stack.worker("discovery/dir")["last_exit"]["reason"] == "it wanted a fresh process"
-    assert "WARNING" not in "".join(line for line in stack.output().splitlines() if "discovery/dir" in line)
+    told = [line.split()[1] for line in stack.output().splitlines() if "discovery/dir, generation 1" in line]
+    assert told == ["I"], "said, and not as something bad"
     assert record.exists()

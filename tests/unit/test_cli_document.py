@@ -38,11 +38,12 @@ def test_it_has_the_documented_keys():
     assert found["clusters"]["web"] == {
         "discovery": "directory",
         "nodes": [
-            {"name": "a:8001", "ip": "127.0.0.1", "port": 8001, "state": "up"},
-            {"name": "b:8002", "ip": "127.0.0.1", "port": 8002, "state": "up"},
+            {"name": "a:8001", "ip": "127.0.0.1", "port": 8001, "state": "up", "held": False},
+            {"name": "b:8002", "ip": "127.0.0.1", "port": 8002, "state": "up", "held": False},
         ],
         "stale": False,
         "age": 0.5,
+        "held": None,
         "refused": [],
         "error": None,
     }

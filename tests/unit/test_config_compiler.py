@@ -54,6 +54,7 @@ def test_the_shapes_of_the_workers_configuration(tree):
             "plugin": "sample_plugins:Beacon",
             "config": {"hosts": ["one"], "password": "", "retries": 3},
             "clusters": ["web"],
+            "guards": {"web": {"share": 0.5, "minimum": 2, "window": 60.0, "hold": 300.0}},
             "services": [service],
             "hostname": None,
             "advertise": [],

@@ -39,6 +39,29 @@ def test_meta_cluster_is_a_name(tree):
     assert error.startswith("clusters/a.yaml:3: key 'meta_cluster': 5: expected text")
 
 
+def test_the_guard_of_a_cluster(tree):
+    tree.write("lighthouse.yaml", "mass_loss: {window: 30}\n")
+    tree.write("clusters/a.yaml", "discovery: beacon\nscales: {}\nguard: {share: 0.8}\n")
+    tree.write("clusters/b.yaml", "discovery: beacon\nscales: {}\nguard: off\n")
+    guards = tree.compile().blobs["discovery/beacon"]["guards"]
+    usual = {"share": 0.5, "minimum": 2, "window": 30.0, "hold": 300.0}
+    assert guards == {"web": usual, "a": {**usual, "share": 0.8}}
+
+
+@pytest.mark.parametrize(
+    ("guard", "told"),
+    [
+        ("on", "key 'guard': 'on': expected 'off' or a mapping of keys"),
+        ("{shear: 1}", "unknown key 'guard.shear'; did you mean 'share'?"),
+        ("{share: 50}", "key 'guard.share': 50: must be at most 1"),
+        ("{minimum: 0}", "key 'guard.minimum': 0: must be at least 1"),
+    ],
+)
+def test_a_guard_that_makes_no_sense(tree, guard, told):
+    [error] = tree.errors("clusters/a.yaml", f"discovery: beacon\nscales: {{}}\nguard: {guard}\n")
+    assert error.startswith(f"clusters/a.yaml:3: {told}")
+
+
 def test_a_cluster_needs_a_discovery_and_a_balancer(tree):
     missing, balancer = tree.errors("clusters/a.yaml", "name: a\n")
     assert missing == "clusters/a.yaml:1: key 'discovery' is missing: name a file of discovery/"

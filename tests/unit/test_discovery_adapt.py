@@ -83,7 +83,7 @@ def job(monkeypatch):
 
 def config(n):
     return {
-        "plugin": "a:B", "name": "dir", "config": {"n": n}, "clusters": ["web"], "services": [],
+        "plugin": "a:B", "name": "dir", "config": {"n": n}, "clusters": ["web"], "guards": {}, "services": [],
         "hostname": "h", "advertise": ["10.0.0.1"], "registration": {"rate": 10.0, "burst": 100},
     }  # fmt: skip
 

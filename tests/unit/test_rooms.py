@@ -10,7 +10,7 @@ import lighthouse.ipc
 import lighthouse.workers
 
 VALUES = {
-    "advertise", "cluster", "errors", "health", "identity", "node", "options", "peer", "plan", "role", "service",
+    "advertise", "cluster", "errors", "guard", "health", "identity", "node", "options", "peer", "plan", "role", "service",
     "selection", "settings", "version",
 }  # fmt: skip
 API = {"balancer", "check", "configurable", "discovery", "pluggable", "secrets"}

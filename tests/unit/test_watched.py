@@ -5,7 +5,8 @@ import pytest
 from lighthouse.ipc.boot import members_topic
 from lighthouse.ipc.messages import pack, unpack
 from lighthouse.node import Node
-from lighthouse.workers import watched
+from lighthouse.settings import MassLoss
+from lighthouse.workers import telling
 from lighthouse.workers.watched import Watched
 
 A, B = Node("a", "10.0.0.1", 80), Node("b", "10.0.0.2", 80)
@@ -71,7 +72,7 @@ def test_a_cluster_that_comes_back_is_told_anew():
 
 
 def test_more_members_than_can_be_told_are_a_problem_until_they_are_fewer(one, monkeypatch):
-    monkeypatch.setattr(watched, "MAX_SNAPSHOT", len(snapshot(A)))
+    monkeypatch.setattr(telling, "MAX_SNAPSHOT", len(snapshot(A)))
     cluster, signal = watch(one, nodes=[A, B])
     assert told(one) == {}
     assert "last known ones stay" in one.problems["web"]
@@ -79,3 +80,79 @@ def test_more_members_than_can_be_told_are_a_problem_until_they_are_fewer(one, m
     signal()
     assert told(one) == {members_topic("web"): snapshot(B)}
     assert one.problems == {}
+
+
+# members that are held ----------------------------------------------------------------------------------------------
+
+
+GUARDED = {"web": MassLoss(hold=0.0)}
+SLOWLY = {"web": MassLoss()}
+
+
+def holding(rules=SLOWLY, kept=None):
+    """A cluster of which everybody has vanished."""
+    one = Watched({members_topic("web"): kept or snapshot(A, B)}, lambda: None)
+    one.guard(rules)
+    cluster, signal = watch(one, nodes=[])
+    return one, cluster, signal
+
+
+def held(payload):
+    return unpack(payload).get("held", {}).get("names")
+
+
+def test_members_that_vanish_at_once_stay_with_a_mark():
+    one, *_ = holding()
+    payload = told(one)[members_topic("web")]
+    assert unpack(payload)["nodes"] == [A.to_mapping(), B.to_mapping()]
+    assert held(payload) == ["a:80", "b:80"]
+
+
+def test_a_complete_answer_confirms_and_an_incomplete_one_does_not():
+    one, *_ = holding(GUARDED)
+    told(one)
+    one.heard(complete=False)
+    assert unpack(told(one)[members_topic("web")])["held"]["until"] is None
+    one.heard(complete=True)
+    assert told(one) == {members_topic("web"): snapshot()}
+
+
+def test_no_answer_in_this_generation_confirms_nothing():
+    kept = told(holding()[0])[members_topic("web")]
+    one, *_ = holding(GUARDED, kept)
+    one["web"].nodes = None
+    one.heard(complete=True)
+    assert all(held(payload) for payload in told(one).values())
+
+
+def test_the_next_generation_goes_on_with_the_hold():
+    kept = told(holding()[0])[members_topic("web")]
+    one, cluster, signal = holding(kept=kept)
+    cluster.nodes = [A]  # not the loss of a mass any more, but that of one which began as one
+    signal()
+    assert held(told(one)[members_topic("web")]) == ["b:80"]
+
+
+def test_a_person_lets_go_of_them_even_before_the_first_answer():
+    first = told(holding()[0])[members_topic("web")]
+    one = Watched({members_topic("web"): first}, lambda: None)
+    one.accept({"web": unpack(first)["held"]["began"] - 1})
+    assert told(one) == {}
+    one.accept({"web": unpack(first)["held"]["began"], "other": 1e9})
+    assert told(one) == {members_topic("web"): snapshot()}
+
+
+def test_a_cluster_that_is_guarded_no_longer_lets_go():
+    one, *_ = holding()
+    told(one)
+    one.guard({})
+    assert told(one) == {members_topic("web"): snapshot()}
+
+
+@pytest.mark.parametrize(
+    "kept", [b"", b"\xc1", pack([]), pack({"nodes": [1]}), pack({"nodes": [], "held": {"names": []}})]
+)
+def test_kept_members_that_cannot_be_read_are_unknown(kept):
+    one = Watched({members_topic("web"): kept}, lambda: None)
+    watch(one, nodes=[A])
+    assert told(one) == {members_topic("web"): snapshot(A)}

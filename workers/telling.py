@@ -1,0 +1,117 @@
+"""What is told of one cluster: the registry's members, and those that the guard holds."""
+
+from __future__ import annotations
+
+import logging
+import time
+from collections.abc import Iterable, Mapping
+from dataclasses import dataclass, field
+from typing import Any
+
+from lighthouse.guard import Guard, Hold
+from lighthouse.ipc.errors import ProtocolError
+from lighthouse.ipc.frames import MAX_SNAPSHOT
+from lighthouse.ipc.messages import pack, unpack
+from lighthouse.node import Node
+from lighthouse.settings import MassLoss as Rules
+
+SHOWN = 5  # members that a line of the log names
+
+Member = Mapping[str, Any]
+"""A node as `Node.to_mapping` gives it."""
+
+log = logging.getLogger(__name__)
+
+
+@dataclass(slots=True)
+class Telling:
+    """One cluster. ``payload`` is the snapshot that was told last, ``problem`` why a newer one could not be.
+
+    ``epoch`` is the unix time at which CLOCK_MONOTONIC was 0.
+    """
+
+    name: str
+    epoch: float = 0.0
+    guard: Guard = field(default_factory=Guard)
+    members: list[Member] = field(default_factory=list)
+    payload: bytes = b""
+    problem: str | None = None
+
+    @classmethod
+    def kept(cls, name: str, epoch: float, payload: bytes) -> Telling:
+        """Go on with what an earlier generation told; a hold that it had goes on, with its times begun anew."""
+        try:
+            data = unpack(payload)
+            members: list[Member] = [dict(item) for item in data["nodes"]]
+            held = data.get("held")
+            hold = held and Hold(dict.fromkeys(map(str, held["names"])), min(float(held["began"]), time.monotonic()))
+        except (AttributeError, KeyError, ProtocolError, TypeError, ValueError) as error:
+            log.error("the kept members of %s cannot be read: %s", name, error)
+            return cls(name, epoch)
+        return cls(name, epoch, Guard(frozenset(map(_name, members)), hold=hold), members, payload)
+
+    def answered(self, nodes: Iterable[Node], now: float, rules: Rules | None) -> None:
+        """The registry gave a complete answer."""
+        answer = [node.to_mapping() for node in nodes]
+        self._become(self.guard.answered(map(_name, answer), now, rules), answer, rules)
+
+    def heard(self, now: float, rules: Rules | None, *, complete: bool) -> None:
+        """The registry still says the same in a complete answer, or it gave none."""
+        if self.guard.hold is not None:
+            self._become(self.guard.confirmed(now, rules) if complete else self.guard.doubted(), (), rules)
+
+    def accepted(self, at: float) -> None:
+        """A person confirmed what was held at that time."""
+        guard = self.guard.accepted(at)
+        if guard is not self.guard:
+            self._become(guard, (), None)
+
+    def _become(self, guard: Guard, answer: Iterable[Member], rules: Rules | None) -> None:
+        """Tell what `guard` says: of its members those of the answer as they are there, the others as they were."""
+        members = list(answer)
+        fresh = set(map(_name, members))
+        members += [item for item in self.members if (name := _name(item)) in guard.told and name not in fresh]
+        members.sort(key=lambda item: (_name(item), item["ip"]))
+        document: dict[str, Any] = {"nodes": members}
+        if guard.hold is not None:
+            document["held"] = self._held(guard.hold, rules)
+        payload = pack(document)
+        if len(payload) > MAX_SNAPSHOT:
+            self.problem = f"{len(members)} members of {self.name} are more than can be told; the last known ones stay"
+            return
+        _say(self.name, self.guard, guard)
+        self.guard, self.members, self.payload, self.problem = guard, members, payload, None
+
+    def _held(self, hold: Hold, rules: Rules | None) -> dict[str, Any]:
+        """The mark of a hold, for status and for the next generation: unix times, and its begin on CLOCK_MONOTONIC, too."""
+        until = hold.until(rules) if rules else None
+        return {
+            "names": sorted(hold.missing),
+            "began": hold.since,
+            "since": round(self.epoch + hold.since, 3),
+            "until": None if until is None else round(self.epoch + until, 3),
+        }
+
+
+def _name(member: Member) -> str:
+    return f"{member['host']}:{member['port']}"
+
+
+def _say(cluster: str, before: Guard, after: Guard) -> None:
+    """Say loudly what is held back, and what becomes of it."""
+    new, gone = after.held - before.held, before.held - after.held
+    if new:
+        log.error(
+            "cluster %s: %d of %d members vanished from the registry at once and are held: %s; "
+            "`lighthouse ctl accept %s` lets them go",
+            *(cluster, len(after.held), len(after.told), _listed(after.held), cluster),
+        )
+    if let_go := gone - after.told:
+        log.warning("cluster %s: %d held members are let go: %s", cluster, len(let_go), _listed(let_go))
+    if back := gone & after.told:
+        log.warning("cluster %s: %d held members are back: %s", cluster, len(back), _listed(back))
+
+
+def _listed(names: Iterable[str]) -> str:
+    known = sorted(names)
+    return ", ".join(known[:SHOWN]) + (f" and {len(known) - SHOWN} more" if len(known) > SHOWN else "")
