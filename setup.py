@@ -38,6 +38,7 @@ setup(
     ],
     extras_require={
         "testing": ["pytest>=8"],
+        "sasl": ["pure-sasl>=0.6"],
         "test": ["build", "coverage", "hypothesis", "pytest>=8", "pytest-timeout"],
         "lint": ["mypy>=1.11", "ruff>=0.6", "types-psutil", "types-PyYAML"],
     },
@@ -49,7 +50,10 @@ setup(
             "lighthouse-reporter = lighthouse.cli.main:reporter",
         ],
         "lighthouse.balancers": ["haproxy = lighthouse.haproxy.balancer:HAProxy"],
-        "lighthouse.discovery": ["directory = lighthouse.directory.discovery:DirectoryDiscovery"],
+        "lighthouse.discovery": [
+            "directory = lighthouse.directory.discovery:DirectoryDiscovery",
+            "zookeeper = lighthouse.zookeeper:ZookeeperDiscovery",
+        ],
         "lighthouse.checks": [
             "http = lighthouse.checks.http:HTTPCheck",
             "tcp = lighthouse.checks.tcp:TCPCheck",

@@ -52,9 +52,7 @@ class Node:
 
         Raises `NodeError` when it is too large, not JSON, or lacks a usable ``ip`` or ``port``; ``host`` falls back to ``ip``.
         """
-        if len(record) > MAX_RECORD:
-            raise NodeError(f"record of {len(record)} bytes is larger than {MAX_RECORD}")
-        return cls.from_mapping(_json(record, "record"))
+        return cls.from_mapping(decode(record))
 
     @classmethod
     def from_mapping(cls, data: Any) -> Node:
@@ -67,12 +65,11 @@ class Node:
         metadata = _nested(data.get("metadata"), "metadata")
         if metadata is not None and not isinstance(metadata, dict):
             raise NodeError(f"metadata {shown(metadata)} is not an object")
-        _check_plain(metadata, MAX_DEPTH)
         return cls(
             host=ip if host is None else valid_host(host),
             ip=ip,
             port=valid_port(data.get("port")),
-            metadata=metadata or {},
+            metadata=plain(metadata) or {},
             peer=None if peer is None else Peer.from_mapping(peer),
         )
 
@@ -85,6 +82,19 @@ class Node:
             "metadata": dict(self.metadata),
             "peer": self.peer.to_mapping() if self.peer else None,
         }
+
+
+def decode(record: str | bytes) -> Any:
+    """The JSON of a registry record, of whatever format. Raises `NodeError` when it is too large or no JSON."""
+    if len(record) > MAX_RECORD:
+        raise NodeError(f"record of {len(record)} bytes is larger than {MAX_RECORD}")
+    return _json(record, "record")
+
+
+def plain(metadata: Mapping[str, Any] | None) -> Mapping[str, Any] | None:
+    """The metadata of a foreign record, if our own wire can say them. Raises `NodeError`."""
+    _check_plain(metadata, MAX_DEPTH)
+    return metadata
 
 
 def _check_plain(value: Any, depth: int) -> None:

@@ -2,8 +2,14 @@
 
 from __future__ import annotations
 
+from collections.abc import Collection, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any, Final
+
+from lighthouse.errors import ConfigError
+from lighthouse.identity import shown
+
+Key = tuple[str | int, ...]
 
 
 class _Required:
@@ -29,3 +35,16 @@ class Option:
     default: Any = REQUIRED
     minimum: float | None = None
     maximum: float | None = None
+
+
+def mapping(value: Any, key: Key, known: Collection[str], required: Sequence[str] = ()) -> Mapping[str, Any]:
+    """A mapping with none but `known` keys and all of `required`. Raises `ConfigError`."""
+    if not isinstance(value, Mapping):
+        raise ConfigError(f"expected a mapping of keys ({', '.join(known)})", key)
+    for name in value:
+        if name not in known:
+            raise ConfigError(f"unknown key {shown(name)}; known keys: {', '.join(known)}", (*key, name))
+    for name in required:
+        if name not in value:
+            raise ConfigError(f"{name} is missing: give it", (*key, name))
+    return value

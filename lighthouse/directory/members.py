@@ -7,6 +7,7 @@ from dataclasses import dataclass
 
 from lighthouse.directory.freshness import Mark, Pace, Sighting, pardoned, sighted, stalled
 from lighthouse.node import Node
+from lighthouse.records import chosen
 
 
 @dataclass(frozen=True, slots=True)
@@ -78,22 +79,6 @@ class Members:
             for name, sighting in self._sightings.items()
             if self.entries[name].node is not None and sighting.abandoned(now, pace)
         ]
-
-
-def chosen(entries: Mapping[str, Entry]) -> tuple[list[Node], dict[str, str]]:
-    """The members, sorted, and the files that are refused. Of two files for one member the first by file name counts."""
-    nodes: dict[str, Node] = {}
-    origin: dict[str, str] = {}
-    refused: dict[str, str] = {}
-    for name, entry in sorted(entries.items()):
-        if entry.node is None:
-            refused[name] = entry.refused
-        elif entry.node.name in nodes:
-            refused[name] = f"{entry.node.name} is announced by {origin[entry.node.name]!a} already"
-        else:
-            nodes[entry.node.name] = entry.node
-            origin[entry.node.name] = name
-    return [nodes[name] for name in sorted(nodes)], refused
 
 
 def differences(before: Mapping[str, Entry], after: Mapping[str, Entry]) -> int:

@@ -2,27 +2,13 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Collection, Mapping, Sequence
+from collections.abc import Callable, Mapping
 from typing import Any
 
 from lighthouse.errors import ConfigError, NodeError
 from lighthouse.haproxy.stanzas.section import user_lines
 from lighthouse.identity import shown, valid_host, valid_ip, valid_name
-
-Key = tuple[str | int, ...]
-
-
-def mapping(value: Any, key: Key, known: Collection[str], required: Sequence[str] = ()) -> Mapping[str, Any]:
-    """A mapping with none but `known` keys and all of `required`. Raises `ConfigError`."""
-    if not isinstance(value, Mapping):
-        raise ConfigError(f"expected a mapping of keys ({', '.join(known)})", key)
-    for name in value:
-        if name not in known:
-            raise ConfigError(f"unknown key {shown(name)}; known keys: {', '.join(known)}", (*key, name))
-    for name in required:
-        if name not in value:
-            raise ConfigError(f"{name} is missing: give it", (*key, name))
-    return value
+from lighthouse.options import Key
 
 
 def named(value: Any, key: Key) -> Mapping[str, Any]:

@@ -14,9 +14,9 @@ from collections.abc import Iterator, Mapping, Sequence
 from typing import Any
 
 from lighthouse.errors import ConfigError
-from lighthouse.haproxy.fields import Key
 from lighthouse.haproxy.stanzas.section import user_lines
 from lighthouse.identity import shown
+from lighthouse.options import Key
 
 CALL_TIMEOUT = 1.0  # seconds for one question; HAProxy takes 5 ms
 TOTAL_TIMEOUT = 3.0  # seconds for all questions of a process; what is left over passes

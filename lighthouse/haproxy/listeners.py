@@ -8,9 +8,9 @@ from typing import Any
 
 from lighthouse.errors import ConfigError
 from lighthouse.haproxy import fields
-from lighthouse.haproxy.fields import Key
 from lighthouse.haproxy.stanzas.section import one_line
 from lighthouse.identity import shown
+from lighthouse.options import Key, mapping
 
 STATS = "stats"  # the name of the stats page's section
 TIMEOUTS = ("client", "connect", "server")
@@ -29,8 +29,8 @@ class StatsOptions:
     @classmethod
     def from_mapping(cls, config: Any, key: Key = (STATS,)) -> StatsOptions:
         """Check `config`. Raises `ConfigError`."""
-        config = fields.mapping(config, key, ("port", "uri", "timeouts", "bind_address"), ["port"])
-        timeouts = fields.mapping(config.get("timeouts", {}), (*key, "timeouts"), TIMEOUTS)
+        config = mapping(config, key, ("port", "uri", "timeouts", "bind_address"), ["port"])
+        timeouts = mapping(config.get("timeouts", {}), (*key, "timeouts"), TIMEOUTS)
         return cls(
             port=fields.port(config["port"], (*key, "port")),
             uri=_uri(config.get("uri", "/"), (*key, "uri")),
@@ -54,7 +54,7 @@ class Upstream:
     @classmethod
     def from_mapping(cls, config: Any, key: Key = ()) -> Upstream:
         """Check `config`. Raises `ConfigError`."""
-        config = fields.mapping(config, key, ("host", "port", "max_conn"), ("host", "port"))
+        config = mapping(config, key, ("host", "port", "max_conn"), ("host", "port"))
         most = config.get("max_conn")
         return cls(
             host=fields.host(config["host"], (*key, "host")),
@@ -77,7 +77,7 @@ class ProxyOptions:
     def from_mapping(cls, name: str, config: Any, key: Key) -> ProxyOptions:
         """Check `config`. Raises `ConfigError`."""
         known = ("port", "upstreams", "bind_address", "options")
-        config = fields.mapping(config, key, known, ("port", "upstreams"))
+        config = mapping(config, key, known, ("port", "upstreams"))
         upstreams, place = config["upstreams"], (*key, "upstreams")
         if not isinstance(upstreams, list) or not upstreams:
             raise ConfigError("expected a list of upstreams, each with host and port", place)
@@ -128,7 +128,7 @@ def _meta(name: str, config: Any, older: Any) -> MetaOptions:
     key: Key = ("meta_clusters", name)
     if older is not None:
         fields.port(older, ("meta_cluster_ports", name))
-    config = fields.mapping(config, key, ("port", "frontend"))
+    config = mapping(config, key, ("port", "frontend"))
     port = config.get("port", older)
     if port is None:
         raise ConfigError(f"port is missing: meta cluster {name} needs one to listen on", (*key, "port"))

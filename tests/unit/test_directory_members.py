@@ -6,9 +6,10 @@ from hypothesis import strategies as st
 
 from lighthouse.directory.announcer import Act, decide
 from lighthouse.directory.freshness import Pace
-from lighthouse.directory.members import Entry, Members, Stamp, chosen, differences
+from lighthouse.directory.members import Entry, Members, Stamp, differences
 from lighthouse.discovery import Wanted
 from lighthouse.node import Node
+from lighthouse.records import chosen
 
 PACE = Pace(15.0, 5.0)
 

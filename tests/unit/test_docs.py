@@ -58,7 +58,9 @@ def test_the_examples_are_one_configuration_that_is_accepted(tmp_path):
     compiled = Directory(tmp_path, files).compile()
     assert compiled.plan.files.keys() == files.keys()
     assert [file.error for file in compiled.plan.files.values() if file.state is not FileState.OK] == []
-    assert {"balancer/haproxy", "checker/cache", "checker/web", "discovery/directory"} == compiled.plan.workers.keys()
+    assert compiled.plan.workers.keys() == {
+        "balancer/haproxy", "checker/cache", "checker/web", "discovery/directory", "discovery/zookeeper",
+    }  # fmt: skip
 
 
 class Memcached:
@@ -192,7 +194,7 @@ def test_the_tables_of_options_are_those_of_the_code(match):
 
 
 def test_every_built_in_option_has_a_table():
-    assert len(_OPTIONS.findall(CONFIGURATION)) == 7
+    assert len(_OPTIONS.findall(CONFIGURATION)) == 8
 
 
 def test_the_table_of_rooms_is_that_of_the_code():

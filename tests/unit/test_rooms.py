@@ -10,11 +10,11 @@ import lighthouse.ipc
 import lighthouse.workers
 
 VALUES = {
-    "advertise", "cluster", "errors", "guard", "health", "identity", "node", "options", "peer", "plan", "role", "service",
-    "selection", "settings", "version",
+    "advertise", "cluster", "errors", "guard", "health", "identity", "nerve", "node", "options", "peer", "plan",
+    "records", "role", "service", "selection", "settings", "version",
 }  # fmt: skip
 API = {"balancer", "check", "configurable", "discovery", "pluggable", "secrets"}
-PLUGINS = {"checks", "directory", "haproxy"}
+PLUGINS = {"checks", "directory", "haproxy", "zookeeper"}
 MAY = {
     "values": {"values"},
     "api": {"values", "api"},

@@ -1,0 +1,277 @@
+"""Keeping this host's own znodes as they should be, and no others: a state machine without I/O, time injected.
+
+For each znode that is wanted or was ours: look at it, decide, act, look again. The last look leaves a watch, so what somebody does
+to it is seen at once. When the path changes, a znode at the old one goes only once its successor at the new one stands.
+"""
+
+from __future__ import annotations
+
+import logging
+from collections.abc import Collection, Iterator, Mapping, Sequence
+from dataclasses import dataclass, field
+
+from lighthouse import nerve
+from lighthouse.discovery import Announcement, Wanted
+from lighthouse.errors import NodeError
+from lighthouse.identity import shown, valid_host, valid_name, valid_port
+from lighthouse.node import MAX_RECORD, Node
+from lighthouse.zookeeper.messages import Answer, Changed, Failure, Found, Kind, Request
+from lighthouse.zookeeper.ownership import Act, decide, whose
+from lighthouse.zookeeper.paths import parent
+from lighthouse.zookeeper.session import Key
+from lighthouse.zookeeper.settings import Format
+
+RETRY = 5.0  # seconds after which what ZooKeeper refused is tried again
+DISPUTE = 60.0  # seconds; who takes the same znode over again and again waits up to so long
+
+log = logging.getLogger(__name__)
+
+
+@dataclass(slots=True)
+class Own:
+    """One znode: what is wanted of it, and what is known of it.
+
+    ``looked`` says whether `found` is what is there; ``stood`` whether we announced it; ``parents`` are yet to be made, the
+    last first.
+    """
+
+    key: Key
+    wanted: Wanted = Wanted.HOLD
+    content: bytes = b""
+    node: Node | None = None
+    stood: bool = False
+    looked: bool = False
+    found: Found | None = None
+    asked: bool = False
+    parents: list[str] = field(default_factory=list)
+    problem: str | None = None
+    not_before: float = 0.0
+    disputes: int = 0
+    disputed: float = 0.0
+
+
+class Announcer:
+    """The announcements of this host. ``takeovers`` counts the leftovers that were replaced."""
+
+    def __init__(self) -> None:
+        self.takeovers = 0
+        self._own: dict[str, Own] = {}
+        self._told = False
+        self._refused: list[str] = []
+        self._session = 0
+        self._sessions: Collection[int] = ()
+
+    @property
+    def standing(self) -> int:
+        """How many announcements stand."""
+        return sum(1 for own in self._own.values() if self._stands(own))
+
+    @property
+    def problems(self) -> list[str]:
+        """What cannot be done, and why."""
+        return [*self._refused, *(own.problem for own in self._own.values() if own.problem)]
+
+    @property
+    def settled(self) -> bool:
+        """Whether all is as it should be, as far as it can be."""
+        return all(
+            own.problem or (not own.asked and own.looked and self._act(own) is Act.LEAVE) for own in self._own.values()
+        )
+
+    def handed_over(self) -> dict[Key, bytes]:
+        """What stands, or is about to, with its content."""
+        return {
+            own.key: own.content
+            for own in self._own.values()
+            if own.stood or (own.wanted is Wanted.UP and not own.problem)
+        }
+
+    def resume(self, own: Mapping[Key, bytes]) -> None:
+        """These stood in an earlier generation: they are held until `want` says what is wanted."""
+        for key, content in own.items():
+            self._own[key.path] = Own(key, Wanted.HOLD, content, stood=True)
+
+    def want(self, announcements: Sequence[Announcement], base: str, record: Format) -> None:
+        """From now on these are wanted, and no others."""
+        self._told = True
+        self._refused = []
+        standing = {own.key.port for own in self._own.values() if own.stood}
+        wanted: set[str] = set()
+        for item in announcements:
+            try:
+                key, content = _record(item, base, record)
+            except NodeError as error:
+                self._refused.append(f"{shown(item.service.name)} cannot be announced: {error}")
+                continue
+            wanted.add(key.path)
+            own = self._own.setdefault(key.path, Own(key))
+            own.stood = own.stood or key.port in standing
+            if (own.wanted, own.content) != (item.wanted, content):
+                own.not_before, own.problem = 0.0, None
+            own.wanted, own.node = item.wanted, item.node
+            own.content = own.content if item.wanted is Wanted.HOLD and own.content else content
+        for path, own in self._own.items():
+            if path not in wanted:
+                own.wanted, own.node = Wanted.DOWN, None
+
+    def opened(self, session: int, sessions: Collection[int]) -> None:
+        """There is a connection, with this session: all is looked at anew."""
+        self._session, self._sessions = session, sessions
+        self.lost()
+        for own in self._own.values():
+            own.not_before, own.disputes = 0.0, 0
+
+    def lost(self) -> None:
+        """The connection is gone, and with it whatever was asked."""
+        for own in self._own.values():
+            own.asked = False
+            own.parents.clear()
+            own.looked = False
+
+    def audit(self) -> None:
+        """Look at everything again."""
+        for own in self._own.values():
+            own.looked = False
+
+    def event(self, event: Changed) -> None:
+        """A watch fired, of one of these znodes or of any other."""
+        own = self._own.get(event.path)
+        if own is not None:
+            own.looked = False
+            if own.problem:
+                own.not_before = 0.0
+
+    def requests(self, now: float, most: int) -> Iterator[Request]:
+        """What is to be asked next, so many at most."""
+        idle = [own for own in self._own.values() if not own.asked and now >= own.not_before]
+        for own in idle:
+            request = self._request(own, now) if most > 0 else None
+            if request is not None:
+                own.asked = True
+                most -= 1
+                yield request
+
+    def take(self, answer: Answer, now: float) -> None:
+        """An answer to one of the requests."""
+        kind, path = answer.request.kind, answer.request.path
+        if kind is Kind.PARENT:
+            for own in self._own.values():
+                if own.asked and own.parents and own.parents[-1] == path:
+                    own.asked = False
+                    self._take_parent(own, answer, now)
+            return
+        found = self._own.get(path)
+        if found is not None:
+            found.asked = False
+            self._take_own(found, answer, now)
+
+    def _take_own(self, own: Own, answer: Answer, now: float) -> None:
+        kind, path = answer.request.kind, answer.request.path
+        if kind is Kind.GET:
+            self._take_look(own, answer, now)
+        elif answer.failure is Failure.NO_NODE and kind is Kind.CREATE:
+            own.parents = [parent(path)]
+        elif answer.failure in (Failure.DENIED, Failure.OTHER):
+            self._put_off(own, answer, now)
+        else:
+            self._take_act(own, answer, now)
+
+    def _request(self, own: Own, now: float) -> Request | None:
+        """What to ask of one znode now."""
+        path = own.key.path
+        if not own.looked:
+            return Request(Kind.GET, path)
+        if own.parents:
+            return Request(Kind.PARENT, own.parents[-1])
+        act = self._act(own)
+        own.problem = None
+        version = own.found.version if own.found else -1
+        match act:
+            case Act.CREATE:
+                return Request(Kind.CREATE, path, own.content)
+            case Act.SET:
+                return Request(Kind.SET, path, own.content, version)
+            case Act.REPLACE | Act.ADOPT:
+                content = own.found.data if act is Act.ADOPT and own.found else own.content
+                return Request(Kind.REPLACE, path, content, version)
+            case Act.DELETE if not self._succeeded(own):
+                return None
+            case Act.DELETE:
+                return Request(Kind.DELETE, path, version=version)
+            case Act.CLASH:
+                own.problem = f"{path} is announced by another host: give this one another `hostname` or `advertise`"
+                own.not_before = now + DISPUTE
+        return None
+
+    def _act(self, own: Own) -> Act:
+        owner = whose(own.found, own.node, self._session, self._sessions)
+        same = own.found is not None and own.found.data == own.content
+        return decide(owner, own.wanted, same=same, stood=own.stood and bool(own.content))
+
+    def _stands(self, own: Own) -> bool:
+        return own.looked and own.found is not None and own.found.owner == self._session
+
+    def _succeeded(self, own: Own) -> bool:
+        """Whether no other znode is to take this one's place, or it has."""
+        return own.node is not None or all(
+            heir.wanted is Wanted.DOWN or self._stands(heir)
+            for heir in self._own.values()
+            if heir.key.port == own.key.port
+        )
+
+    def _take_look(self, own: Own, answer: Answer, now: float) -> None:
+        if answer.failure not in (None, Failure.NO_NODE):
+            self._put_off(own, answer, now)
+            return
+        own.looked, own.found = True, answer.found
+        if self._stands(own):
+            own.stood, own.problem = True, None
+        elif own.found is None and own.wanted is Wanted.DOWN:
+            own.stood = False
+        if own.node is None and self._told and self._act(own) is Act.LEAVE:
+            del self._own[own.key.path]  # it is gone, or was never ours
+
+    def _take_act(self, own: Own, answer: Answer, now: float) -> None:
+        """Whatever became of it: look again."""
+        own.looked = False
+        if answer.failure is not None:
+            return
+        if answer.request.kind is Kind.DELETE:
+            own.stood = False
+            log.info("withdrew %s", own.key.path)
+        else:
+            own.stood = True
+            log.info("announced %s", own.key.path)
+        if answer.request.kind is Kind.REPLACE:
+            self.takeovers += 1
+            own.disputes = own.disputes + 1 if now - own.disputed < 2 * DISPUTE else 0
+            if own.disputes > 1:
+                own.not_before = now + min(DISPUTE, 2.0**own.disputes)
+            own.disputed = now
+
+    def _take_parent(self, own: Own, answer: Answer, now: float) -> None:
+        if answer.failure is None or answer.failure is Failure.EXISTS:
+            own.parents.pop()
+        elif answer.failure is Failure.NO_NODE:
+            own.parents.append(parent(own.parents[-1]))
+        else:
+            own.parents.clear()
+            self._put_off(own, answer, now)
+
+    def _put_off(self, own: Own, answer: Answer, now: float) -> None:
+        own.looked = False
+        if answer.failure is Failure.LOST:
+            return
+        why = "this host has no permission" if answer.failure is Failure.DENIED else answer.text
+        own.problem = f"{own.key.path} cannot be announced: {why}"
+        own.not_before = now + RETRY
+
+
+def _record(item: Announcement, base: str, record: Format) -> tuple[Key, bytes]:
+    """Where an announcement stands, and what it says. Raises `NodeError`."""
+    valid_host(item.node.host)
+    valid_port(item.node.port)
+    content = (nerve.serialize(item.node) if record == "nerve" else item.node.serialize()).encode()
+    if len(content) > MAX_RECORD:
+        raise NodeError(f"its record of {len(content)} bytes is larger than {MAX_RECORD}: shorten its metadata")
+    return Key(base, valid_name(item.service.name), item.node.name), content

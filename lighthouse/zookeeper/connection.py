@@ -1,0 +1,215 @@
+"""What stands between the plugin and the client: session, requests, watched clusters and own znodes, turned together.
+
+All of it runs on the lane. A turn takes messages in, in their order, and sends what is to be asked next; it never waits.
+"""
+
+from __future__ import annotations
+
+import logging
+import random
+from collections.abc import Callable
+from typing import TYPE_CHECKING
+
+from lighthouse.errors import ResourceError
+from lighthouse.zookeeper.announcer import Announcer
+from lighthouse.zookeeper.inbox import Inbox
+from lighthouse.zookeeper.messages import Changed, Connected, Disconnected, Message, Refused, Reply
+from lighthouse.zookeeper.names import Names
+from lighthouse.zookeeper.requests import Requests
+from lighthouse.zookeeper.session import Session
+from lighthouse.zookeeper.settings import Settings
+from lighthouse.zookeeper.watcher import Watcher
+
+if TYPE_CHECKING:
+    from lighthouse.zookeeper.client import Client
+
+LONGEST_PERIOD = 5.0  # seconds between two turns
+REREAD = 2.0  # seconds over which the hosts of a fleet spread what they read anew after a reconnect
+REOPEN = 5.0  # seconds, and as many again by chance, until a client is made anew that gave up
+SLOW = 3.0  # seconds without an answer after which ZooKeeper counts as slow
+BATCH = 500  # messages that are taken in before the next requests are sent
+SHOWN_SERVERS = 3
+
+log = logging.getLogger(__name__)
+
+
+class Connection:
+    """See the module."""
+
+    def __init__(self, wall: Callable[[], float], chance: random.Random) -> None:
+        self.session = Session()
+        self.announcer = Announcer()
+        self.inbox: Inbox | None = None
+        self.watcher = Watcher(Names(self._wake))
+        self.audits = 0
+        self._wall = wall
+        self._chance = chance
+        self._client: Client | None = None
+        self._requests: Requests | None = None
+        self._refused: dict[str, str] = {}
+        self._reread_at: float | None = None
+        self._audit_at = 0.0
+        self._reopen_at: float | None = None
+        self._resync = 60.0
+
+    @property
+    def timeout(self) -> float | None:
+        """The session timeout that the servers granted, in seconds."""
+        return self._client.timeout if self._client and self.session.connected else None
+
+    @property
+    def busy(self) -> bool:
+        """Whether an answer is on its way."""
+        return bool(self._requests) and self.session.connected
+
+    def open(self, settings: Settings, now: float) -> None:
+        """Begin to connect, with the session that there is. Raises `ResourceError`."""
+        self.leave()
+        # kazoo is loaded only where it is used: not to judge a configuration, and not before the worker was forked.
+        from lighthouse.zookeeper.client import Client
+        from lighthouse.zookeeper.secure import Credentials
+
+        credentials = Credentials(settings)
+        inbox = Inbox()
+        self._resync = settings.resync
+        self._refused.clear()
+        self._reopen_at = None
+        self.session.away = now
+        try:
+            self._client = Client(settings, credentials, self.session, inbox)
+        except ResourceError:
+            inbox.close()
+            raise
+        self.inbox, self._requests = inbox, Requests(inbox)
+
+    def leave(self) -> None:
+        """Drop the connection; the session stays. Whoever connects again finds it in `session`."""
+        if self._client is not None:
+            self.session.zxid = (
+                max(self.session.zxid, self._client.zxid) if self.session.connected else self.session.zxid
+            )
+            self._client.leave()
+            self._client = None
+        if self.inbox is not None:
+            self.inbox.close()
+            self.inbox = self._requests = None
+        self.session.connected = False
+        self._lost()
+
+    def move(self, settings: Settings) -> None:
+        """Other settings, for the same session."""
+        self._resync = settings.resync
+        if self._client is not None:
+            self._client.move(settings)
+            self._refused.clear()
+
+    def tend(self, settings: Settings, now: float) -> None:
+        """What comes with time. Raises `ResourceError`."""
+        if self._reopen_at is not None and now >= self._reopen_at:
+            self._reopen_at = now + REOPEN
+            self.open(settings, now)
+        if self._client is None:
+            return
+        if self.session.connected:
+            self.session.zxid = self._client.zxid or self.session.zxid
+        elif self.session.locked_out(now, self._client.timeout):
+            log.warning("no server takes the session with what was seen last; it is tried without")
+            self.session.zxid = 0
+            self._client.forget_zxid()
+        if self._reread_at is not None and now >= self._reread_at:
+            self._reread_at = None
+        if self.session.connected and now >= self._audit_at:
+            self._plan_audit(now)
+            if self.watcher.complete:
+                self.audits += 1
+                self.watcher.audit()
+            self.announcer.audit()
+
+    def turn(self, now: float) -> None:
+        """Take in what came, tell whom it concerns, and send what is to be asked."""
+        if self.inbox is None:
+            return
+        for message in self.inbox.drain(BATCH):
+            self._take(message, now)
+        self.watcher.tell(now)
+        if self._client is None or self._requests is None or not self.session.connected:
+            return
+        for request in list(self.announcer.requests(now, self._requests.room)):
+            self._requests.send(self._client, request, self.announcer.take, now)
+        if self._reread_at is None:
+            for request in list(self.watcher.requests(now, self._requests.room)):
+                self._requests.send(self._client, request, self.watcher.take, now)
+
+    def wait(self, timeout: float) -> bool:
+        """Wait for a message; whether there is one."""
+        return self.inbox is not None and self.inbox.wait(timeout)
+
+    def period(self, now: float) -> float:
+        """Seconds until something comes with time."""
+        times = [at for at in (self._reread_at, self._reopen_at, self._audit_at) if at is not None and at > now]
+        return min(LONGEST_PERIOD, *(at - now for at in times)) if times else LONGEST_PERIOD
+
+    def problem(self, settings: Settings, now: float) -> str | None:
+        """What keeps us from ZooKeeper, in a sentence."""
+        if not self.session.connected:
+            return f"no connection to ZooKeeper at {self._told_servers(settings)}; what was known last stays in force"
+        oldest = self._requests.oldest if self._requests else None
+        if oldest is not None and now - oldest > SLOW:
+            return f"ZooKeeper at {self.session.server} does not answer; what was known last stays in force"
+        return None
+
+    def _told_servers(self, settings: Settings) -> str:
+        names = [str(server) for server in settings.servers]
+        told = [f"{name} ({self._refused[name]})" if name in self._refused else name for name in names[:SHOWN_SERVERS]]
+        more = f" and {len(names) - SHOWN_SERVERS} more" if len(names) > SHOWN_SERVERS else ""
+        others = [reason for name, reason in self._refused.items() if name not in names]
+        return ", ".join(told) + more + "".join(f": {reason}" for reason in others[:1])
+
+    def _take(self, message: Message, now: float) -> None:
+        match message:
+            case Reply():
+                if self._requests is not None:
+                    self._requests.take(message, now)
+            case Changed():
+                self.watcher.event(message)
+                self.announcer.event(message)
+            case Connected():
+                self._opened(message, now)
+            case Disconnected():
+                self._closed(message, now)
+            case Refused(server, reason):
+                self._refused[server] = reason
+
+    def _opened(self, message: Connected, now: float) -> None:
+        again = self.session.connections > 0
+        new = self.session.opened(message, self._wall())
+        log.info("connected to %s with %s session", message.server, "a new" if new else "the same")
+        self._refused.clear()
+        self._lost()
+        self.announcer.opened(self.session.number, self.session.sessions)
+        self._reread_at = now + self._chance.uniform(0.0, REREAD) if again else None
+        self._plan_audit(now)
+
+    def _closed(self, message: Disconnected, now: float) -> None:
+        if self.session.connected:
+            log.warning(
+                "the connection to %s is lost%s", self.session.server, ", the session too" if message.expired else ""
+            )
+        self.session.closed(message, now)
+        self._lost()
+        if message.dead:
+            self._reopen_at = now + REOPEN + self._chance.uniform(0.0, REOPEN)
+
+    def _lost(self) -> None:
+        """Nothing that was asked will be answered, and no watch will tell."""
+        if self._requests is not None:
+            self._requests.lost()
+        self.announcer.lost()
+        self.watcher.lost()
+
+    def _plan_audit(self, now: float) -> None:
+        self._audit_at = now + self._resync * self._chance.uniform(0.75, 1.25)
+
+    def _wake(self) -> None:
+        if self.inbox is not None:
+            self.inbox.wake()

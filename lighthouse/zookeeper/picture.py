@@ -1,0 +1,267 @@
+"""What is known of one cluster's znodes: a state machine without I/O.
+
+A picture goes round: list the children, read those that are new or changed, tell. Each list and each read leaves a watch, and
+ZooKeeper sends the event of a watch before the answer to any later read. So an event that comes while the same thing is being read
+is old news, and a difference that a reading shows and no event announced was missed: it is counted. While a round is not
+finished what was told before stands, so nobody ever sees a half of a change.
+
+A cluster whose znode does not exist is waited for with a watch of its existence.
+"""
+
+from __future__ import annotations
+
+import logging
+from collections.abc import Callable, Iterable, Iterator
+from dataclasses import dataclass
+from enum import Enum, auto
+
+from lighthouse.errors import NodeError
+from lighthouse.identity import shown
+from lighthouse.nerve import NamedHost
+from lighthouse.node import Node
+from lighthouse.records import chosen, read
+from lighthouse.zookeeper.messages import Answer, Changed, Failure, Found, Kind, Request
+from lighthouse.zookeeper.names import Address, Pending
+
+AUDIT_SHARE = 10  # an audit reads at least this part of the records anew
+AUDIT_LEAST = 50  # and so many at least
+
+log = logging.getLogger(__name__)
+
+
+class Listing(Enum):
+    """How it stands with the list of children."""
+
+    DUE = auto()  # is to be asked for
+    ASKED = auto()
+    ABSENT = auto()  # there is no such znode: its existence is to be watched
+    AWAITED = auto()  # the same, asked
+    WATCHED = auto()  # known, and a watch is in place
+
+
+@dataclass(frozen=True, slots=True)
+class Entry:
+    """One child: the transaction that changed it last, and what it announces, or None and why it is refused."""
+
+    changed: int
+    content: Node | NamedHost | None
+    refused: str = ""
+
+
+@dataclass(frozen=True, slots=True)
+class Settled:
+    """A child with its address looked up, as `chosen` takes it."""
+
+    node: Node | None
+    refused: str = ""
+
+
+class Picture:
+    """The znodes of one cluster.
+
+    ``nodes`` is None until the first complete round, then the sorted members. ``refused`` gives the reason for each child that is
+    not used, ``missed`` counts the differences that no event announced, ``problem`` says why it cannot be read, ``waiting`` whether
+    an address is being looked up.
+    """
+
+    def __init__(self, path: str) -> None:
+        self.path = path
+        self.nodes: list[Node] | None = None
+        self.refused: dict[str, str] = {}
+        self.missed = 0
+        self.problem: str | None = None
+        self._listing = Listing.DUE
+        self._entries: dict[str, Entry | None] = {}
+        self._unread: dict[str, None] = {}
+        self._reading: set[str] = set()
+        self._suspect: set[str] | None = None  # of the next list, what is to be read anew; None: all
+        self._audit = False
+        self._audited: set[str] = set()
+        self._turn = 0
+        self.waiting = False
+
+    @property
+    def records(self) -> int:
+        """How many children there are, as far as is known."""
+        return len(self._entries)
+
+    @property
+    def current(self) -> bool:
+        """Whether nothing is to be read or looked up: the picture is complete and watched."""
+        return self._read and self._listing is Listing.WATCHED and not self.waiting
+
+    @property
+    def _read(self) -> bool:
+        """Whether the round has ended: all that the last list names is read."""
+        listed = self._suspect is not None
+        return listed and not self._unread and not self._reading and self.problem is None
+
+    # What is to be asked
+
+    def requests(self, most: int) -> Iterator[Request]:
+        """What is to be asked next, so many at most."""
+        if self.problem is not None:
+            return
+        for name in list(self._unread)[:most]:
+            del self._unread[name]
+            self._reading.add(name)
+            yield Request(Kind.GET, f"{self.path}/{name}")
+        # The next round begins only when this one is told: under a stream of changes each is told all the same.
+        if self._unread or self._reading or most <= 0:
+            return
+        if self._listing is Listing.DUE:
+            self._listing = Listing.ASKED
+            yield Request(Kind.CHILDREN, self.path)
+        elif self._listing is Listing.ABSENT:
+            self._listing = Listing.AWAITED
+            yield Request(Kind.EXISTS, self.path)
+
+    def lost(self) -> None:
+        """The connection and all watches are gone: everything is to be read anew, and what was told stands meanwhile."""
+        self._listing = Listing.DUE
+        self._unread.clear()
+        self._reading.clear()
+        self._suspect = None
+        self._audit = False
+        self._audited.clear()
+        self.problem = None
+
+    def audit(self) -> None:
+        """Compare with the registry what the watches told: the list, and a part of the records, all of them in turns."""
+        if not self.current:
+            return
+        self._listing, self._audit = Listing.DUE, True
+        names = sorted(self._entries)
+        share = max(AUDIT_LEAST, -(-len(names) // AUDIT_SHARE))
+        if self._turn >= len(names):
+            self._turn = 0
+        self._audited = set(names[self._turn : self._turn + share])
+        self._turn += share
+        self._suspect = set(self._audited)
+
+    # What comes in
+
+    def event(self, event: Changed) -> None:
+        """A watch fired, of the cluster's own znode or of one of its children."""
+        if event.path == self.path:
+            self._relist()
+            return
+        name = event.path.rpartition("/")[2]
+        self._audited.discard(name)
+        if name not in self._entries or name in self._reading:
+            return
+        if event.gone:  # the list will tell whether it is there again
+            self._relist()
+            if self._suspect is not None:
+                self._suspect.add(name)
+        else:
+            self._unread[name] = None
+
+    def _relist(self) -> None:
+        self._audit = False
+        if self._listing is Listing.WATCHED:
+            self._listing = Listing.DUE
+
+    def take(self, answer: Answer) -> None:
+        """An answer to one of the requests."""
+        kind = answer.request.kind
+        if kind is Kind.GET:
+            self._take_record(answer)
+        elif answer.failure is Failure.NO_NODE:
+            self._listing = Listing.ABSENT
+        elif answer.failure is not None:
+            self._listing = Listing.DUE
+            self._fail(answer)
+        elif kind is Kind.CHILDREN:
+            self._take_names(answer.names)
+        elif answer.exists:
+            self._listing = Listing.DUE
+        else:
+            self._take_names(())
+
+    def retry(self) -> None:
+        """Try again what could not be read."""
+        if self.problem is not None:
+            self.lost()
+
+    def conclude(self, address: Callable[[str], Address]) -> bool:
+        """Whether ``nodes`` changed with the round that ended, which the first one always does; `address` looks a name up."""
+        if not self._read:
+            return False
+        self.waiting = True
+        settled: dict[str, Settled] = {}
+        for name, entry in self._entries.items():
+            if entry is not None:
+                found = _settled(entry, address)
+                if found is None:
+                    return False
+                settled[name] = found
+        self.waiting = False
+        nodes, self.refused = chosen(settled)
+        changed = nodes != self.nodes
+        self.nodes = nodes
+        return changed
+
+    def _take_names(self, names: Iterable[str]) -> None:
+        self._listing = Listing.WATCHED
+        known, suspect = self._entries, self._suspect
+        self._entries = {name: known.get(name) for name in names}
+        if self._audit:
+            self._count(len(known.keys() ^ self._entries.keys()))
+        self._audit = False
+        self._suspect = set()
+        for name, entry in self._entries.items():
+            if entry is None or suspect is None or name in suspect:
+                self._unread[name] = None
+
+    def _take_record(self, answer: Answer) -> None:
+        name = answer.request.path.rpartition("/")[2]
+        self._reading.discard(name)
+        audited = name in self._audited
+        self._audited.discard(name)
+        if name not in self._entries:
+            return
+        known = self._entries[name]
+        if answer.failure is Failure.NO_NODE:
+            # Its deletion fires the watch of the list. One that nothing lists again was deleted before that watch was in place.
+            del self._entries[name]
+            if audited:
+                self._count(1)
+        elif answer.failure is Failure.DENIED:
+            self._entries[name] = Entry(0, None, "this host has no permission to read it")
+        elif answer.failure is not None or answer.found is None:
+            self._unread[name] = None
+            self._fail(answer)
+        elif known is None or known.changed != answer.found.changed:
+            if audited and known is not None:
+                self._count(1)
+            self._entries[name] = _entry(answer.found)
+
+    def _count(self, differences: int) -> None:
+        if differences:
+            self.missed += differences
+            log.warning("%s: %d changes that no watch had told", self.path, differences)
+
+    def _fail(self, answer: Answer) -> None:
+        if answer.failure is not Failure.LOST:
+            why = "this host has no permission" if answer.failure is Failure.DENIED else answer.text
+            self.problem = f"{answer.request.path} cannot be read: {why}"
+
+
+def _entry(found: Found) -> Entry:
+    try:
+        return Entry(found.changed, read(found.data))
+    except NodeError as error:
+        return Entry(found.changed, None, str(error))
+
+
+def _settled(entry: Entry, address: Callable[[str], Address]) -> Settled | None:
+    """With its address; None while that is being looked up for the first time."""
+    if not isinstance(entry.content, NamedHost):
+        return Settled(entry.content, entry.refused)
+    found = address(entry.content.host)
+    if isinstance(found, Pending):
+        return None
+    if found.ip is None:
+        return Settled(None, f"the address of {shown(entry.content.host)} is not known: {found.problem}")
+    return Settled(entry.content.at(found.ip))

@@ -1,0 +1,129 @@
+"""The clusters that are watched, and whom to tell of their members. No I/O; time and chance injected."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from dataclasses import dataclass
+
+from lighthouse.cluster import Cluster
+from lighthouse.discovery import ShouldUpdate
+from lighthouse.identity import valid_name
+from lighthouse.zookeeper.messages import Answer, Changed, Request
+from lighthouse.zookeeper.names import Names
+from lighthouse.zookeeper.paths import parent
+from lighthouse.zookeeper.picture import Picture
+
+RETRY = 5.0  # seconds after which a cluster that cannot be read is tried again
+REVIEW = 30.0  # seconds between two looks at the addresses of hosts that are known by name
+
+
+@dataclass(slots=True)
+class Watched:
+    """A cluster, whom to tell, and what is known of its znodes."""
+
+    cluster: Cluster
+    should_update: ShouldUpdate
+    picture: Picture
+    touched: bool = True
+
+
+class Watcher:
+    """All clusters; see the module. ``reads`` counts what was asked of ZooKeeper for them."""
+
+    def __init__(self, names: Names) -> None:
+        self.reads = 0
+        self._names = names
+        self._watched: dict[str, Watched] = {}
+        self._paths: dict[str, Watched] = {}
+        self._missed = 0
+        self._retry = 0.0
+        self._review = 0.0
+
+    @property
+    def pictures(self) -> dict[str, Picture]:
+        """By the name of the cluster."""
+        return {name: watched.picture for name, watched in self._watched.items()}
+
+    @property
+    def missed(self) -> int:
+        """The changes that no watch had told."""
+        return self._missed + sum(watched.picture.missed for watched in self._watched.values())
+
+    @property
+    def complete(self) -> bool:
+        """Whether every cluster is read and watched."""
+        return all(watched.picture.current for watched in self._watched.values())
+
+    def add(self, cluster: Cluster, should_update: ShouldUpdate, base: str) -> None:
+        """Watch a cluster."""
+        name = valid_name(cluster.name)
+        self.remove(name)
+        self._watched[name] = watched = Watched(cluster, should_update, Picture(f"{base}/{name}"))
+        self._paths[watched.picture.path] = watched
+
+    def remove(self, name: str) -> None:
+        """Forget a cluster. Its watches stay with ZooKeeper until they fire once more, and tell nobody."""
+        if watched := self._watched.pop(name, None):
+            del self._paths[watched.picture.path]
+            self._missed += watched.picture.missed
+
+    def clear(self) -> None:
+        """Forget all of them."""
+        for name in list(self._watched):
+            self.remove(name)
+
+    def move(self, base: str) -> None:
+        """They are below another path now; what is known of their members stands until it is read there."""
+        for name, watched in self._watched.items():
+            self._missed += watched.picture.missed
+            watched.picture = Picture(f"{base}/{name}")
+        self._paths = {watched.picture.path: watched for watched in self._watched.values()}
+
+    def lost(self) -> None:
+        """The connection and all watches are gone."""
+        for watched in self._watched.values():
+            watched.picture.lost()
+
+    def audit(self) -> None:
+        """Compare with the registry what the watches told."""
+        for watched in self._watched.values():
+            watched.picture.audit()
+
+    def event(self, event: Changed) -> None:
+        """A watch fired."""
+        if watched := self._of(event.path):
+            watched.picture.event(event)
+
+    def take(self, answer: Answer, _now: float) -> None:
+        """An answer to one of the requests."""
+        if watched := self._of(answer.request.path):
+            watched.picture.take(answer)
+            watched.touched = True
+
+    def requests(self, now: float, most: int) -> Iterator[Request]:
+        """What is to be asked next, so many at most."""
+        if now >= self._retry:
+            self._retry = now + RETRY
+            for watched in self._watched.values():
+                watched.picture.retry()
+        for watched in self._watched.values():
+            for request in watched.picture.requests(most):
+                self.reads += 1
+                most -= 1
+                yield request
+
+    def tell(self, now: float) -> None:
+        """Tell of the members that changed."""
+        everything = self._names.take()
+        if self._names.used and now >= self._review:
+            self._review, everything = now + REVIEW, True
+        for watched in self._watched.values():
+            if everything or watched.touched or watched.picture.waiting:
+                watched.touched = False
+                if watched.picture.conclude(self._names):
+                    watched.cluster.nodes = list(watched.picture.nodes or ())
+                    watched.should_update()
+
+    def _of(self, path: str) -> Watched | None:
+        """The cluster to which a znode belongs: it may be the cluster's own, or a child of it."""
+        return self._paths.get(path) or self._paths.get(parent(path))
