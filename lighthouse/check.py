@@ -10,12 +10,13 @@ from lighthouse.pluggable import Pluggable
 class Check(Pluggable):
     """One health check of one port.
 
-    A subclass implements `perform`. The worker sets ``host``, ``port`` and ``timeout`` after construction and decides from the
-    results, by ``rise`` and ``fall``, whether the service is up; an exception counts as a failed check and is logged.
+    A subclass implements `perform`. The worker sets ``service`` (its name), ``host``, ``port`` and ``timeout`` after construction.
+    From the results it decides, by ``rise`` and ``fall``, whether the service is up.
     """
 
     entry_point: ClassVar[str] = "lighthouse.checks"
 
+    service: str = ""
     host: str = "127.0.0.1"
     port: int = 0
     timeout: float = 2.0
@@ -37,5 +38,9 @@ class Check(Pluggable):
         """The name that plugins of lighthouse 1.0 override instead of `apply_config`."""
 
     def perform(self) -> bool:
-        """Check once, within ``timeout`` seconds for the whole exchange, and tell whether the service is well."""
+        """Check once, within ``timeout`` seconds for the whole exchange, and tell whether the service is well.
+
+        An exception is a bad result, and so is a call that is not back soon after ``timeout``. `lighthouse.errors.ResourceError`
+        alone is none: it tells that the check could not be made, which says nothing about the service.
+        """
         raise NotImplementedError

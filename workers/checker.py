@@ -1,7 +1,11 @@
 """The checker: runs the health checks of all ports of one service and tells each port's state.
 
-Each check of each port has a lane of its own, so that they run side by side and one that hangs delays no other. A result is counted
-by rise and fall; a hang is not a result: it is a fault of the worker, which the supervisor replaces while the last state stands.
+Each check of each port has a lane of its own, so that they run side by side and one that hangs delays no other. A call that is not
+back by its deadline is a bad result; it is left behind, and the next slot begins a new one with a new object, up to a small number.
+The supervisor ends the process, and so the calls that were left behind, once its life has been long enough to be replaced at once.
+
+A result for which this process was late itself counts for nothing, see `lighthouse.schedule`. To know of that, the main loop takes
+its own pulse while calls are under way.
 """
 
 from __future__ import annotations
@@ -11,76 +15,35 @@ import random
 import time
 from collections.abc import Mapping
 from dataclasses import dataclass, field
+from functools import partial
 from typing import Any
 
-from lighthouse.check import Check
-from lighthouse.health import Health, State, combined
+from lighthouse.health import Flap, FlapRules, State, combined, recent
 from lighthouse.ipc.boot import service_topic
 from lighthouse.ipc.messages import pack, unpack
+from lighthouse.schedule import first_slots, next_slot, starved, tolerance
 from lighthouse.workers.lanes import Outcome
-from lighthouse.workers.plugins import load, why
+from lighthouse.workers.plugins import why
+from lighthouse.workers.probe import MAX_ABANDONED, MAX_TEXT, Attempt, Finding, Probe, build
 from lighthouse.workers.runtime import Runtime
 
 SETUP = "setup"
 """The lane on which checks are built; it ends with that, and its thread with it."""
-MARGIN = 1.0  # seconds that a check may take beyond its own timeout before it counts as overdue
+PULSE = "pulse"
+MARGIN = 0.5  # seconds that a call may take beyond the check's own timeout before it is left behind
+PATIENCE = 60.0  # seconds that such a call may go on, unless the configuration says otherwise
+TELL_EVERY = 10.0  # seconds between two tellings of results that change nothing
 
 log = logging.getLogger(__name__)
 
 
-@dataclass(frozen=True, slots=True)
-class Rules:
-    """How often a check runs and how its results count; seconds, and numbers of results."""
-
-    interval: float
-    timeout: float
-    rise: int
-    fall: int
-
-
-@dataclass(slots=True, eq=False)
-class Probe:
-    """One check of one port: the plugin's object, its rules, and what is known so far."""
-
-    name: str
-    port: int
-    check: Check
-    rules: Rules
-    health: Health = field(default_factory=Health)
-    reason: str = ""
-    due: float = 0.0
-
-    @property
-    def lane(self) -> str:
-        """The lane of this probe's calls, unique within the worker."""
-        return f"{self.name}:{self.port}"
-
-    def perform(self) -> tuple[bool, str]:
-        """Run the check; on a lane."""
-        passed = bool(self.check.perform())
-        return passed, "" if passed else str(getattr(self.check, "reason", "") or "check failed")[:200]
-
-    def count(self, outcome: Outcome) -> None:
-        """Take one result into account. An exception is a failed check, as in lighthouse 1.0."""
-        passed, reason = outcome.value if outcome.error is None else (False, why(outcome.error)[:200])
-        if outcome.error is not None and reason != self.reason:  # once, not with each round
-            log.error("check %s of port %d raised", self.name, self.port, exc_info=outcome.error)
-        self.health = self.health.after(passed, self.rules.rise, self.rules.fall)
-        self.reason = reason
-
-    def next_due(self, now: float) -> float:
-        """The next time on a schedule that does not drift; rounds that were missed are skipped."""
-        interval = self.rules.interval
-        self.due += interval * max(1, 1 + (now - self.due) // interval)
-        return self.due
-
-
 @dataclass(slots=True)
 class PortState:
-    """The state of a port as last told, and since when (unix time)."""
+    """The state of a port as last told, since when (unix time), and its flapping."""
 
     state: State = State.UNKNOWN
     since: float = 0.0
+    flap: Flap = field(default_factory=Flap)
 
 
 class Checker:
@@ -91,16 +54,21 @@ class Checker:
         self._service = ""
         self._probes: list[Probe] = []
         self._ports: dict[int, PortState] = {}
-        self._told = b""
+        self._flap: FlapRules | None = None
+        self._patience = PATIENCE
+        self._document: dict[str, Any] = {}
+        self._news: Any = None
+        self._told_at = 0.0
+        self._pulse: float | None = None
+        self._refusal = ""
         self._epoch = 0
-        self._stopping = False
 
     def configure(self, config: dict[str, Any]) -> None:
         """Build the checks anew; what is known of a port and check of the same name is kept."""
         self._epoch += 1
         epoch = self._epoch
         self._runtime.call(
-            "set up checks", lambda: _build(config), lambda outcome: self._adopt(outcome, config, epoch), lane=SETUP
+            "set up checks", lambda: build(config), lambda outcome: self._adopt(outcome, config, epoch), lane=SETUP
         )
 
     def receive(self, topic: str, payload: bytes) -> None:
@@ -108,8 +76,9 @@ class Checker:
 
     def stop(self) -> None:
         """A check leaves nothing half done."""
-        self._stopping = True
         self._runtime.leave(0)
+
+    # Configuration
 
     def _adopt(self, outcome: Outcome, config: Mapping[str, Any], epoch: int) -> None:
         if epoch != self._epoch:
@@ -118,78 +87,160 @@ class Checker:
             if not self._service:
                 self._runtime.give_up(why(outcome.error))
             else:
-                self._runtime.condition(
-                    f"goes on with its last configuration, because of the new one: {why(outcome.error)}"
-                )
+                self._refusal = f"goes on with its last configuration, because of the new one: {why(outcome.error)}"
+                self._complain()
             return
-        self._runtime.condition(None)
+        self._refusal = ""
         name = config["service"]["name"]
-        kept = self._known() if self._service else _kept(self._runtime.boot.kept.get(service_topic(name)))
+        kept = self._document if self._service else _kept(self._runtime.boot.kept.get(service_topic(name)))
         retired = {SETUP, *(probe.lane for probe in self._probes)}
         self._service, self._probes = name, outcome.value
+        self._flap = FlapRules(**config["flap"]) if config.get("flap") else None
+        self._patience = config.get("patience", PATIENCE)
         self._runtime.lanes.retire(retired)
         self._restore(kept, config["service"]["ports"])
+        if not self._probes:
+            log.warning("no check is configured for %s: its ports count as up, whatever they do", name)
+        self._complain()
         self._tell()
         self._runtime.ready()
         now = time.monotonic()
         for probe in self._probes:
-            # Probes are spread over their first interval, unless nothing is known yet and waiting would only delay the service.
             known = probe.health.state is not State.UNKNOWN
-            probe.due = now + (random.uniform(0, probe.rules.interval) if known else 0.0)  # noqa: S311 - not a secret
-            self._schedule(probe, probe.due - now)
-
-    def _known(self) -> dict[str, Any]:
-        document: dict[str, Any] = unpack(self._told)
-        return document
+            slot, probe.anchor = first_slots(now, probe.rules.interval, known, random.random())  # noqa: S311 - no secret
+            self._schedule(probe, slot)
 
     def _restore(self, kept: Mapping[str, Any], ports: list[int]) -> None:
+        now = time.monotonic()
         self._ports = {}
         for port in ports:
             document = kept.get(str(port), {})
-            self._ports[port] = PortState(_state(document), float(document.get("since", 0.0)))
+            flap = document.get("flap") or {}
+            self._ports[port] = PortState(
+                State(document.get("state", "unknown")),
+                float(document.get("since", 0.0)),
+                Flap(
+                    State(document.get("verdict", "unknown")),
+                    tuple(when for when in flap.get("times", ()) if when <= now),  # a later one is of an earlier boot
+                    bool(flap.get("held", False)),
+                ),
+            )
         for probe in self._probes:
-            document = kept.get(str(probe.port), {}).get("checks", {}).get(probe.name, {})
-            probe.health = Health(_state(document), int(document.get("streak", 0)))
-            probe.reason = str(document.get("reason", ""))
+            probe.restore(kept.get(str(probe.port), {}).get("checks", {}).get(probe.name, {}))
 
-    def _schedule(self, probe: Probe, delay: float) -> None:
-        self._runtime.after(max(0.0, delay), lambda: self._start(probe))
+    # Running checks
 
-    def _start(self, probe: Probe) -> None:
+    def _schedule(self, probe: Probe, slot: float) -> None:
+        self._runtime.after(max(0.0, slot - time.monotonic()), lambda: self._start(probe, slot))
+
+    def _start(self, probe: Probe, slot: float) -> None:
         if probe not in self._probes:
+            return
+        now = time.monotonic()
+        attempt = probe.attempt = Attempt(slot, now, now - slot)
+        if probe.abandoned >= MAX_ABANDONED:
+            self._finish(probe, attempt, _hang(probe, now, now))
             return
         self._runtime.call(
             f"check {probe.name} of port {probe.port}",
-            probe.perform,
-            lambda outcome: self._finish(probe, outcome),
+            partial(probe.call, attempt),
+            partial(self._back, probe, attempt),
             lane=probe.lane,
-            allowed=probe.rules.timeout + MARGIN,
+            allowed=probe.rules.timeout + MARGIN + self._patience,
         )
+        self._feel(now)
 
-    def _finish(self, probe: Probe, outcome: Outcome) -> None:
+    def _back(self, probe: Probe, attempt: Attempt, outcome: Outcome) -> None:
+        """A call is back, perhaps long after it was left behind."""
+        if probe.attempt is not attempt:
+            probe.abandoned -= 1
+            return
+        now = time.monotonic()
+        if outcome.error is None:
+            probe.check, finding = outcome.value
+        else:  # the object could not be made
+            finding = Finding(False, why(outcome.error)[:MAX_TEXT], attempt.ordered, now, outcome.error)
+        pulse = 0.0 if self._pulse is None else now - self._pulse
+        attempt.lag = max(attempt.lag, finding.began - attempt.ordered, now - finding.ended, pulse)
+        self._finish(probe, attempt, finding)
+
+    def _finish(self, probe: Probe, attempt: Attempt, finding: Finding) -> None:
+        probe.attempt = None
         if probe not in self._probes:
             return  # its configuration changed meanwhile
         before = probe.health.state
-        probe.count(outcome)
+        probe.count(finding, attempt)
         if probe.health.state is not before:
             log.info("check %s of port %d is %s %s", probe.name, probe.port, probe.health.state.value, probe.reason)
         now = time.monotonic()
         self._runtime.fresh = now
+        self._complain()
         self._tell()
-        self._schedule(probe, probe.next_due(now) - now)
+        self._schedule(probe, next_slot(probe.anchor, probe.rules.interval, max(now, attempt.slot)))
+        if not any(other.attempt for other in self._probes):
+            self._pulse = None
+            self._runtime.cancel(PULSE)
+
+    def _feel(self, now: float) -> None:
+        """Set the next pulse: often enough to notice a delay that matters to any call, and at the first deadline."""
+        calls = [(probe.rules, probe.attempt) for probe in self._probes if probe.attempt]
+        if calls:
+            # One that is set already and earlier stays: if it is overdue, that is what it is there to tell.
+            often = min(tolerance(rules.timeout) for rules, _ in calls) / 2
+            deadline = min(attempt.ordered + rules.timeout + MARGIN for rules, attempt in calls)
+            pulse = max(now, min(now + often, deadline))
+            if self._pulse is None or pulse < self._pulse:
+                self._pulse = pulse
+                self._runtime.after(pulse - now, self._beat, name=PULSE)
+
+    def _beat(self) -> None:
+        """Note how late the pulse is for every call, and leave behind those that are past their deadline."""
+        now = time.monotonic()
+        lag = 0.0 if self._pulse is None else now - self._pulse
+        self._pulse = None
+        for probe in self._probes:
+            attempt = probe.attempt
+            if attempt is None:
+                continue
+            attempt.lag = max(attempt.lag, lag)
+            if starved(lag, probe.rules.timeout):
+                attempt.ordered = now  # it had no time; what comes of it is void, and its deadline begins anew
+            elif now >= attempt.ordered + probe.rules.timeout + MARGIN:
+                self._abandon(probe, attempt, now)
+        self._feel(now)
+
+    def _abandon(self, probe: Probe, attempt: Attempt, now: float) -> None:
+        """A hanging call cannot be ended: let it be, and make room for the next."""
+        log.error("check %s of port %d hangs", probe.name, probe.port)
+        self._runtime.lanes.retire([probe.lane])
+        probe.abandoned += 1
+        probe.check = None
+        self._finish(probe, attempt, _hang(probe, attempt.ordered, now))
+
+    # Telling
+
+    def _complain(self) -> None:
+        """Say what keeps this worker from its job, if anything does."""
+        obstacles = [f"check {p.name} of port {p.port}: {p.obstacle}" for p in self._probes if p.obstacle]
+        frozen = f"no result counts for {'; '.join(obstacles)}" if obstacles else ""
+        self._runtime.condition("; ".join(filter(None, [self._refusal, frozen])) or None)
 
     def _tell(self) -> None:
-        document = {str(port): self._port(port, known) for port, known in self._ports.items()}
-        payload = pack(document)
-        if payload != self._told:
-            self._told = payload
-            self._runtime.publish(service_topic(self._service), payload)
+        now = time.monotonic()
+        self._document = {str(port): self._port(port, known, now) for port, known in self._ports.items()}
+        news = _without_results(self._document)
+        if news != self._news or now - self._told_at >= TELL_EVERY:
+            self._news, self._told_at = news, now
+            self._runtime.publish(service_topic(self._service), pack(self._document))
 
-    def _port(self, port: int, known: PortState) -> dict[str, Any]:
+    def _port(self, port: int, known: PortState, now: float) -> dict[str, Any]:
         probes = [probe for probe in self._probes if probe.port == port]
-        state = combined(probe.health.state for probe in probes)
-        if state is State.UNKNOWN:
-            state = known.state  # a check that is new or between verdicts changes nothing
+        # A check that is new or between verdicts is unknown and changes nothing.
+        held = known.flap.held
+        known.flap = known.flap.after(combined(probe.health.state for probe in probes), now, self._flap)
+        if known.flap.held is not held:
+            log.warning("port %d of %s %s", port, self._service, "flaps: held down" if not held else "is calm again")
+        state = known.flap.state
         if state is not known.state or not known.since:
             if state is not known.state:
                 log.info("port %d of %s is %s", port, self._service, state.value)
@@ -197,32 +248,36 @@ class Checker:
         return {
             "state": known.state.value,
             "since": known.since,
-            "checks": {
-                probe.name: {"state": probe.health.state.value, "streak": probe.health.streak, "reason": probe.reason}
-                for probe in probes
-            },
+            "verdict": known.flap.verdict.value,
+            "flap": self._flapping(known.flap, now),
+            "checks": {probe.name: probe.document() for probe in probes},
         }
 
+    def _flapping(self, flap: Flap, now: float) -> dict[str, Any] | None:
+        if self._flap is None:
+            return None
+        count = recent(flap.changes, now, self._flap.window)
+        return {"held": flap.held, "changes": count, "times": list(flap.changes)}
 
-def _build(config: Mapping[str, Any]) -> list[Probe]:
-    """Load the plugins and make a check object per port; on a lane."""
-    service = config["service"]
-    probes = []
-    for item in config["checks"]:
-        cls = load(item["plugin"])
-        rules = Rules(config["interval"], item["timeout"], item["rise"], item["fall"])
-        for port in service["ports"]:
-            check: Check = cls()
-            check.host, check.port, check.timeout = service["host"], port, rules.timeout
-            check.apply_config(dict(item["config"]))
-            probes.append(Probe(item["name"], port, check, rules))
-    return probes
+
+def _hang(probe: Probe, began: float, now: float) -> Finding:
+    return Finding(False, f"no result within {probe.rules.timeout:g} s: the check itself hangs", began, now)
+
+
+def _without_results(document: Mapping[str, Any]) -> dict[str, Any]:
+    """What is told at once. A result waits for company, unless it is of another kind than the one before it."""
+    return {
+        port: {
+            **part,
+            "checks": {
+                name: {**check, "results": [result["passed"] for result in check["results"][-1:]]}
+                for name, check in part["checks"].items()
+            },
+        }
+        for port, part in document.items()
+    }
 
 
 def _kept(payload: bytes | None) -> Mapping[str, Any]:
     """The state that the generation before told last; the supervisor judged its shape."""
     return unpack(payload) if payload else {}
-
-
-def _state(document: Mapping[str, Any]) -> State:
-    return State(document.get("state", "unknown"))

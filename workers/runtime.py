@@ -86,6 +86,10 @@ class Runtime:
             self._named[name] = order
         heapq.heappush(self._timers, (time.monotonic() + delay, order, name, function))
 
+    def cancel(self, name: str) -> None:
+        """Undo `after` with that name."""
+        self._named[name] = next(self._order)
+
     def watch(self, fd: int, function: Callable[[], None]) -> None:
         """Call `function` whenever `fd` is readable, until `unwatch`."""
         self._selector.register(fd, selectors.EVENT_READ, function)
@@ -214,6 +218,8 @@ class Runtime:
                 self._guard(function)
 
     def _patience(self) -> float | None:
+        while self._timers and (name := self._timers[0][2]) is not None and self._named[name] != self._timers[0][1]:
+            heapq.heappop(self._timers)  # nobody wakes up for what was superseded
         return max(0.0, self._timers[0][0] - time.monotonic()) if self._timers else None
 
     def _beat(self) -> None:

@@ -11,7 +11,7 @@ import math
 from collections.abc import Iterable, Mapping
 from typing import Any
 
-from lighthouse.cli.health import problems
+from lighthouse.cli.health import problems, warnings
 
 # A member with several balancers shows the worst of its states; one that is not listed stands between "pending" and "up".
 WORST_FIRST = ("down", "maint", "drain", "pending")
@@ -33,7 +33,7 @@ def document(raw: Mapping[str, Any]) -> dict[str, Any]:
         "discoveries": _named(reports, "discovery"),
     }
     found = problems(result)
-    return {"health": "degraded" if found else "ok", "problems": found, **result}
+    return {"health": "degraded" if found else "ok", "problems": found, "warnings": warnings(result), **result}
 
 
 def workers_of(raw: Mapping[str, Any]) -> list[dict[str, Any]]:

@@ -22,6 +22,19 @@ def problems(document: Document) -> list[str]:
     return [sentence for rule in _RULES for sentence in rule(document)]
 
 
+def warnings(document: Document) -> list[str]:
+    """What is no problem and yet worth knowing."""
+    return [
+        f"service {name} has no check: its ports count as up, whatever they do"
+        for name, service in document["services"].items()
+        if isinstance(ports := service.get("ports"), dict) and any(_unchecked(part) for part in ports.values())
+    ]
+
+
+def _unchecked(part: Any) -> bool:
+    return isinstance(part, dict) and part.get("state") == "up" and part.get("checks") == {}
+
+
 def refused_files(files: Mapping[str, Any]) -> Iterator[str]:
     """The files that are not in force, worst first; of a held one the last good version is."""
     for state, meaning in (("refused", "is refused"), ("held", "is refused, its last good version stays in force")):
@@ -80,10 +93,13 @@ def _ports(document: Document, bad: Callable[[Any], bool]) -> Iterator[str]:
 
 
 def _failing(part: Any) -> str:
-    """The checks that keep a port from being up, with their reasons."""
+    """The checks that keep a port from being up, with their reasons; or its flapping."""
     checks = part.get("checks") if isinstance(part, dict) else None
     if not isinstance(checks, dict):
         return ""
+    flap = part.get("flap")
+    if isinstance(flap, dict) and flap.get("held"):
+        return f" (held down, because it flaps: {flap.get('changes')} changes; its checks say {part.get('verdict')})"
     bad = {name: check for name, check in checks.items() if isinstance(check, dict) and check.get("state") != "up"}
     texts = [f"{name}: {check['reason']}" for name, check in bad.items() if check.get("reason")]
     return f" ({'; '.join(texts)})" if texts else ""

@@ -50,6 +50,7 @@ def show(content: RenderableType) -> None:
 def status(document: Document) -> RenderableType:
     """Everything, in the order problems, workers, clusters, services, files."""
     parts: list[RenderableType] = [_headline(document), *_problems(document["problems"])]
+    parts += [Text("~ " + cut(safe(warning), 4 * WIDTH), style="yellow") for warning in document["warnings"]]
     parts += _section(workers(document["workers"], clock(document)), document["workers"])
     parts += _section(_clusters(document), document["clusters"])
     parts += _section(_services(document), document["services"])
@@ -167,7 +168,10 @@ def _checks(part: Any) -> str:
     for name, check in (_get(part, "checks") or {}).items():
         reason = _get(check, "reason")
         texts.append(f"{name} {_get(check, 'state')}" + (f": {reason}" if reason else ""))
-    return "; ".join(texts)
+    flap = _get(part, "flap")
+    if _get(flap, "changes"):
+        texts.insert(0, f"{'held, ' if _get(flap, 'held') else ''}{_get(flap, 'changes')} changes")
+    return "; ".join(texts) or "none"
 
 
 def _files(files: Mapping[str, Any]) -> Table:

@@ -62,6 +62,9 @@ def _checker(name: str, force: InForce) -> Blob:
         "service": _service(name, force),
         "interval": made["interval"],
         "checks": made["checks"],
+        "flap": made.get("flap"),  # a version that was held since an earlier release has none
+        # A worker that lived so long is replaced at once: what a hanging check costs the others is a moment.
+        "patience": force.settings["restart"]["stable"],
     }
 
 

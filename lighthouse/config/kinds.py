@@ -46,8 +46,15 @@ _SERVICE_SCHEMA = Schema(
         "zone": Option(str, "where it stands, if not where lighthouse.yaml says", default=None),
         "advertise": Option(str | list[str], "where others reach it, if not as lighthouse.yaml says", default=None),
         "checks": Option(dict[str, Any], "give an 'interval' and one key per check"),
+        "flap": Option(dict[str, Any] | None, "when a port that comes and goes is held down", default=None),
     }
 )
+_FLAP = {
+    "changes": Option(int, "so many changes within `window` hold a port down", default=5, minimum=2, maximum=100),
+    "window": Option(float, "seconds", default=300.0, minimum=0.01, maximum=86400),
+    "calm": Option(float, "seconds without a change that end it", default=60.0, minimum=0.01, maximum=86400),
+}
+_FLAP_SCHEMA = Schema(_FLAP)
 _CHECKS_SCHEMA = Schema(
     {"interval": Option(float, "seconds between two rounds of checks", minimum=0.001, maximum=86400)}, open_ended=True
 )
@@ -55,6 +62,7 @@ _CHECK = {
     "rise": Option(int, "good results in a row that make it pass, at least 1", minimum=1, maximum=10_000),
     "fall": Option(int, "bad results in a row that make it fail, at least 1", minimum=1, maximum=10_000),
     "timeout": Option(float, "seconds for one check", default=None, minimum=0.001, maximum=3600),
+    "interval": Option(float | None, "seconds between two runs", default=None, minimum=0.001, maximum=86400),
 }
 
 
@@ -157,13 +165,14 @@ def _balancers(unit: Unit) -> set[str]:
 
 
 def service_file(unit: Unit) -> Product | None:
-    """``{"service": {"ports", "host", "metadata", "discovery"}, "interval": seconds, "checks": [...]}``."""
+    """``{"service": {"ports", "host", "metadata", "discovery"}, "interval": seconds, "checks": [...], "flap": rules or None}``."""
     data, problems = unit.document.data, unit.problems
     name = object_name(unit)
     head = _SERVICE_SCHEMA.read(data, problems)
     check_discovery(unit)
     checks = data.get("checks")
     interval, compiled = _checks(unit, checks) if isinstance(checks, dict) else (0.0, [])
+    flap = _FLAP_SCHEMA.read(data["flap"], problems, ("flap",)) if isinstance(data.get("flap"), dict) else None
     _check_host(unit)
     _check_advertise(unit)
     ports = _ports(unit)
@@ -177,7 +186,8 @@ def service_file(unit: Unit) -> Product | None:
         "discovery": head["discovery"],
         "advertise": rules_of(head["advertise"]),
     }
-    return Product(name, {"service": service, "interval": interval, "checks": compiled}, unit.document.line(("name",)))
+    compiled_file = {"service": service, "interval": interval, "checks": compiled, "flap": flap}
+    return Product(name, compiled_file, unit.document.line(("name",)))
 
 
 def _ports(unit: Unit) -> list[int]:
@@ -251,6 +261,7 @@ def _check(unit: Unit, name: str, data: Any, interval: float) -> dict[str, Any] 
     if part is None:
         return None
     ours, own = part
+    interval = ours["interval"] or interval
     timeout = ours["timeout"] if ours["timeout"] is not None else min(DEFAULT_TIMEOUT, interval)
     return {
         "name": name,
@@ -259,4 +270,5 @@ def _check(unit: Unit, name: str, data: Any, interval: float) -> dict[str, Any] 
         "rise": ours["rise"],
         "fall": ours["fall"],
         "timeout": timeout,
+        "interval": interval,
     }

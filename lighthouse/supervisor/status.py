@@ -29,6 +29,15 @@ class Clock:
         return self.wall - (self.monotonic - monotonic)
 
 
+_UNTOLD: Mapping[str, Any] = {
+    "state": State.UNKNOWN.value,
+    "since": None,
+    "verdict": State.UNKNOWN.value,
+    "flap": None,
+    "checks": {},
+}
+
+
 def document(core: Core, compilation: Compilation, supervisor: Mapping[str, Any], clock: Clock) -> dict[str, Any]:
     """Everything that `ctl status` asks for; `supervisor` is what the loop knows of itself."""
     return {
@@ -96,7 +105,7 @@ def _service(core: Core, name: str, clock: Clock) -> dict[str, Any]:
     lost = away and worker is not None and clock.monotonic - worker.seen > core.settings.hold
     ports = {}
     for port in plan.ports:
-        told = known.get(str(port), {"state": State.UNKNOWN.value, "since": None, "checks": {}})
+        told = known.get(str(port), _UNTOLD)
         ports[str(port)] = {**told, "state": State.UNKNOWN.value} if lost else dict(told)
     return {"discovery": plan.discovery, "ports": ports, "held": away}
 

@@ -18,7 +18,9 @@ from lighthouse.ipc.messages import pack, unpack
 from lighthouse.plan import Plan, WorkerSpec
 
 MAX_HANDOVER = 1024 * 1024  # bytes
-MAX_SERVICE = 1024 * 1024  # bytes; a port with a check takes about 100
+MAX_SERVICE = 1024 * 1024  # bytes; a port with a check takes some 400
+MAX_RESULTS = 5  # of each check
+MAX_TIMES = 100  # changes of a port
 
 PERSISTENT = ("service/", "members/", "handover/")
 
@@ -168,15 +170,34 @@ def _port(document: Any) -> dict[str, Any]:
     since = float(document["since"])
     if not isfinite(since):
         raise ValueError("'since' is no time")
+    flap = document.get("flap")
     return {
         "state": State(document["state"]).value,
         "since": since,
+        "verdict": State(document.get("verdict", document["state"])).value,
+        "flap": flap and {"held": bool(flap["held"]), "changes": int(flap["changes"]), "times": _times(flap["times"])},
         "checks": {
             str(name)[:200]: {
                 "state": State(check["state"]).value,
                 "streak": int(check["streak"]),
                 "reason": str(check["reason"])[:200],
+                "results": [_result(result) for result in check.get("results", ())[-MAX_RESULTS:]],
             }
             for name, check in document["checks"].items()
         },
+    }
+
+
+def _times(values: Any) -> list[float]:
+    return [float(value) for value in values][-MAX_TIMES:]
+
+
+def _result(document: Any) -> dict[str, Any]:
+    passed = document["passed"]
+    return {
+        "at": float(document["at"]),
+        "passed": None if passed is None else bool(passed),
+        "duration": float(document["duration"]),
+        "late": float(document["late"]),
+        "text": str(document["text"])[:200],
     }

@@ -27,6 +27,7 @@ def test_it_has_the_documented_keys():
     assert set(found) == {
         "health",
         "problems",
+        "warnings",
         "supervisor",
         "workers",
         "clusters",

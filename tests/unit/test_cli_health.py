@@ -127,3 +127,23 @@ def test_the_worst_comes_first():
         "worker disco",
         "the supervis",
     ]
+
+
+def test_a_service_without_a_check_is_warned_of_and_is_no_problem():
+    raw = raw_status()
+    assert document(raw)["warnings"] == []
+    raw["services"]["web"]["ports"] = {"8001": {"state": "up", "since": 1.0, "checks": {}}}
+    found = document(raw)
+    assert (found["health"], found["problems"]) == ("ok", [])
+    assert found["warnings"] == ["service web has no check: its ports count as up, whatever they do"]
+
+
+def test_a_port_that_is_held_for_flapping_says_so():
+    raw = raw_status()
+    flap = {"held": True, "changes": 7, "times": []}
+    check = {"state": "up", "streak": 1, "reason": ""}
+    raw["services"]["web"]["ports"]["8001"] = {
+        "state": "down", "since": 1.0, "verdict": "up", "flap": flap, "checks": {"http": check},
+    }  # fmt: skip
+    (problem,) = problems_of(raw)
+    assert problem == "service web, port 8001, is down (held down, because it flaps: 7 changes; its checks say up)"

@@ -131,3 +131,16 @@ def test_a_note_says_what_matters_most():
     assert "in connect for 9s" in text
     assert "last exit 1m 01s ago: exit code 3" in text
     assert "check for" not in text
+
+
+def test_flapping_is_counted_and_a_service_without_a_check_is_warned_of():
+    raw = raw_status()
+    port = {"state": "up", "since": 1.0, "verdict": "up", "checks": {}}
+    raw["services"]["flappy"] = {
+        "discovery": "d",
+        "held": False,
+        "ports": {"1": {**port, "flap": {"held": True, "changes": 6}}},
+    }
+    text = drawn(raw)
+    assert "held, 6 changes" in text
+    assert "~ service flappy has no check" in text

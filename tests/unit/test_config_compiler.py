@@ -45,8 +45,11 @@ def test_the_shapes_of_the_workers_configuration(tree):
                     "rise": 2,
                     "fall": 3,
                     "timeout": 2.0,
+                    "interval": 5.0,
                 }
             ],
+            "flap": None,
+            "patience": 60.0,
         },
         "discovery/beacon": {
             "logging": None,

@@ -180,7 +180,7 @@ def test_everything_that_is_wrong_with_a_service_is_told_at_once(tree):
         "services/a.yaml:2: key 'ports[1]': 0: must be at least 1",
         "services/a.yaml:3: key 'host': 'a b': neither a host name nor an address: correct it",
         "services/a.yaml:4: key 'metadata': a list: expected a mapping of keys: write 'key: value' lines below it, or {} for none",
-        "services/a.yaml:5: unknown key 'extra'; known keys: advertise, checks, discovery, host, labels, metadata, name, port, ports, weight, zone",  # noqa: E501
+        "services/a.yaml:5: unknown key 'extra'; known keys: advertise, checks, discovery, flap, host, labels, metadata, name, port, ports, weight, zone",  # noqa: E501
         "services/a.yaml:7: key 'checks.interval': 0: must be at least 0.001",
         "services/a.yaml:9: key 'checks.echo.rise': 0: must be at least 1",
     ]
@@ -190,7 +190,7 @@ def test_everything_that_is_wrong_with_a_service_is_told_at_once(tree):
         "services/a.yaml:12: key 'checks.echo.loud': 'yes': expected true or false",
         (
             "services/a.yaml:13: unknown key 'checks.echo.pharse'; did you mean 'phrase'?"
-            " known keys: fall, loud, phrase, rise, timeout"
+            " known keys: fall, interval, loud, phrase, rise, timeout"
         ),
     ]
     [last] = errors[13:]

@@ -8,6 +8,7 @@ import sys
 import threading
 import tomllib
 from dataclasses import fields
+from importlib.metadata import entry_points
 from pathlib import Path
 from typing import get_type_hints
 
@@ -18,12 +19,14 @@ import lighthouse
 import lighthouse.ipc
 import lighthouse.workers
 from lighthouse.cli.ctl import ctl
+from lighthouse.config.kinds import _CHECK
+from lighthouse.config.plugins import BALANCERS, CHECKS, DISCOVERY
 from lighthouse.options import REQUIRED
 from lighthouse.plan import FileState
 from lighthouse.settings import SECTIONS, Settings
 from lighthouse.supervisor.worker import WorkerState
 from lighthouse.testing.registry import Feature, Registry
-from lighthouse.workers.checker import _build
+from lighthouse.workers.probe import Attempt, build
 from support.config_directory import Directory
 from support.plugin_site import write_distribution
 
@@ -113,6 +116,11 @@ def plugin(tmp_path, monkeypatch):
         sys.modules.pop(module, None)
 
 
+def found(probe):
+    _, finding = probe.call(Attempt(0.0, 0.0, 0.0))
+    return finding.passed, finding.text
+
+
 def test_the_example_of_a_check_works(plugin, memcached):
     ((file, text),) = examples(PLUGINS, "yaml").items()
     plugin.write(file, text)
@@ -120,14 +128,13 @@ def test_the_example_of_a_check_works(plugin, memcached):
     assert compiled.plan.files[file].error is None
     (blob,) = (blob for worker, blob in compiled.blobs.items() if worker.startswith("checker/"))
     blob["service"]["ports"] = [memcached.port]
-    (probe,) = _build(blob)
+    (probe,) = build(blob)
     memcached.answer = b"STAT pid 17\r\nSTAT curr_connections 12\r\nEND\r\n"
-    assert probe.perform() == (True, "")
+    assert found(probe) == (True, "curr_connections is 12")
     memcached.answer = b"STAT pid 17\r\nSTAT curr_connections 1000\r\nEND\r\n"
-    assert probe.perform() == (False, "curr_connections is 1000")
+    assert found(probe) == (False, "curr_connections is 1000")
     memcached.answer = b"ERROR\r\n"
-    with pytest.raises(ConnectionError):
-        probe.perform()
+    assert found(probe) == (False, "ConnectionError: not an answer of memcached")
 
 
 def test_the_example_of_a_check_judges_its_configuration(plugin):
@@ -173,14 +180,19 @@ def test_the_table_of_settings_is_that_of_the_code():
     assert [(key, number(default), bounds) for key, _, default, bounds, *_ in rows] == list(declared(Settings))
 
 
+def resolved(reference):
+    module, _, path = reference.partition(":")
+    options = importlib.import_module(module)
+    for part in path.split("."):
+        options = getattr(options, part)
+    return options
+
+
 @pytest.mark.parametrize(
     "match", [pytest.param(match, id=match["reference"]) for match in _OPTIONS.finditer(CONFIGURATION)]
 )
 def test_the_tables_of_options_are_those_of_the_code(match):
-    module, _, path = match["reference"].partition(":")
-    options = importlib.import_module(module)
-    for part in path.split("."):
-        options = getattr(options, part)
+    options = resolved(match["reference"])
     expected = [
         (
             f"`{name}`",
@@ -194,7 +206,14 @@ def test_the_tables_of_options_are_those_of_the_code(match):
 
 
 def test_every_built_in_option_has_a_table():
-    assert len(_OPTIONS.findall(CONFIGURATION)) == 8
+    documented = [resolved(reference) for reference in _OPTIONS.findall(CONFIGURATION)]
+    assert _CHECK in documented
+    for group in (CHECKS, DISCOVERY, BALANCERS):
+        for entry in entry_points(group=group):
+            if entry.module.startswith("lighthouse."):
+                plugin = entry.load()
+                assert plugin.options in documented, entry.value
+                assert (getattr(plugin, "cluster_options", None) or plugin.options) in documented, entry.value
 
 
 def test_the_table_of_rooms_is_that_of_the_code():

@@ -1,8 +1,11 @@
 """What a new supervisor makes of the state that its predecessor kept."""
 
+import pytest
+
+from lighthouse.ipc.errors import ProtocolError
 from lighthouse.ipc.messages import pack, unpack
 from lighthouse.plan import Plan, ServicePlan, WorkerSpec
-from lighthouse.supervisor.store import Store
+from lighthouse.supervisor.store import Store, read_service
 
 UP = pack({"8001": {"state": "up", "since": 1.0, "checks": {}}})
 PLAN = Plan(
@@ -50,3 +53,36 @@ def test_what_is_too_old_or_refused_is_removed_from_disk():
     store = Store()
     store.load({"service/web": UP, "service/x": b"nonsense"}, aged=False)
     assert store.dirty == {"service/x"}
+
+
+def test_results_and_flapping_are_read_and_bounded():
+    result = {"at": 5, "passed": None, "duration": 0.5, "late": 0.0, "text": "x" * 500}
+    check = {"state": "up", "streak": 1, "reason": "", "results": [result] * 9}
+    flap = {"held": True, "changes": 5, "times": [float(when) for when in range(1000)]}
+    port = {"state": "down", "since": 1.0, "verdict": "up", "flap": flap, "checks": {"http": check}}
+    read = read_service(pack({"8001": port}))["8001"]
+    assert (read["state"], read["verdict"]) == ("down", "up")
+    assert read["flap"]["times"] == [float(when) for when in range(900, 1000)]
+    assert read["checks"]["http"]["results"] == [{**result, "text": "x" * 200}] * 5
+
+
+def test_a_state_that_an_earlier_release_kept_is_read_too():
+    check = {"state": "up", "streak": 1, "reason": ""}
+    port = {"state": "up", "since": 1.0, "checks": {"http": check}}
+    read = read_service(pack({"8001": port}))["8001"]
+    assert (read["verdict"], read["flap"], read["checks"]["http"]["results"]) == ("up", None, [])
+
+
+@pytest.mark.parametrize(
+    "change",
+    [
+        {"flap": {"held": True}},
+        {"flap": [1]},
+        {"verdict": "perhaps"},
+        {"checks": {"http": {"state": "up", "streak": 1, "reason": "", "results": [{"at": 1}]}}},
+        {"checks": {"http": {"state": "up", "streak": 1, "reason": "", "results": "often"}}},
+    ],
+)
+def test_results_and_flapping_of_another_shape_are_refused(change):
+    with pytest.raises(ProtocolError):
+        read_service(pack({"8001": {"state": "up", "since": 1.0, "checks": {}, **change}}))

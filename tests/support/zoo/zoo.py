@@ -14,12 +14,14 @@ import threading
 import time
 from pathlib import Path
 
+from lighthouse.check import Check
 from lighthouse.checks.http import HTTPCheck
 from lighthouse.directory.discovery import DirectoryDiscovery
 from lighthouse.errors import RegistryError
 from lighthouse.haproxy.balancer import HAProxy
 from lighthouse.ipc.channel import Channel
 from lighthouse.options import Option
+from lighthouse.secrets import secret_options, secret_source
 from lighthouse.workers.lanes import Lanes
 
 CONTROL = {"control": Option(str, "the file that says what to do", default="")}
@@ -202,3 +204,22 @@ class ZooLate(HTTPCheck):
 
     def apply_check_config(self, config):
         raise OSError("this only works elsewhere")
+
+
+class ZooHang(Check):
+    """Never comes back."""
+
+    def perform(self):
+        syscall()
+
+
+class ZooSecret(Check):
+    """Passes while it can read its secret."""
+
+    options = secret_options("password", "the password")
+
+    def apply_check_config(self, config):
+        self.source = secret_source(config, "password")
+
+    def perform(self):
+        return bool(self.source.read().reveal())
