@@ -20,6 +20,9 @@ class Balancer(Pluggable):
     entry_point: ClassVar[str] = "lighthouse.balancers"
     cluster_options: ClassVar[Mapping[str, Option] | None] = None
 
+    call_deadline: float = 8.0
+    """Seconds that a call may take before this process counts as hung: the setting ``deadlines.call``. The worker sets it."""
+
     @classmethod
     def validate_cluster_config(cls, config: dict[str, Any]) -> None:
         """Judge what a cluster's file says under this balancer's name. Raises like `validate_config`."""
@@ -28,7 +31,8 @@ class Balancer(Pluggable):
         """Make the load balancer equal to `clusters`, read it back, and report.
 
         It is called at each change and again periodically, and must reconcile: compare what is with what should be and act on the
-        difference. A cluster whose ``nodes`` is None is unknown: its servers stay as they are. Raises
+        difference. A cluster of which nothing changed is the same object as at the last call, and none is changed once it was
+        passed. A cluster whose ``nodes`` is None is unknown: its servers stay as they are. Raises
         `lighthouse.errors.BalancerError` when the load balancer cannot be made right now; it is then called again.
 
         The report is plain data for `ctl status`. Its key ``servers``, ``{cluster: {node name: state}}``, gives each member's

@@ -65,7 +65,7 @@ class BalancerJob:
             self._sync()
             return
         self._setup = setup
-        self._runtime.call("set up the balancer", lambda: _build(setup), self._adopt)
+        self._runtime.call("set up the balancer", lambda: _build(setup, self._runtime.boot.call_deadline), self._adopt)
 
     def receive(self, topic: str, payload: bytes) -> None:
         """Newer members of a cluster."""
@@ -149,8 +149,9 @@ def _sync(balancer: Balancer, clusters: list[Cluster], about: Mapping[str, Any])
     return None if degraded is None else str(degraded), report.get("again"), pack(report)
 
 
-def _build(setup: _Setup) -> Balancer:
+def _build(setup: _Setup, call_deadline: float) -> Balancer:
     """A plugin object with the configuration; on a lane. It takes the place of a running one only once it has accepted it."""
     balancer: Balancer = load(setup.plugin)()
+    balancer.call_deadline = call_deadline
     balancer.apply_config(dict(setup.own))
     return balancer

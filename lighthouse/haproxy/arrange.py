@@ -2,12 +2,12 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Collection
+from collections.abc import Callable, Collection, Mapping, Sequence
 from dataclasses import replace
 
 from lighthouse.haproxy.document import Document
 from lighthouse.haproxy.dynamic import recipe
-from lighthouse.haproxy.running import Running
+from lighthouse.haproxy.running import Running, Server
 from lighthouse.haproxy.slots import Before, freed, placed, slotted
 from lighthouse.haproxy.stanzas.section import Section
 from lighthouse.haproxy.versions import takes_servers
@@ -21,7 +21,7 @@ def arranged(
     `obstacle` tells what was learned about a backend beyond its lines.
     """
     old = base.backends() if base else {}
-    defaults = _defaults(wanted)
+    defaults = defaults_of(wanted)
     dynamic = takes_servers(running.version)
 
     def arrange(section: Section) -> Section:
@@ -30,38 +30,61 @@ def arranged(
             return section
         before = Before(old.get(name), running.servers.get(name, {}))
         reason = obstacle(section) if dynamic else "this HAProxy takes no servers at run time"
-        return slotted(section, defaults, before, reason)
+        made = slotted(section, defaults, before, reason)
+        return before.section if before.section == made and before.section else made
 
-    return replace(wanted, sections=tuple(map(arrange, wanted.sections)))
+    return _mapped(wanted, arrange)
 
 
 def refilled(base: Document, wanted: Document, running: Running) -> Document:
     """The skeleton of `base` with the members of `wanted`; a backend that only `base` has keeps its own."""
     new = wanted.backends()
-    defaults = _defaults(base)
+    defaults = defaults_of(base)
 
     def refill(section: Section) -> Section:
         name = section.backend
         if name is None or name not in new:
             return section
-        members = [replace(item, slot="") for item in new[name].members if not section.is_pinned(item.name)]
-        if not section.slots:
-            return replace(section, members=tuple(sorted(members)))
-        before = Before(section, running.servers.get(name, {}))
-        return placed(section, members, recipe(section, defaults), before)
+        return refilled_section(section, new[name], defaults, running.servers.get(name, {}))
 
-    return replace(base, sections=tuple(map(refill, base.sections)))
+    return _mapped(base, refill)
 
 
-def looked_at(document: Document, running: Running, limited: Collection[str]) -> set[str]:
+def refilled_section(base: Section, wanted: Section, defaults: Sequence[str], servers: Mapping[str, Server]) -> Section:
+    """The shape of `base` with the members of `wanted`, but those for whom there is no slot; `servers` are those that run."""
+    if wanted is base:
+        return base
+    if not base.slots and not wanted.slots and (base.lines, base.template) == (wanted.lines, wanted.template):
+        return wanted
+    members = [replace(item, slot="") for item in wanted.members if not base.is_pinned(item.name)]
+    if base.slots:
+        made = placed(base, members, recipe(base, defaults), Before(base, servers))
+    else:
+        made = replace(base, members=tuple(sorted(members)))
+    return base if made == base else made
+
+
+def _mapped(document: Document, function: Callable[[Section], Section]) -> Document:
+    """The document with other sections; itself if they are the same, because what was derived from it is kept then."""
+    sections = tuple(map(function, document.sections))
+    return document if sections == document.sections else replace(document, sections=sections)
+
+
+def looked_at(
+    document: Document, running: Running, limited: Collection[str], only: Collection[str] | None = None
+) -> set[str]:
     """The backends about which ``show stat`` must be asked: for limits, for backups, and for slots that are being left."""
-    found = set(limited)
-    for name, section in document.backends().items():
+    backends = document.backends()
+    names = backends if only is None else only
+    found = {name for name in limited if name in names}
+    for name in names:
+        section = backends[name]
         if section.slots and freed(section, running.servers.get(name, {})):
             found.add(name)
     return found
 
 
-def _defaults(document: Document) -> tuple[str, ...]:
+def defaults_of(document: Document) -> tuple[str, ...]:
+    """The lines of ``defaults``, which all backends inherit."""
     section = document.section("defaults")
     return section.lines if section else ()

@@ -11,17 +11,16 @@ from lighthouse.cluster import Cluster
 from lighthouse.errors import BalancerError, LighthouseError
 from lighthouse.haproxy import judge
 from lighthouse.haproxy.deadline import Deadline
-from lighthouse.haproxy.drain import leaving
 from lighthouse.haproxy.options import CLUSTER_OPTIONS, OPTIONS, ClusterOptions, HAProxySettings
-from lighthouse.haproxy.outcome import Outcome
 from lighthouse.haproxy.reconcile import reconcile
+from lighthouse.haproxy.report import Report
 from lighthouse.haproxy.tools import Tools, tools_for
-from lighthouse.haproxy.versions import limits, too_old
+from lighthouse.haproxy.versions import limits
 from lighthouse.options import Option
 
 log = logging.getLogger(__name__)
 
-BUDGET = 6.5  # seconds for one sync; the supervisor takes a call of 8 s for hung
+BUDGET = 0.8  # of the time that a call may take: a sync that cannot end says so before it is taken for hung
 
 
 class HAProxy(Balancer):
@@ -42,6 +41,7 @@ class HAProxy(Balancer):
     def __init__(self) -> None:
         self._settings: HAProxySettings | None = None
         self._tools: Tools | None = None
+        self._report = Report()
         self._version = ""
 
     @classmethod
@@ -65,7 +65,9 @@ class HAProxy(Balancer):
         self._tools = tools_for(settings)
 
     def sync(self, clusters: Sequence[Cluster]) -> dict[str, Any]:
-        """Make HAProxy equal to `clusters` and report; see `Balancer.sync`. Blocks for 6.5 s at most, for milliseconds as a rule.
+        """Make HAProxy equal to `clusters` and report; see `Balancer.sync`.
+
+        Blocks for four fifths of `call_deadline` at most, for milliseconds as a rule.
 
         The report also tells:
 
@@ -84,17 +86,13 @@ class HAProxy(Balancer):
         if self._tools is None:
             raise BalancerError("the balancer has no configuration yet")
         try:
-            outcome = reconcile(self._tools, clusters, Deadline(BUDGET))
+            outcome = reconcile(self._tools, clusters, Deadline(BUDGET * self.call_deadline))
         except BalancerError:
             raise
         except LighthouseError as error:
             raise BalancerError(str(error)) from error
         self._tell_limits(outcome.running.version)
-        return {
-            **_servers(outcome),
-            **_process_report(outcome, self._tools.lifecycle.missing_master()),
-            "drift": self._tools.drift.report(),
-        }
+        return self._report.of(outcome, self._tools)
 
     def _tell_limits(self, version: str) -> None:
         """Once for each version that is seen."""
@@ -103,46 +101,3 @@ class HAProxy(Balancer):
             log.info("HAProxy has version %s", version)
             for sentence in limits(version):
                 log.warning("%s", sentence)
-
-
-def _process_report(outcome: Outcome, missing_master: str | None) -> dict[str, Any]:
-    version, pid = outcome.running.version, outcome.running.pid
-    facts: dict[str, Any] = {"version": version, "worker_pid": pid or None, "limits": limits(version)}
-    account = outcome.account
-    notes = [*account.notes, *too_old(version)]
-    processes = account.processes
-    if processes is None and missing_master and pid:
-        notes.append(missing_master)
-    elif processes is not None:
-        facts |= {"pid": processes.master, "uptime": processes.uptime}
-        facts |= {"reloads": processes.reloads, "old_workers": processes.old_workers}
-    return {
-        "degraded": "; ".join(notes) or None,
-        "haproxy": facts,
-        "quarantined": dict(account.quarantined),
-        "refused": {cluster: dict(nodes) for cluster, nodes in outcome.desired.refused.items()},
-        "waiting": {cluster: dict(nodes) for cluster, nodes in account.waiting.items()},
-        "pending": account.pending,
-        "again": account.again,
-        "last": {"commands": account.commands, "reload": account.reload},
-    }
-
-
-def _servers(outcome: Outcome) -> dict[str, Any]:
-    states: dict[str, dict[str, str]] = {}
-    slots = {
-        name: {item.name: item.server for item in section.members}
-        for name, section in outcome.document.backends().items()
-    }
-    for name, section in outcome.desired.document.backends().items():
-        have = outcome.running.servers.get(name, {})
-        server = slots.get(name, {})
-        states[name] = {
-            item.name: have[key].state if (key := server.get(item.name, item.name)) in have else "pending"
-            for item in section.members
-        }
-    gone: dict[str, list[str]] = {}
-    for (backend, server_name), server_state in leaving(outcome.document, outcome.running, outcome.desired.unknown):
-        slot = server_name in outcome.document.backends()[backend].slots
-        gone.setdefault(backend, []).append(f"{server_state.ip}:{server_state.port}" if slot else server_name)
-    return {"servers": states, "leaving": {name: sorted(servers) for name, servers in gone.items()}}

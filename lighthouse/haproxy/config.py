@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass, field
+from typing import Any
 
 from lighthouse.cluster import Cluster
 from lighthouse.haproxy.document import Document
@@ -15,6 +16,7 @@ from lighthouse.haproxy.stanzas.defaults import DefaultsStanza
 from lighthouse.haproxy.stanzas.global_ import GlobalStanza
 from lighthouse.haproxy.stanzas.section import Section
 from lighthouse.identity import valid_name
+from lighthouse.node import Node
 
 
 @dataclass(frozen=True, slots=True)
@@ -28,11 +30,22 @@ class Desired:
     limited: frozenset[str] = frozenset()  # clusters whose nodes may set maxconn or backup, which few commands show
 
 
+@dataclass(frozen=True, slots=True)
+class Rendered:
+    """A cluster's backend, and what is refused of which node and why. Valid while the cluster has these nodes and options."""
+
+    section: Section
+    refused: Mapping[str, str]
+    nodes: Sequence[Node]
+    options: Mapping[str, Any]
+
+
 class HAProxyConfig:
-    """Renders clusters under the given settings."""
+    """Renders clusters under the given settings. What did not change since the last time is not rendered again."""
 
     def __init__(self, settings: HAProxySettings) -> None:
         self.settings = settings
+        self._rendered: dict[str, Rendered] = {}
 
     def generate(self, clusters: Iterable[Cluster]) -> str:
         """The text of the file. A cluster whose nodes are unknown has no members here; see `desired`."""
@@ -62,21 +75,37 @@ class HAProxyConfig:
         for cluster in ordered:
             options = ClusterOptions.of(cluster)
             name = cluster.name
-            members: Sequence[Member]
             if cluster.nodes is None:
                 unknown.add(name)
                 members = sorted(adopted.get(name, ())) or members_of(cluster.default_nodes)[0]
+                backends.append(self._section(cluster, members))
             else:
-                members, refused = members_of(cluster.nodes, options.server_metadata)
-                if refused:
-                    refusals[name] = refused
-                    notes.append(f"cluster {name}: a node is refused: {next(iter(refused.values()))}")
+                rendered = self.backend(cluster)
+                backends.append(rendered.section)
+                if rendered.refused:
+                    refusals[name] = rendered.refused
+                    notes.append(f"cluster {name}: a node is refused: {next(iter(rendered.refused.values()))}")
             if {"maxconn", "backup"} & set(options.server_metadata):
                 limited.add(name)
-            backends.append(BackendStanza(cluster, defaults=self.settings.defaults, members=members).section())
+        self._rendered = {
+            cluster.name: self._rendered[cluster.name] for cluster in ordered if cluster.nodes is not None
+        }
         return Desired(
             self._document(layout, backends), frozenset(unknown), (*notes, *layout.notes), refusals, frozenset(limited)
         )
+
+    def backend(self, cluster: Cluster) -> Rendered:
+        """The backend of a cluster whose nodes are known. Raises `ConfigError`."""
+        known = self._rendered.get(cluster.name)
+        nodes = cluster.nodes or []
+        if known is None or known.nodes != nodes or known.options != cluster.options:
+            members, refused = members_of(nodes, ClusterOptions.of(cluster).server_metadata)
+            known = Rendered(self._section(cluster, members), refused, list(nodes), cluster.options)
+            self._rendered[cluster.name] = known
+        return known
+
+    def _section(self, cluster: Cluster, members: Sequence[Member]) -> Section:
+        return BackendStanza(cluster, defaults=self.settings.defaults, members=members).section()
 
     def _document(self, layout: Layout, backends: Iterable[Section]) -> Document:
         settings = self.settings

@@ -42,7 +42,8 @@ from lighthouse.identity import shown
 
 TIMEOUT = 2.0  # seconds; HAProxy answers within milliseconds unless it is stopped or the host is starved
 _PROMPT = "\n> "
-_READ = (f"show env {VARIABLE}", "show servers state", "show info")
+_WHO = (f"show env {VARIABLE}", "show info")
+_READ = (_WHO[0], "show servers state", _WHO[1])
 
 
 class HAProxyControl:
@@ -67,17 +68,42 @@ class HAProxyControl:
     def running(self, deadline: Deadline) -> Running:
         """What runs now. Raises `NotRunningError`, `NoAnswerError`, `HAProxyControlError` or `BalancerError`."""
         env, state, info = self.batch(_READ, deadline.within(TIMEOUT))
-        for answer in (state, info):
-            raise_refusal(answer)
-        facts = parse_info(info)
-        return Running(
-            skeleton=parse_env(env, VARIABLE),
-            version=parse_version(facts.get("Version", "")),
-            pid=int(facts.get("Pid", "0")),
-            servers=parse_servers_state(state),
-            uptime=int(facts.get("Uptime_sec", "0")),
-            ids=parse_ids(state),
+        raise_refusal(state)
+        return replace(_facts(env, info), servers=parse_servers_state(state), ids=parse_ids(state))
+
+    def exchange(
+        self,
+        running: Running,
+        commands: Sequence[str],
+        backends: Collection[str],
+        closely: Collection[str],
+        deadline: Deadline,
+    ) -> tuple[list[str], Running]:
+        """Send commands and read these backends back, with details of those that are looked at `closely`, in one exchange.
+
+        Gives the answers, and what runs then: of the other backends, what was in `running`. Raises like `running`.
+        """
+        names = list(backends)
+        detailed = [name for name in names if name in closely and name in running.ids]
+        answers = self.batch(
+            (
+                *commands,
+                *_WHO,
+                *(f"show servers state {name}" for name in names),
+                *(f"show stat {running.ids[name]} 4 -1" for name in detailed),
+            ),
+            deadline.within(TIMEOUT),
         )
+        env, info, *looks = answers[len(commands) :]
+        servers, ids = dict(running.servers), dict(running.ids)
+        for answer in looks:
+            raise_refusal(answer)
+        for name, state in zip(names, looks, strict=False):
+            servers[name] = parse_servers_state(state).get(name, {})
+            ids |= parse_ids(state)
+        for name, stat in zip(detailed, looks[len(names) :], strict=True):
+            servers[name] = with_details(servers[name], parse_stat(stat))
+        return answers[: len(commands)], replace(_facts(env, info), servers=servers, ids=ids)
 
     def command(self, command: str, deadline: Deadline) -> str:
         """One command's answer. Raises `HAProxyControlError` by its kind, `NotRunningError` or `NoAnswerError`."""
@@ -100,6 +126,19 @@ class HAProxyControl:
     def reload(self, deadline: Deadline) -> None:
         """Ask the master for a reload; how it ended is told by `processes`. Raises like `processes`."""
         _exchange(self.master_socket_file, "reload\nquit\n", deadline)
+
+
+def _facts(env: str, info: str) -> Running:
+    """The process by its answers to `_WHO`, without its servers."""
+    raise_refusal(info)
+    facts = parse_info(info)
+    return Running(
+        skeleton=parse_env(env, VARIABLE),
+        version=parse_version(facts.get("Version", "")),
+        pid=int(facts.get("Pid", "0")),
+        uptime=int(facts.get("Uptime_sec", "0")),
+        stopping=facts.get("Stopping") == "1",
+    )
 
 
 def raise_refusal(answer: str) -> None:

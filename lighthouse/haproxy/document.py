@@ -9,8 +9,8 @@ from __future__ import annotations
 
 import hashlib
 import re
-from collections.abc import Callable, Iterable, Iterator, Sequence
-from dataclasses import dataclass, replace
+from collections.abc import Callable, Iterator, Mapping, Sequence
+from dataclasses import dataclass, field, replace
 
 from lighthouse.errors import ConfigError, NodeError
 from lighthouse.haproxy.member import Member, keywords_of, member_named
@@ -23,38 +23,66 @@ _SETENV = f"\tsetenv {VARIABLE} "
 
 @dataclass(frozen=True, slots=True)
 class Document:
-    """Comments at the head, then the sections, ``global`` first. ``skeleton`` is the hash of all but the members."""
+    """Comments at the head, then the sections, ``global`` first. What is derived from them is made once, when it is asked for."""
 
     comments: tuple[str, ...]
     sections: tuple[Section, ...]
-    skeleton: str = ""
+    _skeleton: str = field(default="", init=False, repr=False, compare=False)
+    _index: Mapping[str, int] = field(default_factory=dict, init=False, repr=False, compare=False)
+    _backends: Mapping[str, Section] = field(default_factory=dict, init=False, repr=False, compare=False)
 
-    def __post_init__(self) -> None:
-        object.__setattr__(self, "skeleton", _hash(self))
+    @property
+    def skeleton(self) -> str:
+        """The hash of all but the members."""
+        if not self._skeleton:
+            object.__setattr__(self, "_skeleton", _hash(self))
+        return self._skeleton
 
     def text(self) -> str:
         """The file. Equal documents give equal bytes."""
-        return "\n".join((*self._lines(), ""))
+        return "\n".join((*self._parts(), ""))
 
-    def _lines(self) -> Iterator[str]:
+    def _parts(self) -> Iterator[str]:
         yield from self.comments
         for section in self.sections:
             yield ""
-            yield from section.text()
+            yield section.rendered
             if section.header == "global":
                 yield _SETENV + self.skeleton
 
     def section(self, header: str) -> Section | None:
-        """The section with this header."""
-        return next((item for item in self.sections if item.header == header), None)
+        """The section with this header, the first of several."""
+        index = self._positions().get(header)
+        return None if index is None else self.sections[index]
 
-    def backends(self) -> dict[str, Section]:
+    def backends(self) -> Mapping[str, Section]:
         """The sections that have members, by the name of the backend."""
-        return {name: section for section in self.sections if (name := section.backend) is not None}
+        if not self._backends:
+            found = {name: section for section in self.sections if (name := section.backend) is not None}
+            object.__setattr__(self, "_backends", found)
+        return self._backends
 
     def with_members(self, members: Callable[[Section], Sequence[Member]]) -> Document:
         """The same skeleton with other members."""
         return replace(self, sections=tuple(_refilled(section, members) for section in self.sections))
+
+    def exchanged(self, backends: Mapping[str, Section]) -> Document:
+        """The same with these backends, which have the shape of those that they take the place of: the skeleton is the same."""
+        positions = self._positions()
+        sections = list(self.sections)
+        for section in backends.values():
+            sections[positions[section.header]] = section
+        made = replace(self, sections=tuple(sections))
+        object.__setattr__(made, "_skeleton", self.skeleton)
+        object.__setattr__(made, "_index", positions)
+        object.__setattr__(made, "_backends", {**self.backends(), **backends})
+        return made
+
+    def _positions(self) -> Mapping[str, int]:
+        if not self._index:
+            found = {section.header: index for index, section in reversed(list(enumerate(self.sections)))}
+            object.__setattr__(self, "_index", found)
+        return self._index
 
     def place(self, line: int) -> str:
         """Where a line of the text is, for people: ``line 12 (backend web)``."""
@@ -125,5 +153,5 @@ def _member(section: Section, line: str) -> Member | None:
 
 
 def _hash(document: Document) -> str:
-    lines: Iterable[str] = (line for section in document.sections for line in ("", *section.shape()))
-    return hashlib.sha256("\n".join((*document.comments, *lines)).encode()).hexdigest()[:32]
+    outlines = (f"\n{section.outline}" for section in document.sections)
+    return hashlib.sha256("\n".join((*document.comments, *outlines)).encode()).hexdigest()[:32]

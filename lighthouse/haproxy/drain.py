@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import time
-from collections.abc import Callable, Iterable
+from collections.abc import Callable, Collection, Iterable
 
 from lighthouse.haproxy.document import Document
 from lighthouse.haproxy.running import Running, Server
@@ -24,10 +24,15 @@ class Drain:
         self._since: dict[Place, float] = {}
         self._fresh = True
 
-    def note(self, leaving: Iterable[tuple[Place, Server]]) -> None:
-        """Note those that are leaving now, and forget all others."""
+    @property
+    def places(self) -> Collection[Place]:
+        """Those that are leaving."""
+        return self._since.keys()
+
+    def note(self, leaving: Iterable[tuple[Place, Server]], only: Collection[str] | None = None) -> None:
+        """Note those that are leaving now, and forget all others; those of other backends than `only` stay, if that is given."""
         now = self._clock()
-        since = {}
+        since = {} if only is None else {place: at for place, at in self._since.items() if place[0] not in only}
         for place, server in leaving:
             first = now - server.since if self._fresh and server.in_maintenance else now
             since[place] = self._since.get(place, first)
@@ -44,13 +49,20 @@ class Drain:
         return max(0.0, min(self._since.values()) + self._timeout - self._clock()) if self._since else None
 
 
-def leaving(document: Document, running: Running, unknown: Iterable[str] = ()) -> list[tuple[Place, Server]]:
-    """The servers that are none of the members and have not gone yet. In slots: those whose last session has not ended."""
+def leaving(
+    document: Document, running: Running, unknown: Iterable[str] = (), only: Collection[str] | None = None
+) -> list[tuple[Place, Server]]:
+    """The servers that are none of the members and have not gone yet. In slots: those whose last session has not ended.
+
+    Backends that are `unknown`, and others than `only` if that is given, are not looked at.
+    """
     found = []
     skipped = frozenset(unknown)
-    for backend, section in document.backends().items():
+    backends = document.backends()
+    for backend in backends if only is None else only:
         if backend in skipped:
             continue
+        section = backends[backend]
         members = {member.server for member in section.members}
         for name, server in running.servers.get(backend, {}).items():
             if name in members or section.is_pinned(name) or (name in section.slots and not server.sessions):

@@ -39,6 +39,21 @@ class Drift:
         """A sync begins with this: what others did since the last one, in words. It is counted."""
         differences = list(self._differences(running))
         self._left = None  # until `left`: what a sync did that failed half-way is no change from outside
+        return self._counted(differences)
+
+    def seen(self, running: Running, backends: Collection[str], touched: Collection[tuple[str, str]]) -> list[str]:
+        """In the course of a sync these backends were read anew, after it had changed the servers `touched` itself."""
+        if self._left is None:
+            return []
+        skipped = {*self._passing, *touched}
+        old, self._left = self._left, running
+        return self._counted([what for name in backends for what in _in_backend(name, old, running, skipped)])
+
+    def forget(self) -> None:
+        """It is not known what runs."""
+        self._left = None
+
+    def _counted(self, differences: list[str]) -> list[str]:
         if differences:
             self._healed += len(differences)
             more = f" and {len(differences) - _SHOWN} more" if len(differences) > _SHOWN else ""
@@ -62,10 +77,16 @@ class Drift:
         if left.servers == now.servers:
             return
         for backend in sorted(self._backends):
-            old, new = left.servers.get(backend, {}), now.servers.get(backend, {})
-            for name in sorted(old.keys() | new.keys()):
-                if (backend, name) not in self._passing and (what := _difference(old.get(name), new.get(name))):
-                    yield f"{backend}/{name} {what}"
+            yield from _in_backend(backend, left, now, self._passing)
+
+
+def _in_backend(backend: str, left: Running, now: Running, skipped: Collection[tuple[str, str]]) -> Iterator[str]:
+    old, new = left.servers.get(backend, {}), now.servers.get(backend, {})
+    if old is new:
+        return
+    for name in sorted(old.keys() | new.keys()):
+        if (backend, name) not in skipped and (what := _difference(old.get(name), new.get(name))):
+            yield f"{backend}/{name} {what}"
 
 
 def _difference(old: Server | None, new: Server | None) -> str | None:

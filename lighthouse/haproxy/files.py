@@ -14,12 +14,16 @@ from lighthouse.haproxy.document import Document, parse
 
 
 class ConfigFile:
-    """``config_file``, its candidate, and the last good version that a reload may have to come back to."""
+    """``config_file``, its candidate, and the last good version that a reload may have to come back to.
+
+    ``unjudged`` tells that ``haproxy -c`` has not seen the file as it is.
+    """
 
     def __init__(self, path: str) -> None:
         self.path = path
         self.candidate = path + ".candidate"
         self.good = path + ".good"
+        self.unjudged = False
         self._parsed: dict[str, tuple[str, Document | None]] = {}
 
     def text(self) -> str | None:
@@ -45,12 +49,20 @@ class ConfigFile:
         _write(self.candidate, text)
         return self.candidate
 
-    def commit(self) -> None:
-        """Make the candidate the file, in one step. Raises `BalancerError`."""
+    def commit(self, document: Document) -> None:
+        """Make the candidate, which holds `document`, the file, in one step. Raises `BalancerError`."""
         try:
             os.replace(self.candidate, self.path)  # noqa: PTH105  paths are text here, as HAProxy gets them
         except OSError as error:
             raise BalancerError(f"cannot write {self.path}: {error.strerror}") from None
+        self._parsed[self.path] = document.text(), document
+        self.unjudged = False
+
+    def write(self, document: Document, *, judged: bool = True) -> None:
+        """Make this the file; `judged` tells whether ``haproxy -c`` has accepted it. Raises `BalancerError`."""
+        self.propose(document.text())
+        self.commit(document)
+        self.unjudged = not judged
 
     def discard(self) -> None:
         """Remove a candidate that was refused."""

@@ -53,7 +53,7 @@ class Inclusion:
             else:
                 self._account.reload = "HAProxy had not read our file"
                 return document, self._reader.closely(document, running)
-        self._account.notes.append(f"HAProxy does not serve the clusters: {refused}")
+        self._account.trouble.append(f"HAProxy does not serve the clusters: {refused}")
         return document, nothing
 
     def _file(self, desired: Document, nothing: Running) -> Document | None:
@@ -66,8 +66,8 @@ class Inclusion:
             verdict = self._proposals.known(wanted, good) or self._proposals.judged(wanted, good, drop=True, own=good)
             self._account.quarantined = verdict.clusters
             if verdict.document is None:
-                self._account.notes.append(f"the new configuration is not in force: {verdict.reason}")
+                self._account.trouble.append(f"the new configuration is not in force: {verdict.reason}")
             document = verdict.document or good
         if document is not None and (refused := self._proposals.save(document)) is not None:
-            self._account.notes.append(f"the file is not up to date: {refused}")
+            self._account.trouble.append(f"the file is not up to date: {refused}")
         return document

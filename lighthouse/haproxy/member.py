@@ -79,7 +79,7 @@ def members_of(nodes: Iterable[Node], allowed: Collection[str] = ()) -> tuple[tu
         known = found.get(member.name)
         if known is None or member < known:
             found[member.name] = member
-    return tuple(sorted(found.values())), refused
+    return tuple(found[name] for name in sorted(found)), refused
 
 
 @lru_cache(maxsize=65536)  # the same nodes come back at every sync

@@ -12,9 +12,10 @@ from lighthouse.haproxy.running import Processes, Running
 
 @dataclass(slots=True)
 class Account:
-    """What has been done and found so far: ``reload`` tells why one was made, ``pending`` why one waits.
+    """What has been done and found so far.
 
-    ``waiting``: what members get with the next reload only, by backend and member; see `lighthouse.haproxy.planner`.
+    ``reload``: why one was made; ``pending``: why one waits; ``trouble``: what could not be done; ``waiting``: what members get
+    with the next reload only, by backend and member (`lighthouse.haproxy.planner`).
     """
 
     processes: Processes | None = None
@@ -22,9 +23,14 @@ class Account:
     reload: str | None = None
     pending: str | None = None
     again: float | None = None
-    notes: list[str] = field(default_factory=list)
+    trouble: list[str] = field(default_factory=list)
     quarantined: Mapping[str, str] = field(default_factory=dict)
     waiting: Mapping[str, Mapping[str, str]] = field(default_factory=dict)
+
+    @property
+    def is_calm(self) -> bool:
+        """Whether nothing is left to be done but to wait for connections to end."""
+        return not (self.trouble or self.pending or self.quarantined)
 
     def look_again(self, seconds: float) -> None:
         """Ask for another reconciliation after `seconds`, or sooner if someone asked for that."""
@@ -39,3 +45,13 @@ class Outcome:
     document: Document
     running: Running
     account: Account
+
+    @property
+    def notes(self) -> list[str]:
+        """What people should know, in sentences."""
+        quarantined = sorted(self.account.quarantined.items())
+        return [
+            *self.desired.notes,
+            *(f"cluster {name} is quarantined: {why}" for name, why in quarantined),
+            *self.account.trouble,
+        ]

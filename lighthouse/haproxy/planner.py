@@ -57,19 +57,23 @@ def plan(
     running: Running,
     unknown: Collection[str] = (),
     expired: Collection[tuple[str, str]] = (),
+    only: Collection[str] | None = None,
 ) -> Plan:
     """How to bring the servers of `running` to `wanted`, which must have the skeleton that runs.
 
-    `expired` names backend and server of those that have been leaving for too long.
+    `expired` names backend and server of those that have been leaving for too long; `only` is given if nothing but these backends
+    is to be looked at.
     """
     defaults = wanted.section("defaults")
     inherited = defaults.lines if defaults else ()
     steps: list[Step] = []
     blocked: dict[str, str] = {}
     waiting: dict[str, Mapping[str, str]] = {}
-    for backend, section in wanted.backends().items():
+    backends = wanted.backends()
+    for backend in backends if only is None else only:
         if backend in unknown:
             continue
+        section = backends[backend]
         have = running.servers.get(backend, {})
         change = Change(backend, section, have, recipe(section, inherited), expired)
         if late := change.waiting():

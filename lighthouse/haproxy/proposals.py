@@ -7,23 +7,21 @@ from dataclasses import replace
 from lighthouse.haproxy.deadline import Deadline
 from lighthouse.haproxy.document import Document
 from lighthouse.haproxy.errors import RejectedError, UnjudgedError
-from lighthouse.haproxy.files import ConfigFile
 from lighthouse.haproxy.outcome import Account
 from lighthouse.haproxy.ports import unavailable
-from lighthouse.haproxy.process import HAProxyProcess
 from lighthouse.haproxy.quarantine import Verdict, judge_apart, without
-from lighthouse.haproxy.refusals import Refusal, Refusals
+from lighthouse.haproxy.refusals import Refusal
+from lighthouse.haproxy.tools import Tools
 
 
 class Proposals:
     """Judges documents within one deadline. Every method raises `BalancerError` when HAProxy cannot be asked."""
 
-    def __init__(
-        self, process: HAProxyProcess, file: ConfigFile, refusals: Refusals, account: Account, deadline: Deadline
-    ) -> None:
-        self._process = process
-        self._file = file
-        self._refusals = refusals
+    def __init__(self, tools: Tools, account: Account, deadline: Deadline) -> None:
+        self._process = tools.process
+        self._file = tools.file
+        self._refusals = tools.refusals
+        self._memory = tools.memory
         self._account = account
         self._deadline = deadline
 
@@ -76,19 +74,24 @@ class Proposals:
         except RejectedError as error:
             self._file.discard()
             return error
+        self._memory.judged = document
         return None
 
     def save(self, document: Document) -> RejectedError | None:
         """Make the file say what runs, so that the next start does too. Gives the reason if it cannot.
 
-        If the files of HAProxy's owner keep it from being judged, it is written all the same: all of it runs already.
+        If the files of HAProxy's owner keep it from being judged, it is written all the same: all of it runs already. One that was
+        written without HAProxy's judgement gets it now; if it is refused, what was accepted last takes its place.
         """
-        if self._file.text() == document.text():
+        if self._file.text() == document.text() and not self._file.unjudged:
             return None
+        good = self._memory.judged
         refused = self.accepted(document)
         if isinstance(refused, UnjudgedError):
             self._file.propose(document.text())
             refused = None
         if refused is None:
-            self._file.commit()
+            self._file.commit(document)
+        elif self._file.unjudged and good is not None:
+            self._file.write(good)
         return refused

@@ -1,5 +1,7 @@
 """One reconciliation: read what runs, compare, act, read back.
 
+A change of a few clusters' members goes a short way (`lighthouse.haproxy.quick`); this is the long one, which compares everything.
+
 Members first: they change at run time, in about a millisecond, against whatever skeleton runs. Then the shape: a file with
 another skeleton is judged by ``haproxy -c``, put in place and loaded; if that fails, the last good skeleton *with the newest
 members* takes its place again. So a bad line never keeps a member from joining or leaving, and the file always is what HAProxy
@@ -33,21 +35,25 @@ from lighthouse.haproxy.outcome import Account, Outcome
 from lighthouse.haproxy.planner import adopt, reload_reason
 from lighthouse.haproxy.proposals import Proposals
 from lighthouse.haproxy.quarantine import Verdict
+from lighthouse.haproxy.quick import quick
 from lighthouse.haproxy.reader import Reader
 from lighthouse.haproxy.refusals import Refusal
 from lighthouse.haproxy.running import Running
-from lighthouse.haproxy.runtime import Runtime
+from lighthouse.haproxy.runtime import LOOK_AGAIN, Runtime
 from lighthouse.haproxy.starting import Start
 from lighthouse.haproxy.tools import Tools
-
-LOOK_AGAIN = 1.0  # seconds after which servers that are leaving are looked at again
 
 log = logging.getLogger(__name__)
 
 
 def reconcile(tools: Tools, clusters: Sequence[Cluster], deadline: Deadline) -> Outcome:
     """Make HAProxy equal to `clusters`. Raises `BalancerError` when that cannot even be tried."""
-    return _Reconciliation(tools, clusters, deadline).run()
+    outcome = quick(tools, clusters, deadline)
+    if outcome is None:
+        tools.memory.forget()
+        outcome = _Reconciliation(tools, clusters, deadline).run()
+        tools.memory.verified(clusters, outcome)
+    return outcome
 
 
 class _Reconciliation:
@@ -56,7 +62,7 @@ class _Reconciliation:
         self._clusters = clusters
         self._deadline = deadline
         self._account = Account()
-        self._proposals = Proposals(tools.process, tools.file, tools.refusals, self._account, deadline)
+        self._proposals = Proposals(tools, self._account, deadline)
         self._reader = Reader(tools, self._account, deadline)
         self._runtime = Runtime(tools, self._account, self._reader, deadline)
 
@@ -69,6 +75,9 @@ class _Reconciliation:
             way = Inclusion if self._tools.owner is Owner.SERVICE else Start
             missing = way(self._tools, self._account, self._reader, self._proposals, self._deadline)
             document, running = missing.run(desired.document)
+            if running.pid:
+                running, obstacles = self._runtime.bring(document, running)
+                self._account.trouble.extend(obstacles.values())
         else:
             document, running = self._converge(desired, running)
         self._finish(desired, document, running)
@@ -85,11 +94,6 @@ class _Reconciliation:
             self._tools.drift.left(running, [place for place, _ in gone], document.backends())
         if gone:
             self._account.look_again(min(LOOK_AGAIN, self._tools.drain.next() or LOOK_AGAIN))
-        quarantined = sorted(self._account.quarantined.items())
-        self._account.notes[:0] = [
-            *desired.notes,
-            *(f"cluster {name} is quarantined: {why}" for name, why in quarantined),
-        ]
 
     def _desired(self, running: Running | None) -> Desired:
         unknown = [cluster.name for cluster in self._clusters if cluster.nodes is None]
@@ -126,7 +130,7 @@ class _Reconciliation:
                 return self._settled(wanted, running)
         refused = verdict.reason or self._futile(wanted) or self._load(wanted, current, running, reason)
         if refused is not None:
-            self._account.notes.append(f"the new configuration is not in force: {refused}")
+            self._account.trouble.append(f"the new configuration is not in force: {refused}")
             return self._settled(current, self._reader.again(current)) if current else (wanted, running)
         running, obstacles = self._runtime.bring(wanted, self._reader.again(wanted))
         if obstacles:
@@ -150,13 +154,13 @@ class _Reconciliation:
         self._account.pending = reason
         self._account.look_again(wait.seconds)
         if wait.trouble:
-            self._account.notes.append(wait.trouble)
+            self._account.trouble.append(wait.trouble)
         return True
 
     def _settled(self, document: Document, running: Running) -> tuple[Document, Running]:
         refused = self._proposals.save(document)
         if refused is not None:
-            self._account.notes.append(f"the file is not up to date: {refused}")
+            self._account.trouble.append(f"the file is not up to date: {refused}")
         return document, running
 
     def _futile(self, wanted: Document) -> str | None:
@@ -171,7 +175,7 @@ class _Reconciliation:
             return str(error)
         if current is not None and current.skeleton != wanted.skeleton:
             tools.file.keep_good(current)
-        tools.file.commit()
+        tools.file.commit(wanted)
         log.info("reloading HAProxy: %s", reason)
         tools.pace.reloaded()
         try:
@@ -189,8 +193,7 @@ class _Reconciliation:
 
     def _go_back(self, good: Document, running: Running) -> None:
         """Put back what ran, and load it so that HAProxy's master is whole again."""
-        self._tools.file.propose(good.text())
-        self._tools.file.commit()
+        self._tools.file.write(good)
         self._reader.noted(self._tools.lifecycle.restore(good, running, self._deadline))
 
 

@@ -87,6 +87,7 @@ class Running:
     """What runs: the hash of its skeleton (None: not ours), version, process, and the servers of each backend.
 
     ``uptime`` is that of the worker, in whole seconds: since the last start or reload. ``ids`` are HAProxy's numbers of backends.
+    A worker that is ``stopping`` has been replaced and serves its last connections.
     """
 
     skeleton: str | None
@@ -95,6 +96,7 @@ class Running:
     servers: Servers = field(default_factory=dict)
     uptime: int = 0
     ids: Mapping[str, str] = field(default_factory=dict)
+    stopping: bool = False
 
 
 @dataclass(frozen=True, slots=True)

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Collection
+from collections.abc import Collection, Sequence
 
 from lighthouse.haproxy.change import Kind
 from lighthouse.haproxy.control import raise_refusal
@@ -15,6 +15,7 @@ from lighthouse.haproxy.reader import Reader
 from lighthouse.haproxy.running import Running
 from lighthouse.haproxy.tools import Tools
 
+LOOK_AGAIN = 1.0  # seconds after which servers that are leaving are looked at again
 ROUNDS = 3  # how often the difference is acted on before it is reported instead
 
 
@@ -44,7 +45,7 @@ class Runtime:
                 break
         late = [step for step in todo.open if step.backend not in refused]
         if late:
-            self._account.notes.append(
+            self._account.trouble.append(
                 f"HAProxy did not take {len(late)} changes, first that of {late[0].backend}/{late[0].server}"
             )
         self._account.waiting = todo.waiting
@@ -52,19 +53,30 @@ class Runtime:
 
     def _execute(self, todo: Plan, document: Document) -> dict[str, str]:
         """Send the commands of a plan; tells which backends refused a new server, and why."""
-        commands = [command for step in todo.steps for command in step.commands]
-        answers = iter(self._tools.control.batch(commands, self._deadline))
+        commands = commands_of(todo)
+        answers = self._tools.control.batch(commands, self._deadline)
         self._account.commands += len(commands)
-        refused = {}
-        sections = document.backends()
-        for step in todo.steps:
-            first, *_ = [next(answers) for _ in step.commands]
-            if first.startswith("Permission denied"):
-                raise_refusal(first)
-            if step.kind is not Kind.JOIN or sections[step.backend].slots:
-                continue
-            if not first.startswith(("New server registered", "Already exists")):
-                why = " ".join(first.split())[:200]
-                self._tools.learn_static(sections[step.backend], why)
-                refused[step.backend] = f"backend {step.backend} refuses server {step.server} at run time: {why}"
-        return refused
+        return refused_joins(self._tools, todo, answers, document)
+
+
+def commands_of(todo: Plan) -> list[str]:
+    """The commands of all steps, in their order."""
+    return [command for step in todo.steps for command in step.commands]
+
+
+def refused_joins(tools: Tools, todo: Plan, answers: Sequence[str], document: Document) -> dict[str, str]:
+    """Which backends refused a new server, and why, by the answers to `commands_of`; it is learned. Raises `PermissionError`."""
+    rest = iter(answers)
+    refused = {}
+    sections = document.backends()
+    for step in todo.steps:
+        first, *_ = [next(rest) for _ in step.commands]
+        if first.startswith("Permission denied"):
+            raise_refusal(first)
+        if step.kind is not Kind.JOIN or sections[step.backend].slots:
+            continue
+        if not first.startswith(("New server registered", "Already exists")):
+            why = " ".join(first.split())[:200]
+            tools.learn_static(sections[step.backend], why)
+            refused[step.backend] = f"backend {step.backend} refuses server {step.server} at run time: {why}"
+    return refused

@@ -53,7 +53,7 @@ class Start:
                 continue
             if failures:
                 self._tools.refusals.remember(wanted.skeleton, Refusal(failures[0]))
-                self._account.notes.append(
+                self._account.trouble.append(
                     f"HAProxy runs its last good configuration, because it refuses the new one: {failures[0]}"
                 )
             else:
@@ -62,14 +62,13 @@ class Start:
         raise BalancerError(f"HAProxy cannot be started: {'; and with the last good configuration: '.join(failures)}")
 
     def _with(self, document: Document, good: Document | None) -> Running:
-        if self._tools.file.text() != document.text():
+        if self._tools.file.unjudged or self._tools.file.text() != document.text():
             refused = self._proposals.accepted(document)
             if refused is not None:
                 raise refused
             if good is not None:
                 self._tools.file.keep_good(good)
-            self._tools.file.propose(document.text())
-            self._tools.file.commit()
+            self._tools.file.write(document)
         replaced = self._tools.process.find()
         if not replaced and (taken := unavailable(document)):
             raise RejectedError("; ".join(taken.values()))

@@ -10,6 +10,7 @@ from lighthouse.haproxy.drain import Drain
 from lighthouse.haproxy.drift import Drift
 from lighthouse.haproxy.files import ConfigFile
 from lighthouse.haproxy.lifecycle import Lifecycle
+from lighthouse.haproxy.memory import Memory
 from lighthouse.haproxy.options import HAProxySettings, Owner
 from lighthouse.haproxy.pace import Pace
 from lighthouse.haproxy.process import HAProxyProcess
@@ -31,6 +32,7 @@ class Tools:
     pace: Pace
     drain: Drain
     drift: Drift
+    memory: Memory
     owner: Owner = Owner.LIGHTHOUSE
     static: dict[str, tuple[Section, str]] = field(default_factory=dict)
 
@@ -60,5 +62,6 @@ def tools_for(settings: HAProxySettings) -> Tools:
         pace=Pace(settings.restart_interval, settings.max_old_workers),
         drain=Drain(settings.drain_timeout),
         drift=Drift(),
+        memory=Memory(),
         owner=settings.owner,
     )

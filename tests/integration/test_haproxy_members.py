@@ -92,7 +92,7 @@ def test_the_matrix(paths, balance, cookie):
                 at_once = str(weight) in state(paths, "web", "srv_uweight").values()
                 assert at_once != (f"weight {weight} is wanted" in late)
                 load.wait_for(3)
-            waiting = sync(moved, c, Node("a", "127.0.0.1", a.port, {"backup": True}))["waiting"]
+            waiting = sync(moved, c, Node("e", "127.0.0.1", a.port, {"backup": True}))["waiting"]
             assert bool(waiting) == ("slot1" in paths.servers("web")), "a backup that joins waits in a slot only"
             sync(moved, c)
             sync(a, b, c, d)
@@ -351,6 +351,8 @@ def test_a_thousand_changes_in_a_row(paths):
                 paths.ask(f"disable server {name}/{server}")
         clusters = [cluster(key, now[key], **options[key]) for key in options]
         report = made.sync(clusters)
+        if number % 97 == 96:  # what somebody typed at other backends is found when everything is compared
+            report = made.sync(clusters)
         assert report["degraded"] is None, number
         for key in options:
             assert in_file(paths, key) == paths.servers(key), number

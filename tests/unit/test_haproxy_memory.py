@@ -1,9 +1,17 @@
 """What the balancer remembers between two syncs, with the clock in hand: reloads, leaving servers, changes from outside."""
 
+from dataclasses import replace
+
 import pytest
 
+from lighthouse.errors import BalancerError
+from lighthouse.haproxy.balancer import HAProxy
+from lighthouse.haproxy.config import Desired
+from lighthouse.haproxy.document import Document
 from lighthouse.haproxy.drain import Drain
 from lighthouse.haproxy.drift import Drift
+from lighthouse.haproxy.memory import VERIFY, Memory
+from lighthouse.haproxy.outcome import Account, Outcome
 from lighthouse.haproxy.pace import BUDGET_PAUSE, Pace
 from lighthouse.haproxy.running import Processes, Running, Server, parse_ids, parse_stat, with_details
 from lighthouse.haproxy.versions import limits, takes_servers
@@ -127,3 +135,60 @@ def test_show_stat():
     assert (servers["a"].sessions, servers["a"].maxconn, servers["a"].backup) == (3, 7, False)
     assert servers["c"] == WELL
     assert parse_ids("1\n# be_id be_name srv_id\n7 web 1 x\n7 web 2 y\n") == {"web": "7"}
+
+
+def test_everything_is_compared_again_after_a_while_and_after_trouble():
+    clock = Clock()
+    memory = Memory(clock)
+    assert memory.is_due
+    outcome = Outcome(Desired(Document((), ())), Document((), ()), Running("x", pid=1), Account(processes=processes(0)))
+    memory.verified([], outcome)
+    clock.now += VERIFY - 1
+    memory.changed(["other"], outcome)
+    assert memory.known.clusters == ("other",)
+    assert not memory.is_due
+    clock.now += 1
+    assert memory.is_due, "changes in between do not put it off"
+    for trouble in ({"trouble": ["x"]}, {"pending": "x"}, {"quarantined": {"a": "x"}}):
+        memory.verified(
+            [], Outcome(outcome.desired, outcome.document, outcome.running, replace(outcome.account, **trouble))
+        )
+        assert memory.known is None, trouble
+
+
+def test_a_sync_ends_before_it_is_taken_for_hung(monkeypatch):
+    made, left = HAProxy(), []
+    made.apply_config({"config_file": "/x/c", "socket_file": "/x/s", "pid_file": "/x/p"})
+
+    def note(_tools, _clusters, deadline):
+        left.append(deadline.remaining)
+        raise BalancerError("enough")
+
+    monkeypatch.setattr("lighthouse.haproxy.balancer.reconcile", note)
+    for made.call_deadline in (8.0, 1.0):
+        with pytest.raises(BalancerError):
+            made.sync([])
+    assert left[0] < 8.0
+    assert left[1] < 1.0
+
+
+def test_changes_from_outside_amid_a_sync():
+    drift = Drift()
+    left = Running("x", servers={"web": {"a": WELL}, "db": {"a": WELL}})
+    drift.left(left, [], ["web", "db"])
+    moved = Server("10.0.0.2", 80, check=6)
+    now = Running("x", servers={"web": {"a": moved, "b": WELL}, "db": {"a": moved}})
+    assert drift.seen(now, ["web"], [("web", "b")]) == ["web/a has another address"]
+    assert drift.seen(now, ["web"], []) == [], "it is counted once"
+    drift.forget()
+    assert drift.seen(left, ["web"], []) == []
+    assert drift.report()["healed"] == 1
+
+
+def test_leaving_servers_of_other_backends_stay_noted():
+    drain = Drain(60, Clock())
+    drain.note([(("web", "a"), SERVER), (("db", "b"), SERVER)])
+    drain.note([], ["web"])
+    assert set(drain.places) == {("db", "b")}
+    drain.note([(("web", "c"), SERVER)], ["web"])
+    assert set(drain.places) == {("db", "b"), ("web", "c")}

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import re
 from collections.abc import Iterator, Sequence
-from dataclasses import dataclass, replace
+from dataclasses import dataclass, field, replace
 
 from lighthouse.errors import ConfigError
 from lighthouse.haproxy.member import UNSET, Member
@@ -38,6 +38,8 @@ class Section:
     template: str | None = None
     members: tuple[Member, ...] = ()
     slots: tuple[str, ...] = ()
+    _outline: str = field(default="", init=False, repr=False, compare=False)
+    _rendered: str = field(default="", init=False, repr=False, compare=False)
 
     def __post_init__(self) -> None:
         for line in (self.header, *self.lines, self.template or ""):
@@ -56,6 +58,20 @@ class Section:
         if self.template is not None:
             room = f" in {len(self.slots)} slots" if self.slots else ""
             yield f"\t{MEMBERS}{room}: {self.template}".rstrip()
+
+    @property
+    def outline(self) -> str:
+        """The text of `shape`; made once, since a section lives through many syncs."""
+        if not self._outline:
+            object.__setattr__(self, "_outline", "\n".join(self.shape()))
+        return self._outline
+
+    @property
+    def rendered(self) -> str:
+        """The text of it all; made once."""
+        if not self._rendered:
+            object.__setattr__(self, "_rendered", "\n".join(self.text()))
+        return self._rendered
 
     def text(self) -> Iterator[str]:
         """Its lines."""

@@ -1,0 +1,53 @@
+"""What one balancer remembers of its last reconciliation, so that the next change costs what has changed and no more."""
+
+from __future__ import annotations
+
+import time
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass
+
+from lighthouse.cluster import Cluster
+from lighthouse.haproxy.document import Document
+from lighthouse.haproxy.outcome import Outcome
+
+VERIFY = 10.0  # seconds after which everything is compared again, however little has changed
+
+
+@dataclass(frozen=True, slots=True)
+class Known:
+    """The clusters of a reconciliation that went well, its outcome, and when everything was compared last."""
+
+    clusters: Sequence[Cluster]
+    outcome: Outcome
+    verified: float
+
+
+class Memory:
+    """Holds nothing until a whole reconciliation has gone well, and again after anything unexpected.
+
+    ``judged`` is the configuration that ``haproxy -c`` has accepted last.
+    """
+
+    def __init__(self, clock: Callable[[], float] = time.monotonic) -> None:
+        self.known: Known | None = None
+        self.judged: Document | None = None
+        self._clock = clock
+
+    def verified(self, clusters: Sequence[Cluster], outcome: Outcome) -> None:
+        """Everything was compared just now."""
+        well = outcome.account.is_calm and outcome.running.pid
+        self.known = Known(tuple(clusters), outcome, self._clock()) if well else None
+
+    def changed(self, clusters: Sequence[Cluster], outcome: Outcome) -> None:
+        """What changed was brought to HAProxy; the rest is as it was known."""
+        if self.known is not None:
+            self.known = Known(tuple(clusters), outcome, self.known.verified)
+
+    def forget(self) -> None:
+        """Compare everything next time."""
+        self.known = None
+
+    @property
+    def is_due(self) -> bool:
+        """Whether it is time to compare everything."""
+        return self.known is None or self._clock() - self.known.verified >= VERIFY

@@ -1,0 +1,167 @@
+"""The short way of a reconciliation: only members of a few clusters changed, and the rest is known.
+
+It looks at the clusters that changed, and at backends that servers are leaving. The commands, the question who answers them, and
+the reading back of these backends travel in one exchange. So what one change costs does not depend on the other clusters, but
+for the writing of the file, which is one write. They are compared, the file with them, by a whole reconciliation: at least every
+`lighthouse.haproxy.memory.VERIFY` seconds, when nothing changed, and after anything unexpected.
+
+What is planned rests on what was known, and HAProxy may have been reloaded or replaced since. That does no harm, because commands
+say what should be, not what to add to what is. But it is seen in the answers, by the process's id, by the hash of what it runs,
+and by its own word that it is being replaced; then everything is compared at once.
+
+The file is not judged by ``haproxy -c`` here: its lines are made of the parts of lines that HAProxy has accepted, just now or at
+its start. A whole reconciliation lets it be judged (`lighthouse.haproxy.proposals`).
+"""
+
+from __future__ import annotations
+
+import logging
+from collections.abc import Collection, Mapping, Sequence
+from dataclasses import replace
+
+from lighthouse.cluster import Cluster
+from lighthouse.haproxy.arrange import defaults_of, looked_at, refilled_section
+from lighthouse.haproxy.deadline import Deadline
+from lighthouse.haproxy.document import Document
+from lighthouse.haproxy.drain import leaving
+from lighthouse.haproxy.errors import BrokenOffError, HAProxyControlError, NotRunningError
+from lighthouse.haproxy.memory import Known
+from lighthouse.haproxy.options import ClusterOptions
+from lighthouse.haproxy.outcome import Account, Outcome
+from lighthouse.haproxy.planner import Plan, plan
+from lighthouse.haproxy.running import Running
+from lighthouse.haproxy.runtime import LOOK_AGAIN, ROUNDS, commands_of, refused_joins
+from lighthouse.haproxy.stanzas.section import Section
+from lighthouse.haproxy.tools import Tools
+
+log = logging.getLogger(__name__)
+
+
+def quick(tools: Tools, clusters: Sequence[Cluster], deadline: Deadline) -> Outcome | None:
+    """Bring what changed to HAProxy; None if that takes a whole reconciliation. Raises `BalancerError`."""
+    known = tools.memory.known
+    if known is None or tools.memory.is_due:
+        return None
+    news = _news(tools, clusters, known)
+    if news is None:
+        return None
+    busy = {backend for backend, _ in tools.drain.places}
+    if not news and not busy:
+        return None
+    try:
+        outcome = _Quick(tools, known, news, busy, deadline).run()
+    except (NotRunningError, BrokenOffError, HAProxyControlError):
+        return None  # whatever it was, a whole reconciliation finds out
+    except BaseException:
+        tools.memory.forget()
+        tools.drift.forget()
+        raise
+    if outcome is not None:
+        tools.memory.changed(clusters, outcome)
+    return outcome
+
+
+def _news(tools: Tools, clusters: Sequence[Cluster], known: Known) -> dict[str, Section] | None:
+    """The backends of the clusters that changed; None if more has changed than members."""
+    if len(clusters) != len(known.clusters):
+        return None
+    news: dict[str, Section] = {}
+    desired = known.outcome.desired
+    backends = desired.document.backends()
+    for cluster, before in zip(clusters, known.clusters, strict=True):
+        if cluster is before or cluster == before:
+            continue
+        name = cluster.name
+        if (name, cluster.options, cluster.meta_cluster) != (before.name, before.options, before.meta_cluster):
+            return None
+        if cluster.nodes is None or before.nodes is None or ClusterOptions.of(cluster).peers:
+            return None
+        rendered = tools.config.backend(cluster)
+        if rendered.refused != desired.refused.get(name, {}):
+            return None
+        if rendered.section.outline != backends[name].outline:
+            return None
+        news[name] = rendered.section
+    return news
+
+
+class _Quick:
+    def __init__(
+        self, tools: Tools, known: Known, news: Mapping[str, Section], busy: Collection[str], deadline: Deadline
+    ) -> None:
+        self._tools = tools
+        self._news = news
+        self._backends = [*news, *(name for name in busy if name not in news)]
+        self._deadline = deadline
+        outcome = known.outcome
+        self._desired = outcome.desired
+        self._before = outcome.document
+        self._running = outcome.running
+        self._account = Account(processes=outcome.account.processes, waiting=outcome.account.waiting)
+
+    def run(self) -> Outcome | None:
+        document = self._document()
+        if document is None or not self._brought(document):
+            return None
+        if document is not self._before:
+            self._tools.file.write(document, judged=False)
+        if self._tools.drain.places:
+            self._account.look_again(min(LOOK_AGAIN, self._tools.drain.next() or LOOK_AGAIN))
+        desired = self._desired
+        if self._news:
+            desired = replace(desired, document=desired.document.exchanged(self._news))
+        return Outcome(desired, document, self._running, self._account)
+
+    def _document(self) -> Document | None:
+        """What runs, with the members that should; None if they do not fit into it."""
+        backends = self._before.backends()
+        defaults = defaults_of(self._before)
+        made: dict[str, Section] = {}
+        for name, section in self._news.items():
+            base = backends[name]
+            new = refilled_section(base, section, defaults, self._running.servers.get(name, {}))
+            if len(new.members) != len(section.members) or new.outline != base.outline:
+                return None
+            if new is not base:
+                made[name] = new
+        return self._before.exchanged(made) if made else self._before
+
+    def _brought(self, document: Document) -> bool:
+        """Bring the members to HAProxy. Whether they and nothing else are there now."""
+        tools = self._tools
+        todo = self._plan(document)
+        for _ in range(ROUNDS):
+            if todo.blocked or not self._exchanged(document, todo):
+                return False
+            todo = self._plan(document)
+            if not todo.open:
+                break
+        others = {name: late for name, late in self._account.waiting.items() if name not in self._backends}
+        self._account.waiting = {**others, **todo.waiting}
+        tools.drift.left(self._running, tools.drain.places, document.backends())
+        return not todo.open and not todo.blocked
+
+    def _plan(self, document: Document) -> Plan:
+        drain = self._tools.drain
+        drain.note(leaving(document, self._running, (), self._backends), self._backends)
+        return plan(document, self._running, (), drain.expired(), self._backends)
+
+    def _exchanged(self, document: Document, todo: Plan) -> bool:
+        """Take the steps and read back. Whether it is the HAProxy that is known, and took new servers."""
+        tools, before = self._tools, self._running
+        commands = commands_of(todo)
+        closely = {name for name in self._backends if name in self._desired.limited or document.backends()[name].slots}
+        answers, running = tools.control.exchange(before, commands, self._backends, closely, self._deadline)
+        self._account.commands += len(commands)
+        if (running.pid, running.skeleton, running.stopping) != (before.pid, before.skeleton, False):
+            return False
+        self._running = tools.control.details(running, self._unseen(document, running), self._deadline)
+        touched = {(step.backend, step.server) for step in todo.steps}
+        if found := tools.drift.seen(self._running, self._backends, touched):
+            log.warning("HAProxy was changed from outside, which is put right: %s", ", ".join(found))
+        return not refused_joins(tools, todo, answers, document)
+
+    def _unseen(self, document: Document, running: Running) -> set[str]:
+        """The backends of which details count, but could not be asked for: they had no server before."""
+        found = looked_at(document, running, self._desired.limited, self._backends)
+        return {name for name in found if any(item.sessions is None for item in running.servers[name].values())}

@@ -1,0 +1,85 @@
+"""What the balancer reports of a reconciliation, as plain data."""
+
+from __future__ import annotations
+
+from collections.abc import Collection, Mapping
+from typing import Any
+
+from lighthouse.haproxy.outcome import Outcome
+from lighthouse.haproxy.running import Server
+from lighthouse.haproxy.stanzas.section import Section
+from lighthouse.haproxy.tools import Tools
+from lighthouse.haproxy.versions import limits, too_old
+
+
+class Report:
+    """Makes reports. The part of a cluster of which nothing changed is taken from the last one."""
+
+    def __init__(self) -> None:
+        self._states: dict[str, _States] = {}
+
+    def of(self, outcome: Outcome, tools: Tools) -> dict[str, Any]:
+        """The report on an outcome; see `lighthouse.haproxy.balancer.HAProxy.sync`."""
+        account = outcome.account
+        return {
+            "servers": self._servers(outcome),
+            "leaving": _leaving(outcome, tools.drain.places),
+            **_process(outcome, tools.lifecycle.missing_master()),
+            "quarantined": dict(account.quarantined),
+            "refused": {cluster: dict(nodes) for cluster, nodes in outcome.desired.refused.items()},
+            "waiting": {cluster: dict(nodes) for cluster, nodes in account.waiting.items()},
+            "pending": account.pending,
+            "again": account.again,
+            "last": {"commands": account.commands, "reload": account.reload},
+            "drift": tools.drift.report(),
+        }
+
+    def _servers(self, outcome: Outcome) -> dict[str, dict[str, str]]:
+        before, self._states = self._states, {}
+        in_force = outcome.document.backends()
+        for name, wanted in outcome.desired.document.backends().items():
+            parts = wanted, in_force.get(name), outcome.running.servers.get(name)
+            states = before.get(name)
+            self._states[name] = states if states is not None and states.are_of(*parts) else _States(*parts)
+        return {name: states.states for name, states in self._states.items()}
+
+
+class _States:
+    """The states of one cluster's members, and what they were taken from."""
+
+    __slots__ = ("_have", "_in_force", "_wanted", "states")
+
+    def __init__(self, wanted: Section, in_force: Section | None, have: Mapping[str, Server] | None) -> None:
+        self._wanted, self._in_force, self._have = wanted, in_force, have
+        server = {item.name: item.server for item in in_force.members} if in_force else {}
+        there = have or {}
+        self.states = {
+            item.name: there[key].state if (key := server.get(item.name, item.name)) in there else "pending"
+            for item in wanted.members
+        }
+
+    def are_of(self, wanted: Section, in_force: Section | None, have: Mapping[str, Server] | None) -> bool:
+        return wanted is self._wanted and in_force is self._in_force and have is self._have
+
+
+def _process(outcome: Outcome, missing_master: str | None) -> dict[str, Any]:
+    version, pid = outcome.running.version, outcome.running.pid
+    facts: dict[str, Any] = {"version": version, "worker_pid": pid or None, "limits": limits(version)}
+    notes = [*outcome.notes, *too_old(version)]
+    processes = outcome.account.processes
+    if processes is None and missing_master and pid:
+        notes.append(missing_master)
+    elif processes is not None:
+        facts |= {"pid": processes.master, "uptime": processes.uptime}
+        facts |= {"reloads": processes.reloads, "old_workers": processes.old_workers}
+    return {"degraded": "; ".join(notes) or None, "haproxy": facts}
+
+
+def _leaving(outcome: Outcome, places: Collection[tuple[str, str]]) -> dict[str, list[str]]:
+    gone: dict[str, list[str]] = {}
+    backends = outcome.document.backends()
+    for backend, name in places:
+        server = outcome.running.servers[backend][name]
+        slot = name in backends[backend].slots
+        gone.setdefault(backend, []).append(f"{server.ip}:{server.port}" if slot else name)
+    return {name: sorted(servers) for name, servers in gone.items()}

@@ -1,0 +1,218 @@
+"""The short way of a sync: only what changed is looked at, and whatever else is wrong is found when everything is compared."""
+
+import os
+import random
+import stat
+
+import pytest
+
+from lighthouse.haproxy import memory
+from lighthouse.haproxy.control import HAProxyControl
+from lighthouse.haproxy.document import parse
+from lighthouse.haproxy.process import HAProxyProcess
+from lighthouse.node import Node
+from support.haproxy import balancer, cluster
+from support.wait import until
+
+KINDS = {"dynamic": {}, "fixed": {"backend": ["balance source"]}, "sticky": {"backend": ["cookie S insert"]}}
+
+
+def nodes(*numbers):
+    return [Node(f"n{number}", "127.0.0.1", 9000 + number) for number in numbers]
+
+
+def clusters(**members):
+    return [cluster(name, found, **KINDS.get(name, {})) for name, found in sorted(members.items())]
+
+
+def in_file(paths, backend):
+    return {member.server: member.address for member in parse(paths.file.read_text()).backends()[backend].members}
+
+
+def agree(paths, *names):
+    return all(in_file(paths, name) == paths.servers(name) for name in names)
+
+
+@pytest.fixture
+def no_long_way(monkeypatch):
+    """Forbid to read everything, or to let HAProxy judge the file, from the moment it is called."""
+
+    def forbid():
+        def refuse(*_args, **_more):
+            raise AssertionError("the long way was taken")
+
+        monkeypatch.setattr(HAProxyControl, "running", refuse)
+        monkeypatch.setattr(HAProxyProcess, "check", refuse)
+
+    return forbid
+
+
+@pytest.mark.parametrize("kind", KINDS)
+def test_a_change_of_members_takes_the_short_way(paths, kind, no_long_way):
+    made = balancer(paths)
+    made.sync(clusters(**{kind: nodes(1, 2)}, other=nodes(9)))
+    no_long_way()
+    for members in (nodes(1, 2, 3), nodes(2, 3), nodes(3, 4), [Node("n3", "127.0.0.2", 9003)], []):
+        report = made.sync(clusters(**{kind: members}, other=nodes(9)))
+        assert report["degraded"] is None
+        assert report["servers"] == {kind: {node.name: "up" for node in members}, "other": {"n9:9009": "up"}}
+        assert agree(paths, kind, "other")
+    assert stat.S_IMODE(os.stat(paths.file).st_mode) == 0o600
+
+
+def test_limits_and_weights_take_the_short_way(paths, no_long_way):
+    made = balancer(paths)
+    options = {"server_metadata": ["weight", "maxconn"]}
+    made.sync([cluster("web", [], **options)])
+    no_long_way()
+    for metadata in ({"maxconn": 3}, {"maxconn": 4, "weight": 7}, {"weight": 0}, {}):
+        made.sync([cluster("web", [Node("n1", "127.0.0.1", 9001, metadata)], **options)])
+        limit, weight = (
+            paths.ask("show stat web 4 -1").splitlines()[1].split(",")[6],
+            paths.ask("get weight web/n1:9001").split()[0],
+        )
+        assert (limit, weight) == (str(metadata.get("maxconn", "")), str(metadata.get("weight", 1)))
+
+
+def test_drift_where_nothing_changed_is_healed_in_the_set_time(paths, monkeypatch):
+    made = balancer(paths)
+    made.sync(clusters(a=nodes(1), b=nodes(2, 3)))
+    for command in (
+        "disable server b/n2:9002",
+        "set server b/n3:9003 addr 127.0.0.9 port 99",
+        "add server b/own 127.0.0.1:1;enable server b/own",
+    ):
+        paths.ask(command)
+    healed = made.sync(clusters(a=nodes(1, 2), b=nodes(2, 3)))["drift"]["healed"]
+    assert (agree(paths, "a"), agree(paths, "b"), healed) == (True, False, 0), "only what changed was looked at"
+    monkeypatch.setattr(memory, "VERIFY", 0.3)
+    numbers = iter(range(10, 1000))
+
+    def changing_all_the_time():
+        return made.sync(clusters(a=nodes(1, next(numbers)), b=nodes(2, 3)))["drift"]["healed"]
+
+    assert until(changing_all_the_time, what="the drift to be found") == 3
+    assert agree(paths, "a", "b")
+
+
+def test_without_a_change_everything_is_compared_at_once(paths):
+    made = balancer(paths)
+    same = clusters(a=nodes(1), b=nodes(2))
+    made.sync(same)
+    paths.ask("disable server b/n2:9002")
+    assert made.sync(same)["drift"]["healed"] == 1
+    assert agree(paths, "a", "b")
+
+
+def test_drift_in_the_cluster_that_changed_is_counted_and_healed_at_once(paths, no_long_way):
+    made = balancer(paths)
+    made.sync(clusters(dynamic=nodes(1, 2), fixed=nodes(1, 2)))
+    paths.ask("disable server dynamic/n1:9001;set server fixed/slot1 addr 127.0.0.9 port 99")
+    no_long_way()
+    report = made.sync(clusters(dynamic=nodes(1, 2, 3), fixed=nodes(1, 2, 3)))
+    assert report["drift"]["healed"] == 2
+    assert report["drift"]["last"]["what"] == "dynamic/n1:9001 has another state, fixed/slot1 has another address"
+    assert agree(paths, "dynamic", "fixed")
+
+
+def reload_as_it_is(paths, _text):
+    paths.master("reload")
+
+
+def reload_an_older_file(paths, text):
+    paths.file.write_text(text)
+    paths.master("reload")
+
+
+def end(paths, _text):
+    paths.stop()
+
+
+def reload_something_else(paths, text):
+    paths.file.write_text(text.replace("backend b\n", "backend b\n\ttimeout queue 7s\n"))
+    paths.master("reload")
+
+
+@pytest.mark.parametrize("what", [reload_as_it_is, reload_an_older_file, end, reload_something_else])
+def test_a_haproxy_that_was_replaced_is_not_taken_for_the_one_that_is_known(paths, what):
+    """The very next sync, although only one cluster changed, compares everything."""
+    made = balancer(paths)
+    made.sync(clusters(a=nodes(1), b=nodes(1, 2), fixed=nodes(1, 2)))
+    text = paths.file.read_text()
+    made.sync(clusters(a=nodes(1), b=nodes(2, 3), fixed=nodes(2, 3)))
+    old = paths.ask("show info").partition("\nPid: ")[2].split()[0]
+    what(paths, text)
+    if what is not end:
+        until(
+            lambda: paths.ask("show info").partition("\nPid: ")[2].split()[:1] not in ([old], []), what="a new worker"
+        )
+    report = made.sync(clusters(a=nodes(1, 2), b=nodes(2, 3), fixed=nodes(2, 3)))
+    assert report["degraded"] is None
+    assert report["drift"]["healed"] == 1
+    assert agree(paths, "a", "b", "fixed")
+    assert report["servers"]["b"] == {"n2:9002": "up", "n3:9003": "up"}
+
+
+def test_whatever_somebody_types_is_healed(paths):
+    """Random changes of members amid random commands of others; then everything is compared once."""
+    dice = random.Random(3)
+    made, now = balancer(paths), {name: nodes(*range(4)) for name in KINDS}
+    made.sync(clusters(**now))
+    for number in range(60):
+        for _ in range(dice.randint(0, 3)):
+            name = dice.choice(list(KINDS))
+            server = dice.choice(sorted(in_file(paths, name)) or ["none"])
+            paths.ask(
+                dice.choice(
+                    [
+                        f"disable server {name}/{server}",
+                        f"set server {name}/{server} state drain",
+                        f"set server {name}/{server} addr 127.0.0.9 port 99",
+                        f"set server {name}/{server} weight 0",
+                        f"disable server {name}/{server};del server {name}/{server}" if name == "dynamic" else "help",
+                        f"add server {name}/own 127.0.0.1:1;enable server {name}/own",
+                    ]
+                )
+            )
+        changed = dice.choice(list(KINDS))
+        now[changed] = nodes(*dice.sample(range(8), dice.randint(0, 5)))
+        made.sync(clusters(**now))
+        assert agree(paths, changed), number
+        if number % 5 == 4:
+            report = made.sync(clusters(**now))
+            assert agree(paths, *KINDS), number
+            assert {state for states in report["servers"].values() for state in states.values()} <= {"up"}
+    assert paths.reloads() == 0
+
+
+def test_the_file_is_judged_afterwards_and_taken_back_if_it_is_refused(paths):
+    """What HAProxy takes at its socket it should take from the file too. Should it not, the next start must not fail for it."""
+    refuses = paths.root / "refuses"
+    program = paths.root / "haproxy"
+    program.write_text(
+        f'#!/bin/sh\n[ "$1" = -c ] && [ -e {refuses} ] && {{ echo "no" >&2; exit 1; }}\nexec haproxy "$@"\n'
+    )
+    program.chmod(0o755)
+    made = balancer(paths, binary=str(program))
+    made.sync(clusters(a=nodes(1)))
+    good = paths.file.read_text()
+    refuses.touch()
+    assert made.sync(clusters(a=nodes(1, 2)))["degraded"] is None
+    assert paths.file.read_text() != good
+    for numbers in ((1, 2), (1, 2), (1, 2, 3)):
+        report = made.sync(clusters(a=nodes(*numbers)))
+        assert "the file is not up to date" in report["degraded"]
+        assert paths.file.read_text() == good
+        assert set(report["servers"]["a"].values()) == {"up"}
+    refuses.unlink()
+    assert made.sync(clusters(a=nodes(1, 2, 3)))["degraded"] is None
+    assert agree(paths, "a")
+
+
+def test_a_cluster_that_was_changed_in_place_is_noticed(paths):
+    made, found = balancer(paths), clusters(a=nodes(1), b=nodes(1))
+    made.sync(found)
+    found[0].nodes.append(nodes(2)[0])
+    made.sync(found)
+    assert agree(paths, "a")
+    assert len(paths.servers("a")) == 2
