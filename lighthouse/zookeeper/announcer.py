@@ -47,7 +47,7 @@ class Own:
     problem: str | None = None
     not_before: float = 0.0
     disputes: int = 0
-    disputed: float = 0.0
+    disputed: float = float("-inf")
 
 
 class Announcer:
