@@ -1,11 +1,23 @@
 """Settings and servers that all tests share."""
 
+import threading
+
 import pytest
 from hypothesis import HealthCheck, settings
+
+from support.wait import until
 
 # Examples are not timed: the machine may be busy, and slowness is measured in benchmarks/.
 settings.register_profile("lighthouse", deadline=None, suppress_health_check=[HealthCheck.too_slow])
 settings.load_profile("lighthouse")
+
+
+@pytest.fixture(scope="module", autouse=True)
+def no_thread_is_left():
+    """A thread that outlives its module keeps later ones from forking."""
+    before = set(threading.enumerate())
+    yield
+    until(lambda: set(threading.enumerate()) <= before, what=f"end of {set(threading.enumerate()) - before}")
 
 
 @pytest.fixture(scope="session")

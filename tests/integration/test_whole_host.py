@@ -109,7 +109,7 @@ class Six(threading.Thread):
     """A web server on ::1."""
 
     def __init__(self):
-        super().__init__(daemon=True)
+        super().__init__()
         self.listener = socket.create_server(("::1", 0), family=socket.AF_INET6)
         self.port = self.listener.getsockname()[1]
 
@@ -122,6 +122,11 @@ class Six(threading.Thread):
             with connection:
                 connection.recv(4096)
                 connection.sendall(b"HTTP/1.0 200 OK\r\nContent-Length: 3\r\n\r\nsix")
+
+    def stop(self):
+        self.listener.shutdown(socket.SHUT_RDWR)  # closing alone does not wake who waits in it
+        self.listener.close()
+        self.join()
 
 
 def test_ipv6_from_the_service_to_the_client(host, paths):
@@ -149,7 +154,7 @@ def test_ipv6_from_the_service_to_the_client(host, paths):
         assert record.stat().st_ino != before
         assert answer(port) == (200, "six")
     finally:
-        server.listener.close()
+        server.stop()
 
 
 def test_a_mass_of_changes_comes_at_the_allowed_rate_and_that_is_shown(host):
