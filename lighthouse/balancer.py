@@ -8,6 +8,7 @@ from typing import Any, ClassVar
 from lighthouse.cluster import Cluster
 from lighthouse.options import Option
 from lighthouse.pluggable import Pluggable
+from lighthouse.preview import Preview
 
 
 class Balancer(Pluggable):
@@ -40,6 +41,14 @@ class Balancer(Pluggable):
         """
         self.sync_file(clusters)
         return {}
+
+    def preview(self, clusters: Sequence[Cluster]) -> Preview | None:  # noqa: ARG002
+        """Tell what `sync` would change, for ``lighthouse plan``; None if this balancer cannot.
+
+        It is called on a fresh object, in a process of its own that ends afterwards, maybe while a worker with the same
+        configuration is at work. It must change nothing: no file, no state of the load balancer. Raises like `sync`.
+        """
+        return None
 
     def sync_file(self, clusters: Sequence[Cluster]) -> None:
         """The name that plugins of lighthouse 1.0 implement instead of `sync`."""

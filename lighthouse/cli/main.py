@@ -14,6 +14,7 @@ from typing import Any
 import click
 
 from lighthouse.cli.ctl import ctl
+from lighthouse.cli.plan import plan
 from lighthouse.errors import LighthouseError
 from lighthouse.role import Role
 from lighthouse.version import __version__
@@ -100,3 +101,4 @@ def reporter(**options: Any) -> None:
 
 
 main.add_command(ctl)
+main.add_command(plan)

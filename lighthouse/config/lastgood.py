@@ -43,7 +43,7 @@ class LastGood:
         return version.text if version else None
 
     @classmethod
-    def load(cls, path: Path) -> tuple[LastGood, str | None]:
+    def load(cls, path: Path, *, set_aside: bool = True) -> tuple[LastGood, str | None]:
         """Read what `save` wrote, and a warning if it cannot be used; a damaged file is set aside as ``<name>.damaged``."""
         try:
             raw = path.read_bytes()
@@ -54,8 +54,9 @@ class LastGood:
         try:
             return cls(_decoded(raw)), None
         except (ValueError, TypeError, KeyError, msgpack.UnpackException) as error:
-            with contextlib.suppress(OSError):
-                path.replace(path.with_name(path.name + ".damaged"))
+            if set_aside:
+                with contextlib.suppress(OSError):
+                    path.replace(path.with_name(path.name + ".damaged"))
             return cls(), f"{path}: the last good configuration is damaged ({error}): set aside, starting without it"
 
     def save(self, path: Path) -> None:

@@ -12,11 +12,13 @@ from lighthouse.errors import BalancerError, LighthouseError
 from lighthouse.haproxy import judge
 from lighthouse.haproxy.deadline import Deadline
 from lighthouse.haproxy.options import CLUSTER_OPTIONS, OPTIONS, ClusterOptions, HAProxySettings
+from lighthouse.haproxy.preview import preview
 from lighthouse.haproxy.reconcile import reconcile
 from lighthouse.haproxy.report import Report
 from lighthouse.haproxy.tools import Tools, tools_for
 from lighthouse.haproxy.versions import limits
 from lighthouse.options import Option
+from lighthouse.preview import Preview
 
 log = logging.getLogger(__name__)
 
@@ -83,16 +85,24 @@ class HAProxy(Balancer):
 
         A member is ``up``, ``down``, ``maint`` or ``drain`` as HAProxy tells it, or ``pending`` while HAProxy has it not.
         """
-        if self._tools is None:
-            raise BalancerError("the balancer has no configuration yet")
+        tools = self._ready()
         try:
-            outcome = reconcile(self._tools, clusters, Deadline(BUDGET * self.call_deadline))
+            outcome = reconcile(tools, clusters, Deadline(BUDGET * self.call_deadline))
         except BalancerError:
             raise
         except LighthouseError as error:
             raise BalancerError(str(error)) from error
         self._tell_limits(outcome.running.version)
-        return self._report.of(outcome, self._tools)
+        return self._report.of(outcome, tools)
+
+    def preview(self, clusters: Sequence[Cluster]) -> Preview:
+        """Tell what `sync` would change; see `Balancer.preview`. HAProxy is read, and judges a file that lies in memory."""
+        return preview(self._ready(), clusters, Deadline(BUDGET * self.call_deadline))
+
+    def _ready(self) -> Tools:
+        if self._tools is None:
+            raise BalancerError("the balancer has no configuration yet")
+        return self._tools
 
     def _tell_limits(self, version: str) -> None:
         """Once for each version that is seen."""

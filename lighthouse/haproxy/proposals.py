@@ -2,14 +2,12 @@
 
 from __future__ import annotations
 
-from dataclasses import replace
-
 from lighthouse.haproxy.deadline import Deadline
 from lighthouse.haproxy.document import Document
 from lighthouse.haproxy.errors import RejectedError, UnjudgedError
 from lighthouse.haproxy.outcome import Account
 from lighthouse.haproxy.ports import unavailable
-from lighthouse.haproxy.quarantine import Verdict, judge_apart, without
+from lighthouse.haproxy.quarantine import Verdict, judge_apart, part_ports, without
 from lighthouse.haproxy.refusals import Refusal
 from lighthouse.haproxy.tools import Tools
 
@@ -55,16 +53,7 @@ class Proposals:
         if verdict.document is None:
             return verdict
         taken = {} if held else unavailable(verdict.document, own)
-        if not taken:
-            return verdict
-        problem = RejectedError("; ".join(taken.values()), taken)
-        parted = judge_apart(
-            verdict.document,
-            good,
-            lambda document: problem if document is verdict.document else self.accepted(document),
-            drop=drop,
-        )
-        return replace(parted, clusters={**verdict.clusters, **parted.clusters})
+        return part_ports(verdict, good, self.accepted, taken, drop=drop)
 
     def accepted(self, document: Document) -> RejectedError | None:
         """Write the candidate and let HAProxy judge it. Gives the reason if it refuses."""

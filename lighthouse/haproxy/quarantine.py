@@ -39,6 +39,20 @@ def judge_apart(wanted: Document, good: Document | None, judge: Judge, *, drop: 
     return _Search(wanted, good, judge, drop).run()
 
 
+def part_ports(
+    verdict: Verdict, good: Document | None, judge: Judge, taken: Mapping[str, str], *, drop: bool = False
+) -> Verdict:
+    """The same without the clusters whose ports are `taken`, by the header of the section, which HAProxy does not judge."""
+    accepted = verdict.document
+    if accepted is None or not taken:
+        return verdict
+    problem = RejectedError("; ".join(taken.values()), taken)
+    parted = judge_apart(
+        accepted, good, lambda document: problem if document is accepted else judge(document), drop=drop
+    )
+    return replace(parted, clusters={**verdict.clusters, **parted.clusters})
+
+
 def without(wanted: Document, good: Document | None, clusters: Collection[str]) -> Document:
     """`wanted`, with the sections that `good` has for `clusters` in the place of theirs.
 

@@ -1,0 +1,138 @@
+"""What a sync would do, found out without doing it: HAProxy is only read, and the candidate lies in memory."""
+
+from __future__ import annotations
+
+import os
+from collections.abc import Iterator, Sequence
+
+from lighthouse.cluster import Cluster
+from lighthouse.haproxy.arrange import arranged, refilled
+from lighthouse.haproxy.config import Desired
+from lighthouse.haproxy.deadline import Deadline
+from lighthouse.haproxy.document import Document
+from lighthouse.haproxy.effects import at_run_time, of_shape, of_start, passing
+from lighthouse.haproxy.errors import RejectedError
+from lighthouse.haproxy.options import Owner
+from lighthouse.haproxy.outcome import Account
+from lighthouse.haproxy.planner import adopt, plan
+from lighthouse.haproxy.ports import unavailable
+from lighthouse.haproxy.quarantine import Verdict, judge_apart, part_ports
+from lighthouse.haproxy.reader import Reader
+from lighthouse.haproxy.running import Running
+from lighthouse.haproxy.tools import Tools
+from lighthouse.preview import Effect, Preview, Way
+
+
+def preview(tools: Tools, clusters: Sequence[Cluster], deadline: Deadline) -> Preview:
+    """What would change. Blocks like a sync. Raises `BalancerError` if HAProxy cannot be asked."""
+    return _Preview(tools, deadline).run(clusters)
+
+
+class _Preview:
+    def __init__(self, tools: Tools, deadline: Deadline) -> None:
+        self._tools = tools
+        self._deadline = deadline
+        self._reader = Reader(tools, Account(), deadline)
+        self._effects: list[Effect] = []
+        self._notes: list[str] = []
+
+    def run(self, clusters: Sequence[Cluster]) -> Preview:
+        running = self._reader.first()
+        documents = self._tools.file.documents()
+        desired = self._desired(clusters, running, documents)
+        self._reader.watched = desired.limited
+        if running is None:
+            self._start(desired, documents)
+        else:
+            self._change(desired, documents, running)
+        self._effects += _left_out(desired)
+        if desired.unknown:
+            self._notes.append(
+                f"the members of {', '.join(sorted(desired.unknown))} are not known: servers stay as they are"
+            )
+        return Preview(tuple(self._effects), tuple(self._notes))
+
+    def _desired(self, clusters: Sequence[Cluster], running: Running | None, documents: Sequence[Document]) -> Desired:
+        on_disk = next(iter(documents), None)
+        adopted = {item.name: adopt(item.name, running, on_disk) for item in clusters if item.nodes is None}
+        return self._tools.config.desired(clusters, adopted, on_disk)
+
+    def _change(self, desired: Desired, documents: Sequence[Document], running: Running) -> None:
+        base = next((item for item in documents if item.skeleton == running.skeleton), None)
+        running = self._reader.closely(base or desired.document, running)
+        wanted = arranged(desired.document, base, running, self._tools.obstacle)
+        if base is None and wanted.skeleton == running.skeleton:
+            base = wanted  # the file is lost
+        current = None
+        if base is not None:
+            current = refilled(base, wanted, running)
+            todo = plan(current, running, desired.unknown)
+            self._effects += at_run_time(todo, current)
+            self._notes += passing(todo)
+        if base is not None and wanted.skeleton == base.skeleton:
+            return
+        held = current is None and (self._tools.owner is Owner.LIGHTHOUSE or running.skeleton is not None)
+        verdict = self._judged(wanted, current, own=current, held=held)
+        if verdict.document is not None:
+            self._effects += of_shape(verdict.document, base)
+
+    def _start(self, desired: Desired, documents: Sequence[Document]) -> None:
+        nothing = Running(None, version=self._tools.process.version(self._deadline))
+        base = next(iter(documents), None)
+        wanted = arranged(desired.document, base, nothing, self._tools.obstacle)
+        good = refilled(base, wanted, nothing) if base else None
+        service = self._tools.owner is Owner.SERVICE
+        verdict = self._judged(
+            wanted,
+            good,
+            own=good if service else None,
+            held=not service and bool(self._tools.process.find()),
+            drop=True,
+        )
+        if verdict.document is not None:
+            why = (
+                "does not answer: its service has to start it, or to reload it with our file"
+                if service
+                else "does not run"
+            )
+            self._effects += of_start(verdict.document, why)
+
+    def _judged(
+        self, wanted: Document, good: Document | None, *, own: Document | None, held: bool, drop: bool = False
+    ) -> Verdict:
+        """What a sync would find out about `wanted`; what is refused becomes a line. See `Proposals.judged`."""
+        verdict = judge_apart(wanted, good, self._accepted, drop=drop)
+        if verdict.document is not None and not held:
+            verdict = part_ports(verdict, good, self._accepted, unavailable(verdict.document, own), drop=drop)
+        if verdict.document is None:
+            self._effects.append(Effect(Way.REFUSED, "haproxy", verdict.reason))
+        old = good.backends() if good else {}
+        for name, why in verdict.clusters.items():
+            stays = "its last good lines stay" if name in old else "it is left out"
+            self._effects.append(Effect(Way.REFUSED, f"cluster {name}", f"{why} ({stays})"))
+        return verdict
+
+    def _accepted(self, document: Document) -> RejectedError | None:
+        """Why HAProxy refuses it. It reads the candidate from our memory, so that no file is left behind by a kill."""
+        descriptor = os.memfd_create("haproxy-candidate")
+        try:
+            with open(descriptor, "wb", closefd=False) as file:
+                file.write(document.text().encode())
+            self._tools.process.check(f"/proc/{os.getpid()}/fd/{descriptor}", document, self._deadline)
+        except RejectedError as error:
+            return error
+        finally:
+            os.close(descriptor)
+        return None
+
+
+def _left_out(desired: Desired) -> Iterator[Effect]:
+    for cluster, nodes in desired.refused.items():
+        for node, why in nodes.items():
+            yield Effect(Way.REFUSED, f"cluster {cluster}", f"node {node}: {why}")
+    for note in desired.notes:
+        where, colon, what = note.partition(": ")
+        if not colon or not where.startswith("cluster "):
+            yield Effect(Way.REFUSED, "haproxy", note)
+        elif where.removeprefix("cluster ") not in desired.refused or not what.startswith("a node is refused"):
+            yield Effect(Way.REFUSED, where, what)
