@@ -23,6 +23,7 @@ from lighthouse.ipc.messages import unpack
 from lighthouse.node import Node
 from lighthouse.preview import masked
 from lighthouse.role import Role
+from lighthouse.settings import Settings
 from lighthouse.workers.consumed import Consumed
 from lighthouse.workers.plugins import load, why
 
@@ -62,12 +63,13 @@ def _carried_out(order: Mapping[str, Any], tell: Tell) -> dict[str, Any]:
         poisoned={},
         progress=lambda what, _: tell({"at": what}),
     )
+    allowed = Settings.from_mapping(compiled.plan.settings).deadlines.call
     balancers = {}
     for worker, blob in compiled.blobs.items():
         kind, _, name = worker.partition("/")
         if kind == "balancer":
             tell({"at": f"balancers/{name}"})
-            balancers[name] = _asked(blob, order["members"])
+            balancers[name] = _asked(blob, order["members"], allowed)
     files = {
         path: {"state": file.state.value, "error": None if file.error is None else masked(file.error)}
         for path, file in compiled.plan.files.items()
@@ -75,10 +77,11 @@ def _carried_out(order: Mapping[str, Any], tell: Tell) -> dict[str, Any]:
     return {"files": files, "balancers": balancers, "notes": [masked(note) for note in notes]}
 
 
-def _asked(blob: Mapping[str, Any], members: Mapping[str, str]) -> dict[str, Any]:
+def _asked(blob: Mapping[str, Any], members: Mapping[str, str], allowed: float) -> dict[str, Any]:
     """What one balancer would change, or ``error``, why it cannot tell."""
     try:
         balancer: Balancer = load(blob["plugin"])()
+        balancer.call_deadline = allowed
         balancer.apply_config(dict(blob["config"]))
         found = balancer.preview(_consumed(blob, members).clusters())
     except LighthouseError as error:

@@ -150,7 +150,7 @@ def _read(out: bytes) -> tuple[dict[str, Any], str]:
             continue
         if "at" in message:
             at = str(message["at"]) or at
-        else:
+        elif message.keys() & {"result", "error"}:
             return message, at
     return {}, at
 

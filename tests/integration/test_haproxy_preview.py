@@ -12,6 +12,7 @@ from lighthouse.preview import Way
 from support.haproxy import balancer, cluster, haproxy
 from support.haproxy_service import Service
 from support.ports import free_port
+from support.wait import until
 
 A, B, C = (Node(name, "127.0.0.1", 9) for name in "abc")
 MOVED = Node("a", "127.0.0.2", 9)
@@ -37,6 +38,7 @@ def state_of(paths):
 
 def previewed(paths, made, clusters):
     """The preview, which changed nothing."""
+    until(lambda: len(paths.pids()) in (0, 2), what="the end of old workers")
     before = state_of(paths)
     found = made.preview(clusters)
     assert state_of(paths) == before
