@@ -53,7 +53,7 @@ _as_json = click.option("--json", is_flag=True, expose_value=False, callback=_js
 @click.group(cls=Control)
 @click.option(
     "--socket",
-    type=click.Path(path_type=Path),
+    type=click.Path(path_type=Path, readable=False),
     envvar="LIGHTHOUSE_SOCKET",
     show_envvar=True,
     help="Control socket of the supervisor; default: control.sock in the default runtime directory.",

@@ -48,7 +48,7 @@ class Known:
 @click.argument("config_dir", type=click.Path(exists=True, file_okay=False, readable=True, path_type=Path))
 @click.option(
     "--socket",
-    type=click.Path(path_type=Path),
+    type=click.Path(path_type=Path, readable=False),
     envvar="LIGHTHOUSE_SOCKET",
     show_envvar=True,
     help="Control socket of the supervisor that knows the members; default: control.sock in the default runtime directory.",
