@@ -12,6 +12,7 @@ from dataclasses import dataclass, field
 CONFIG_TOPIC = "config"
 ANNOUNCE_TOPIC = "announce"
 ACCEPT_TOPIC = "accept"
+EXPLAIN_TOPIC = "explain"
 PLAN_TOPIC = "plan"
 EXIT_BUG = 70  # EX_SOFTWARE
 EXIT_CONFIG = 78  # EX_CONFIG: only a changed configuration can help
@@ -50,6 +51,11 @@ def members_topic(cluster: str) -> str:
 def report_topic(worker: str) -> str:
     """What a worker tells of itself for `ctl status`."""
     return f"report/{worker}"
+
+
+def explained_topic(worker: str) -> str:
+    """What a balancer said when it was asked to explain a cluster."""
+    return f"explained/{worker}"
 
 
 def handover_topic(worker: str) -> str:

@@ -50,6 +50,16 @@ class Balancer(Pluggable):
         """
         return None
 
+    def explain(self, cluster: str) -> Mapping[str, Mapping[str, Any]]:
+        """What the load balancer itself says right now of each node of a cluster, for `ctl why`.
+
+        Plain data by node name, each key optional: ``server``, its name there; ``line``, its line in the configuration;
+        ``address``; ``state``; ``since``, seconds in that state; ``weight``; ``sessions``. A server that belongs to no member
+        (any more) stands under its own name, with ``member`` False. Raises `lighthouse.errors.BalancerError`. A balancer that
+        cannot tell need not implement it.
+        """
+        raise NotImplementedError
+
     def sync_file(self, clusters: Sequence[Cluster]) -> None:
         """The name that plugins of lighthouse 1.0 implement instead of `sync`."""
         raise NotImplementedError

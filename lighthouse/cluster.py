@@ -16,6 +16,7 @@ class Cluster:
     ``nodes`` is None until a complete answer is known: unknown is not empty, and whoever finds None leaves things as they are.
     ``options`` is the part of the cluster's file that is addressed to the balancer at hand.
     ``default_nodes`` may stand in while ``nodes`` is None and the balancer knows no members of the cluster either.
+    ``refused`` gives the reason for each record of the last answer that cannot be used, by the record's name in the registry.
     ``meta_cluster`` names the group of clusters that share a port with it, if it is in one.
     """
 
@@ -25,3 +26,4 @@ class Cluster:
     options: Mapping[str, Any] = field(default_factory=dict)
     meta_cluster: str | None = None
     default_nodes: tuple[Node, ...] = ()
+    refused: Mapping[str, str] = field(default_factory=dict)

@@ -9,12 +9,13 @@ import logging
 import time
 from collections.abc import Mapping
 from dataclasses import dataclass
+from functools import partial
 from typing import Any
 
 from lighthouse.balancer import Balancer
 from lighthouse.cluster import Cluster
 from lighthouse.errors import LighthouseError, NodeError
-from lighthouse.ipc.boot import members_topic
+from lighthouse.ipc.boot import EXPLAIN_TOPIC, explained_topic, members_topic
 from lighthouse.ipc.errors import ProtocolError
 from lighthouse.ipc.messages import pack, unpack
 from lighthouse.node import Node
@@ -68,13 +69,28 @@ class BalancerJob:
         self._runtime.call("set up the balancer", lambda: _build(setup, self._runtime.boot.call_deadline), self._adopt)
 
     def receive(self, topic: str, payload: bytes) -> None:
-        """Newer members of a cluster."""
-        if self._learn(topic, payload):
+        """Newer members of a cluster, or a question about one."""
+        if topic == EXPLAIN_TOPIC:
+            self._explain(unpack(payload))
+        elif self._learn(topic, payload):
             self._sync()
 
     def stop(self) -> None:
         """A sync under way is finished: the runtime waits for the lane."""
         self._balancer = None
+
+    def _explain(self, asked: dict[str, Any]) -> None:
+        """Have the plugin explain a cluster, after whatever it is at."""
+        balancer, cluster = self._balancer, asked["cluster"]
+        if balancer is None or not self._consumed.has(cluster):
+            self._explained(asked, Outcome())
+            return
+        self._runtime.call("explain", lambda: _explain(balancer, cluster), partial(self._explained, asked))
+
+    def _explained(self, asked: dict[str, Any], outcome: Outcome) -> None:
+        error = outcome.error and not isinstance(outcome.error, NotImplementedError) and why(outcome.error)
+        answer = {**asked, "error": error or None, "servers": outcome.value}
+        self._runtime.publish(explained_topic(self._runtime.boot.id), pack(answer))
 
     def _learn(self, topic: str, payload: bytes) -> bool:
         room, _, cluster = topic.partition("/")
@@ -147,6 +163,13 @@ def _sync(balancer: Balancer, clusters: list[Cluster], about: Mapping[str, Any])
     report = {**balancer.sync(clusters), **about}
     degraded = report.get("degraded")
     return None if degraded is None else str(degraded), report.get("again"), pack(report)
+
+
+def _explain(balancer: Balancer, cluster: str) -> dict[str, Any]:
+    """The plugin's answer; on a lane. It is packed here once, because that may fail."""
+    answer = {str(node): dict(facts) for node, facts in balancer.explain(cluster).items()}
+    pack(answer)
+    return answer
 
 
 def _build(setup: _Setup, call_deadline: float) -> Balancer:

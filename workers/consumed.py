@@ -40,6 +40,10 @@ class Consumed:
                 self._clusters[name] = self._made(name, item)
         return [self._clusters[name] for name in self._items]
 
+    def has(self, name: str) -> bool:
+        """Whether it is one of them."""
+        return name in self._items
+
     def unknown(self) -> bool:
         """Whether the members of any are not known."""
         return any(name not in self._members for name in self._items)

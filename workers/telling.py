@@ -16,6 +16,8 @@ from lighthouse.node import Node
 from lighthouse.settings import MassLoss as Rules
 
 SHOWN = 5  # members that a line of the log names
+MOST = 50  # refused records, and members that left, that are told
+TEXT = 300  # characters of the name of a record, and of a reason
 
 Member = Mapping[str, Any]
 """A node as `Node.to_mapping` gives it."""
@@ -27,13 +29,16 @@ log = logging.getLogger(__name__)
 class Telling:
     """One cluster. ``payload`` is the snapshot that was told last, ``problem`` why a newer one could not be.
 
-    ``epoch`` is the unix time at which CLOCK_MONOTONIC was 0.
+    ``gone`` is who left lately, and when; ``refused`` the records that cannot be used. ``epoch`` is the unix time at which
+    CLOCK_MONOTONIC was 0.
     """
 
     name: str
     epoch: float = 0.0
     guard: Guard = field(default_factory=Guard)
     members: list[Member] = field(default_factory=list)
+    gone: dict[str, float] = field(default_factory=dict)
+    refused: list[dict[str, str]] = field(default_factory=list)
     payload: bytes = b""
     problem: str | None = None
 
@@ -45,34 +50,41 @@ class Telling:
             members: list[Member] = [dict(item) for item in data["nodes"]]
             held = data.get("held")
             hold = held and Hold(dict.fromkeys(map(str, held["names"])), min(float(held["began"]), time.monotonic()))
+            guard = Guard(frozenset(map(_name, members)), hold=hold)
+            return cls(name, epoch, guard, members, dict(data.get("gone", {})), list(data.get("refused", [])), payload)
         except (AttributeError, KeyError, ProtocolError, TypeError, ValueError) as error:
             log.error("the kept members of %s cannot be read: %s", name, error)
             return cls(name, epoch)
-        return cls(name, epoch, Guard(frozenset(map(_name, members)), hold=hold), members, payload)
 
-    def answered(self, nodes: Iterable[Node], now: float, rules: Rules | None) -> None:
-        """The registry gave a complete answer."""
+    def answered(self, nodes: Iterable[Node], refused: Mapping[str, str], now: float, rules: Rules | None) -> None:
+        """The registry gave a complete answer, with these records that cannot be used, and why."""
         answer = [node.to_mapping() for node in nodes]
-        self._become(self.guard.answered(map(_name, answer), now, rules), answer, rules)
+        some = sorted(refused.items())[:MOST]
+        self.refused = [{"record": record[:TEXT], "reason": reason[:TEXT]} for record, reason in some]
+        self._become(self.guard.answered(map(_name, answer), now, rules), answer, now, rules)
 
     def heard(self, now: float, rules: Rules | None, *, complete: bool) -> None:
         """The registry still says the same in a complete answer, or it gave none."""
         if self.guard.hold is not None:
-            self._become(self.guard.confirmed(now, rules) if complete else self.guard.doubted(), (), rules)
+            self._become(self.guard.confirmed(now, rules) if complete else self.guard.doubted(), (), now, rules)
 
-    def accepted(self, at: float) -> None:
+    def accepted(self, at: float, now: float) -> None:
         """A person confirmed what was held at that time."""
         guard = self.guard.accepted(at)
         if guard is not self.guard:
-            self._become(guard, (), None)
+            self._become(guard, (), now, None)
 
-    def _become(self, guard: Guard, answer: Iterable[Member], rules: Rules | None) -> None:
+    def _become(self, guard: Guard, answer: Iterable[Member], now: float, rules: Rules | None) -> None:
         """Tell what `guard` says: of its members those of the answer as they are there, the others as they were."""
-        members = list(answer)
-        fresh = set(map(_name, members))
-        members += [item for item in self.members if (name := _name(item)) in guard.told and name not in fresh]
-        members.sort(key=lambda item: (_name(item), item["ip"]))
-        document: dict[str, Any] = {"nodes": members}
+        moment = round(self.epoch + now, 3)
+        since = {_name(item): item.get("since") for item in self.members}
+        fresh = {_name(item): {**item, "since": since.get(_name(item), moment)} for item in answer}
+        old = [item for item in self.members if (name := _name(item)) in guard.told and name not in fresh]
+        members = sorted([*fresh.values(), *old], key=_name)
+        gone = {name: when for name, when in self.gone.items() if name not in guard.told}
+        gone |= dict.fromkeys(sorted(self.guard.told - guard.told), moment)
+        gone = dict(list(gone.items())[-MOST:])
+        document: dict[str, Any] = {"nodes": members, "gone": gone, "refused": self.refused}
         if guard.hold is not None:
             document["held"] = self._held(guard.hold, rules)
         payload = pack(document)
@@ -80,7 +92,7 @@ class Telling:
             self.problem = f"{len(members)} members of {self.name} are more than can be told; the last known ones stay"
             return
         _say(self.name, self.guard, guard)
-        self.guard, self.members, self.payload, self.problem = guard, members, payload, None
+        self.guard, self.members, self.gone, self.payload, self.problem = guard, members, gone, payload, None
 
     def _held(self, hold: Hold, rules: Rules | None) -> dict[str, Any]:
         """The mark of a hold, for status and for the next generation: unix times, and its begin on CLOCK_MONOTONIC, too."""

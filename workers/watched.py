@@ -52,8 +52,9 @@ class Watched:
 
     def accept(self, accepted: Mapping[str, float]) -> None:
         """What was held at these times (CLOCK_MONOTONIC), by cluster, is confirmed by a person."""
+        now = time.monotonic()
         for name in accepted.keys() & self._tellings.keys():
-            self._tellings[name].accepted(accepted[name])
+            self._tellings[name].accepted(accepted[name], now)
 
     def differences(self, wanted: Mapping[str, None]) -> tuple[list[str], list[str]]:
         """The clusters that are watched and should not be, and those that should be and are not."""
@@ -100,7 +101,7 @@ class Watched:
             cluster = self._clusters.get(name)
             if cluster is not None and cluster.nodes is not None:
                 telling = self._tellings.setdefault(name, Telling(name, self._epoch))
-                telling.answered(cluster.nodes, now, self._rules.get(name))
+                telling.answered(cluster.nodes, cluster.refused, now, self._rules.get(name))
         for name, telling in self._tellings.items():
             if telling.payload and telling.payload != self._told.get(name):
                 self._told[name] = telling.payload

@@ -13,6 +13,7 @@ from typing import Any, TypeVar
 
 import click
 
+from lighthouse.cli import clusters as clusters  # noqa: PLC0414 - its commands belong to the group
 from lighthouse.cli.client import Client, ControlError
 from lighthouse.cli.group import Target, command, ctl, print_json
 from lighthouse.cli.text import clock, safe, safe_line
@@ -20,7 +21,6 @@ from lighthouse.cli.text import clock, safe, safe_line
 __all__ = ["ctl"]
 
 COMPILED_WITHIN = 20.0  # seconds
-ACCEPTED_WITHIN = 10.0  # seconds
 STOPPED_WITHIN = 30.0  # seconds
 POLL = 0.1  # seconds
 
@@ -86,36 +86,6 @@ def _steer(target: Target, verb: str, worker: str) -> None:
         print_json(result)
     else:
         click.echo(safe(f"{result.get('worker', worker)}: {result.get('state', 'done')}"))
-
-
-@command
-@click.argument("cluster")
-def accept(target: Target, cluster: str) -> None:
-    """Confirm that the members of CLUSTER that are held have really gone; exit with 1 if they are not let go."""
-    client = target.client()
-    before = _held(client, cluster)
-    client.call("accept", cluster=cluster)
-    deadline = time.monotonic() + ACCEPTED_WITHIN
-    while before and _held(client, cluster):
-        if time.monotonic() > deadline:
-            raise ControlError(
-                f"the discovery of cluster {cluster} did not let go of {before} members within {ACCEPTED_WITHIN:g} s; "
-                "it does as soon as it works: see `lighthouse ctl status`",
-                1,
-            )
-        time.sleep(POLL)
-    if target.json:
-        print_json({"cluster": cluster, "accepted": before})
-    else:
-        click.echo(safe(f"{cluster}: {before} members are let go" if before else f"{cluster}: no members are held"))
-
-
-def _held(client: Client, cluster: str) -> int:
-    """How many members of a cluster are held."""
-    from lighthouse.cli.document import document
-
-    held = document(client.call("status"))["clusters"].get(cluster, {}).get("held")
-    return held["count"] if held else 0
 
 
 @command

@@ -19,7 +19,10 @@ WORST_FIRST = ("down", "maint", "drain", "pending")
 
 def document(raw: Mapping[str, Any]) -> dict[str, Any]:
     """The whole document. Pure; tolerates any value where the supervisor or a worker should have put another."""
-    reports = {worker: _decoded(blob) for worker, blob in _mapping(raw.get("reports")).items()}
+    told = _mapping(raw.get("reported"))
+    reports = {
+        worker: {**decoded(blob), "reported": told.get(worker)} for worker, blob in _mapping(raw.get("reports")).items()
+    }
     workers = workers_of(raw)
     states = _states(workers, reports)
     clusters = _mapping(raw.get("clusters"))
@@ -46,7 +49,7 @@ class _DamagedError(Exception):
     """A part that cannot be read."""
 
 
-def _decoded(blob: Any) -> dict[str, Any]:
+def decoded(blob: Any) -> dict[str, Any]:
     """A worker's report; a damaged one becomes a degraded report."""
     try:
         value = _unpacked(blob)
@@ -104,7 +107,9 @@ def _cluster(name: str, part: Mapping[str, Any], states: list[Mapping[str, Any]]
         "nodes": None,
         "stale": part.get("stale") is True,
         "age": part.get("age"),
+        "accepted": part.get("accepted"),
         "held": None,
+        "gone": {},
         "refused": [],
         "error": None,
     }
@@ -118,6 +123,7 @@ def _cluster(name: str, part: Mapping[str, Any], states: list[Mapping[str, Any]]
         result["nodes"] = [_node(node, [_mapping(state.get(name)) for state in states], names) for node in nodes]
         if names:
             result["held"] = {"count": len(names), "since": held.get("since"), "until": held.get("until")}
+        result["gone"] = _mapping(members.get("gone"))
         result["refused"] = [item for item in members.get("refused") or [] if isinstance(item, dict)]
     except (_DamagedError, KeyError, TypeError):
         result["error"] = "its members cannot be read"
@@ -133,6 +139,7 @@ def _node(node: Any, states: list[Mapping[str, Any]], held: set[str]) -> dict[st
         "port": data.get("port"),
         "state": _worst(name, states),
         "held": name in held,
+        "since": data.get("since"),
     }
 
 

@@ -209,6 +209,7 @@ class DirectoryDiscovery(Discovery):
         self._counts["expired"] += members.expired - expired
         if changed:
             watched.cluster.nodes = list(members.nodes or ())
+            watched.cluster.refused = members.refused
             watched.should_update()
 
     def _sweep(self, root: int, now: float) -> None:

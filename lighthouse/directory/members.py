@@ -51,7 +51,7 @@ class Members:
         self._last = 0.0
 
     def take(self, entries: Mapping[str, Entry], now: float, wall: float, pace: Pace) -> bool:
-        """Take over a complete reading; returns whether ``nodes`` changed, which the first reading always does."""
+        """Take over a complete reading; returns whether ``nodes`` or ``refused`` changed; the first reading always does."""
         known = self._sightings
         if self.nodes is not None and stalled(self._last, now, pace):
             known = {name: pardoned(sighting, self._last, now, pace) for name, sighting in known.items()}
@@ -67,9 +67,9 @@ class Members:
         }
         self.expired += len(dead - self._dead)
         self._dead = dead
-        nodes, self.refused = chosen({name: entry for name, entry in entries.items() if name not in dead})
-        changed = nodes != self.nodes
-        self.nodes = nodes
+        nodes, refused = chosen({name: entry for name, entry in entries.items() if name not in dead})
+        changed = (nodes, refused) != (self.nodes, self.refused)
+        self.nodes, self.refused = nodes, refused
         return changed
 
     def abandoned(self, now: float, pace: Pace) -> list[str]:

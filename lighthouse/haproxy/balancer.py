@@ -11,6 +11,7 @@ from lighthouse.cluster import Cluster
 from lighthouse.errors import BalancerError, LighthouseError
 from lighthouse.haproxy import judge
 from lighthouse.haproxy.deadline import Deadline
+from lighthouse.haproxy.explain import explained
 from lighthouse.haproxy.options import CLUSTER_OPTIONS, OPTIONS, ClusterOptions, HAProxySettings
 from lighthouse.haproxy.preview import preview
 from lighthouse.haproxy.reconcile import reconcile
@@ -23,6 +24,7 @@ from lighthouse.preview import Preview
 log = logging.getLogger(__name__)
 
 BUDGET = 0.8  # of the time that a call may take: a sync that cannot end says so before it is taken for hung
+EXPLAINED = 3.0  # seconds for an explanation
 
 
 class HAProxy(Balancer):
@@ -103,6 +105,15 @@ class HAProxy(Balancer):
         if self._tools is None:
             raise BalancerError("the balancer has no configuration yet")
         return self._tools
+
+    def explain(self, cluster: str) -> dict[str, dict[str, Any]]:
+        """Ask HAProxy about the servers of one cluster; see `Balancer.explain`. Blocks for 3 s at most."""
+        if self._tools is None:
+            raise BalancerError("the balancer has no configuration yet")
+        try:
+            return explained(self._tools, cluster, Deadline(EXPLAINED))
+        except LighthouseError as error:
+            raise BalancerError(str(error)) from error
 
     def _tell_limits(self, version: str) -> None:
         """Once for each version that is seen."""

@@ -7,7 +7,8 @@ from collections.abc import Callable, Mapping
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from lighthouse.supervisor.actions import Action
+from lighthouse.supervisor import status as status_of
+from lighthouse.supervisor.actions import Action, Send
 from lighthouse.supervisor.control import Command, Refusal
 
 if TYPE_CHECKING:
@@ -37,6 +38,19 @@ def table(supervisor: Supervisor) -> dict[str, Command]:
         name = _cluster(supervisor, arguments)
         supervisor.perform(core.accept(name, time.monotonic()))
         return {"cluster": name}
+
+    def explain(arguments: Arguments) -> Mapping[str, Any]:
+        name, now = _cluster(supervisor, arguments), time.monotonic()
+        actions = core.explain(name, now)
+        supervisor.perform(actions)
+        return {
+            "cluster": name,
+            "asked": now,
+            "workers": [action.worker for action in actions if isinstance(action, Send)],
+        }
+
+    def explained(_arguments: Arguments) -> Mapping[str, Any]:
+        return {"explained": status_of.explained(core)}
 
     def dump(arguments: Arguments) -> Mapping[str, Any]:
         name = _worker(supervisor, arguments)
@@ -68,6 +82,8 @@ def table(supervisor: Supervisor) -> dict[str, Command]:
         "stop": Command(steer(core.stop), mutates=True),
         "start": Command(steer(core.start), mutates=True),
         "accept": Command(accept, mutates=True),
+        "explain": Command(explain),
+        "explained": Command(explained),
         "dump": Command(dump, mutates=True),
         "logs": Command(logs),
         "reload": Command(reload, mutates=True),

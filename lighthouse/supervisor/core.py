@@ -12,10 +12,10 @@ import random
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
 
-from lighthouse.ipc.boot import CONFIG_TOPIC, EXIT_CONFIG
+from lighthouse.ipc.boot import CONFIG_TOPIC, EXIT_CONFIG, EXPLAIN_TOPIC
 from lighthouse.ipc.errors import ProtocolError
 from lighthouse.ipc.frames import Frame, Kind
-from lighthouse.ipc.messages import Condition, Heartbeat, Hello, Stop
+from lighthouse.ipc.messages import Condition, Heartbeat, Hello, Stop, pack
 from lighthouse.plan import KINDS, Plan, WorkerSpec
 from lighthouse.settings import Settings
 from lighthouse.supervisor.actions import Action, DumpStacks, Finish, Fork, Kill, Log, Send
@@ -154,6 +154,7 @@ class Core:
                 if accepted is None:
                     self.unsolicited += 1
                     return []
+                self.store.times[frame.topic] = now
                 return self._tell(accepted.tell)
             case _:
                 raise ProtocolError(f"{frame.kind.name} is not for a worker to say")
@@ -283,6 +284,12 @@ class Core:
     def accept(self, cluster: str, now: float) -> list[Action]:
         """Confirm that the members of a cluster that are held have really gone. Raises `KeyError` for an unknown cluster."""
         return self._tell(self.store.confirm(self.plan, cluster, now))
+
+    def explain(self, cluster: str, now: float) -> list[Action]:
+        """Have every balancer say what its load balancer says of a cluster right now; they answer with a snapshot each."""
+        question = pack({"cluster": cluster, "asked": now})
+        balancers = [name for name, worker in self.workers.items() if worker.spec.kind == "balancer"]
+        return self._tell(dict.fromkeys(balancers, (EXPLAIN_TOPIC, question)))
 
     def shut_down(self, now: float) -> list[Action]:
         """Stop everything, in order. Asked a second time it hurries."""

@@ -11,7 +11,7 @@ from dataclasses import dataclass
 from typing import Any
 
 from lighthouse.health import State
-from lighthouse.ipc.boot import members_topic, report_topic
+from lighthouse.ipc.boot import explained_topic, members_topic, report_topic
 from lighthouse.supervisor.compilation import Compilation
 from lighthouse.supervisor.core import Core
 from lighthouse.supervisor.worker import Worker
@@ -59,6 +59,21 @@ def document(core: Core, compilation: Compilation, supervisor: Mapping[str, Any]
             for worker in sorted(core.workers)
             if report_topic(worker) in core.store.snapshots
         },
+        "reported": {
+            worker: clock.at(core.store.times[report_topic(worker)])
+            for worker in sorted(core.workers)
+            if report_topic(worker) in core.store.times
+        },
+    }
+
+
+def explained(core: Core) -> dict[str, str | None]:
+    """What each balancer last explained, as it said it."""
+    snapshots = core.store.snapshots
+    return {
+        worker: _text(snapshots[topic])
+        for worker in sorted(core.workers)
+        if (topic := explained_topic(worker)) in snapshots
     }
 
 
@@ -94,8 +109,14 @@ def _cluster(core: Core, name: str, discovery: str, clock: Clock) -> dict[str, A
         "discovery": discovery,
         "stale": worker is None or not worker.at_work,
         "age": clock.monotonic - worker.fresh if worker and worker.fresh else None,
+        "accepted": _moment(core, members_topic(name), clock),
         "members": _text(core.store.snapshots.get(members_topic(name))),
     }
+
+
+def _moment(core: Core, topic: str, clock: Clock) -> float | None:
+    """When a topic was last told."""
+    return clock.at(core.store.times[topic]) if topic in core.store.times else None
 
 
 def _service(core: Core, name: str, clock: Clock) -> dict[str, Any]:

@@ -12,7 +12,15 @@ from math import isfinite
 from typing import Any
 
 from lighthouse.health import State
-from lighthouse.ipc.boot import ACCEPT_TOPIC, ANNOUNCE_TOPIC, handover_topic, members_topic, report_topic, service_topic
+from lighthouse.ipc.boot import (
+    ACCEPT_TOPIC,
+    ANNOUNCE_TOPIC,
+    explained_topic,
+    handover_topic,
+    members_topic,
+    report_topic,
+    service_topic,
+)
 from lighthouse.ipc.errors import ProtocolError
 from lighthouse.ipc.messages import pack, unpack
 from lighthouse.plan import Plan, WorkerSpec
@@ -35,9 +43,13 @@ class Accepted:
 
 @dataclass(slots=True)
 class Store:
-    """The kept snapshots by topic. ``dirty`` names those that changed since they were last written to disk."""
+    """The kept snapshots by topic, and when each was last told (CLOCK_MONOTONIC, in ``times``).
+
+    ``dirty`` names those that changed since they were last written to disk.
+    """
 
     snapshots: dict[str, bytes] = field(default_factory=dict, repr=False)
+    times: dict[str, float] = field(default_factory=dict)
     dirty: set[str] = field(default_factory=set)
     _services: dict[str, dict[str, Any]] = field(default_factory=dict)
     _announced: dict[str, bytes] = field(default_factory=dict)
@@ -73,6 +85,9 @@ class Store:
         if topic == handover_topic(worker.id):
             if len(payload) > MAX_HANDOVER:
                 raise ProtocolError(f"hand-over of {len(payload)} bytes is larger than {MAX_HANDOVER}")
+            self._keep(topic, payload)
+            return Accepted(topic)
+        if worker.kind == "balancer" and topic == explained_topic(worker.id):
             self._keep(topic, payload)
             return Accepted(topic)
         if worker.kind == "checker" and topic == service_topic(name) and name in plan.services:
@@ -124,10 +139,11 @@ class Store:
         """Drop what belongs to nothing in the plan."""
         wanted = {service_topic(name) for name in plan.services} | {members_topic(name) for name in plan.clusters}
         for worker in plan.workers:
-            wanted |= {report_topic(worker), handover_topic(worker)}
+            wanted |= {report_topic(worker), handover_topic(worker), explained_topic(worker)}
         self._accepted = {name: when for name, when in self._accepted.items() if name in plan.clusters}
         for topic in self.snapshots.keys() - wanted:
             del self.snapshots[topic]
+            self.times.pop(topic, None)
             self._services.pop(topic, None)
             self.dirty.add(topic)
 

@@ -185,7 +185,7 @@ class Picture:
             self.lost()
 
     def conclude(self, address: Callable[[str], Address]) -> bool:
-        """Whether ``nodes`` changed with the round that ended, which the first one always does; `address` looks a name up."""
+        """Whether ``nodes`` or ``refused`` changed with the round that ended, as the first one always does; `address` looks up."""
         if not self._read:
             return False
         self.waiting = True
@@ -197,9 +197,9 @@ class Picture:
                     return False
                 settled[name] = found
         self.waiting = False
-        nodes, self.refused = chosen(settled)
-        changed = nodes != self.nodes
-        self.nodes = nodes
+        nodes, refused = chosen(settled)
+        changed = (nodes, refused) != (self.nodes, self.refused)
+        self.nodes, self.refused = nodes, refused
         return changed
 
     def _take_names(self, names: Iterable[str]) -> None:

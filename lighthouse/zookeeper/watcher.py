@@ -122,6 +122,7 @@ class Watcher:
                 watched.touched = False
                 if watched.picture.conclude(self._names):
                     watched.cluster.nodes = list(watched.picture.nodes or ())
+                    watched.cluster.refused = watched.picture.refused
                     watched.should_update()
 
     def _of(self, path: str) -> Watched | None:

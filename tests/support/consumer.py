@@ -46,8 +46,15 @@ class Consumer:
         for name in names:
             (self.folder / f"{name}:80").unlink()
 
-    def wipe(self):
-        shutil.rmtree(self.folder)
+    def keep_only(self, *names):
+        """Remove all other members at once: no reading of the folder sees fewer than these or more of the others in between."""
+        new = self.registry / ".new"
+        new.mkdir()
+        for name in names:
+            shutil.copy2(self.folder / f"{name}:80", new)
+        old = self.folder.rename(self.registry / ".old")
+        new.rename(self.folder)
+        shutil.rmtree(old)
 
     def servers(self):
         """The names of the members that HAProxy has."""

@@ -92,6 +92,7 @@ def raw_status(**more):
             "balancer/haproxy": packed({"servers": {"web": {"a:8001": "up", "b:8002": "up"}}, "degraded": None}),
             "discovery/directory": packed({"complete": True, "degraded": None, "details": {}}),
         },
+        "reported": {"balancer/haproxy": 1_000_059.0, "discovery/directory": 1_000_059.5},
         **more,
     }
 

@@ -39,17 +39,22 @@ def test_it_has_the_documented_keys():
     assert found["clusters"]["web"] == {
         "discovery": "directory",
         "nodes": [
-            {"name": "a:8001", "ip": "127.0.0.1", "port": 8001, "state": "up", "held": False},
-            {"name": "b:8002", "ip": "127.0.0.1", "port": 8002, "state": "up", "held": False},
+            {"name": "a:8001", "ip": "127.0.0.1", "port": 8001, "state": "up", "held": False, "since": None},
+            {"name": "b:8002", "ip": "127.0.0.1", "port": 8002, "state": "up", "held": False, "since": None},
         ],
         "stale": False,
         "age": 0.5,
+        "accepted": None,
         "held": None,
+        "gone": {},
         "refused": [],
         "error": None,
     }
-    assert found["balancers"] == {"haproxy": {"servers": {"web": {"a:8001": "up", "b:8002": "up"}}, "degraded": None}}
-    assert found["discoveries"] == {"directory": {"complete": True, "degraded": None, "details": {}}}
+    report = {"servers": {"web": {"a:8001": "up", "b:8002": "up"}}, "degraded": None, "reported": 1_000_059.0}
+    assert found["balancers"] == {"haproxy": report}
+    assert found["discoveries"] == {
+        "directory": {"complete": True, "degraded": None, "details": {}, "reported": 1_000_059.5}
+    }
 
 
 def test_a_healthy_host_has_no_problem():
@@ -127,7 +132,9 @@ def test_damage_costs_only_the_damaged(blob):
 def test_a_damaged_report_is_a_degraded_one():
     raw = raw_status()
     raw["reports"]["discovery/directory"] = "!"
-    assert document(raw)["discoveries"] == {"directory": {"degraded": "its report cannot be read"}}
+    assert document(raw)["discoveries"] == {
+        "directory": {"degraded": "its report cannot be read", "reported": 1_000_059.5}
+    }
 
 
 def test_refused_records_are_told():

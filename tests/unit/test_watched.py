@@ -28,8 +28,21 @@ def watch(one, name="web", nodes=None):
     return cluster, signal
 
 
-def told(one):
+def raw(one):
     return {topic: payload for topic, _, payload in one.news()}
+
+
+def told(one):
+    """The same with nothing but the nodes as the registry tells of them."""
+    nodes = {topic: unpack(payload)["nodes"] for topic, payload in raw(one).items()}
+    return {topic: snapshot(*map(Node.from_mapping, nodes)) for topic, nodes in nodes.items()}
+
+
+def kept(*nodes):
+    """What an earlier generation told."""
+    one = Watched({}, lambda: None)
+    watch(one, nodes=list(nodes))
+    return raw(one)
 
 
 def test_unknown_is_not_told(one):
@@ -56,23 +69,23 @@ def test_a_plugin_that_signals_from_within_start_watching_is_heard(one):
 
 
 def test_what_an_earlier_generation_told_is_not_told_again():
-    one = Watched({members_topic("web"): snapshot(A), "announce": b""}, lambda: None)
+    one = Watched({**kept(A), "announce": b""}, lambda: None)
     _, signal = watch(one, nodes=[A])
     signal()
     assert told(one) == {}
 
 
 def test_a_cluster_that_comes_back_is_told_anew():
-    one = Watched({members_topic("web"): snapshot(A)}, lambda: None)
+    one = Watched(kept(A), lambda: None)
     watch(one, nodes=[A])
     assert told(one) == {}
     one.remove("web")
     watch(one, nodes=[A])
-    assert unpack(told(one)[members_topic("web")])["nodes"] == [A.to_mapping()]
+    assert told(one) == {members_topic("web"): snapshot(A)}
 
 
 def test_more_members_than_can_be_told_are_a_problem_until_they_are_fewer(one, monkeypatch):
-    monkeypatch.setattr(telling, "MAX_SNAPSHOT", len(snapshot(A)))
+    monkeypatch.setattr(telling, "MAX_SNAPSHOT", len(snapshot(A, B)))
     cluster, signal = watch(one, nodes=[A, B])
     assert told(one) == {}
     assert "last known ones stay" in one.problems["web"]
@@ -89,9 +102,9 @@ GUARDED = {"web": MassLoss(hold=0.0)}
 SLOWLY = {"web": MassLoss()}
 
 
-def holding(rules=SLOWLY, kept=None):
+def holding(rules=SLOWLY, before=None):
     """A cluster of which everybody has vanished."""
-    one = Watched({members_topic("web"): kept or snapshot(A, B)}, lambda: None)
+    one = Watched({members_topic("web"): before} if before else kept(A, B), lambda: None)
     one.guard(rules)
     cluster, signal = watch(one, nodes=[])
     return one, cluster, signal
@@ -103,8 +116,8 @@ def held(payload):
 
 def test_members_that_vanish_at_once_stay_with_a_mark():
     one, *_ = holding()
-    payload = told(one)[members_topic("web")]
-    assert unpack(payload)["nodes"] == [A.to_mapping(), B.to_mapping()]
+    payload = raw(one)[members_topic("web")]
+    assert [node["host"] for node in unpack(payload)["nodes"]] == ["a", "b"]
     assert held(payload) == ["a:80", "b:80"]
 
 
@@ -112,29 +125,29 @@ def test_a_complete_answer_confirms_and_an_incomplete_one_does_not():
     one, *_ = holding(GUARDED)
     told(one)
     one.heard(complete=False)
-    assert unpack(told(one)[members_topic("web")])["held"]["until"] is None
+    assert unpack(raw(one)[members_topic("web")])["held"]["until"] is None
     one.heard(complete=True)
     assert told(one) == {members_topic("web"): snapshot()}
 
 
 def test_no_answer_in_this_generation_confirms_nothing():
-    kept = told(holding()[0])[members_topic("web")]
-    one, *_ = holding(GUARDED, kept)
+    before = raw(holding()[0])[members_topic("web")]
+    one, *_ = holding(GUARDED, before)
     one["web"].nodes = None
     one.heard(complete=True)
-    assert all(held(payload) for payload in told(one).values())
+    assert all(held(payload) for payload in raw(one).values())
 
 
 def test_the_next_generation_goes_on_with_the_hold():
-    kept = told(holding()[0])[members_topic("web")]
-    one, cluster, signal = holding(kept=kept)
+    before = raw(holding()[0])[members_topic("web")]
+    one, cluster, signal = holding(before=before)
     cluster.nodes = [A]  # not the loss of a mass any more, but that of one which began as one
     signal()
-    assert held(told(one)[members_topic("web")]) == ["b:80"]
+    assert held(raw(one)[members_topic("web")]) == ["b:80"]
 
 
 def test_a_person_lets_go_of_them_even_before_the_first_answer():
-    first = told(holding()[0])[members_topic("web")]
+    first = raw(holding()[0])[members_topic("web")]
     one = Watched({members_topic("web"): first}, lambda: None)
     one.accept({"web": unpack(first)["held"]["began"] - 1})
     assert told(one) == {}
@@ -150,9 +163,23 @@ def test_a_cluster_that_is_guarded_no_longer_lets_go():
 
 
 @pytest.mark.parametrize(
-    "kept", [b"", b"\xc1", pack([]), pack({"nodes": [1]}), pack({"nodes": [], "held": {"names": []}})]
+    "damaged", [b"", b"\xc1", pack([]), pack({"nodes": [1]}), pack({"nodes": [], "held": {"names": []}})]
 )
-def test_kept_members_that_cannot_be_read_are_unknown(kept):
-    one = Watched({members_topic("web"): kept}, lambda: None)
+def test_kept_members_that_cannot_be_read_are_unknown(damaged):
+    one = Watched({members_topic("web"): damaged}, lambda: None)
     watch(one, nodes=[A])
     assert told(one) == {members_topic("web"): snapshot(A)}
+
+
+def test_refused_records_and_who_left_are_told_with_their_reasons(one):
+    cluster, signal = watch(one, nodes=[A, B])
+    first = unpack(raw(one)[members_topic("web")])
+    cluster.nodes, cluster.refused = [B], {"a:80": "metadata is not JSON"}
+    signal()
+    second = unpack(raw(one)[members_topic("web")])
+    assert second["refused"] == [{"record": "a:80", "reason": "metadata is not JSON"}]
+    assert [node["since"] for node in second["nodes"]] == [first["nodes"][1]["since"]], "since it was first told"
+    assert second["gone"]["a:80"] >= first["nodes"][0]["since"]
+    cluster.nodes = [A, B]
+    signal()
+    assert unpack(raw(one)[members_topic("web")])["gone"] == {}

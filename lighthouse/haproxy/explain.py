@@ -1,0 +1,43 @@
+"""What HAProxy itself says, right now, of the servers of one backend."""
+
+from __future__ import annotations
+
+from typing import Any
+
+from lighthouse.haproxy.deadline import Deadline
+from lighthouse.haproxy.stanzas.section import Section
+from lighthouse.haproxy.tools import Tools
+
+
+def explained(tools: Tools, backend: str, deadline: Deadline) -> dict[str, dict[str, Any]]:
+    """By node, or by server where no node is known for it: see `lighthouse.balancer.Balancer.explain`.
+
+    Raises `lighthouse.errors.BalancerError`.
+    """
+    running = tools.control.running(deadline)
+    running = tools.control.details(running, [backend], deadline)
+    document = next((item for item in tools.file.documents() if item.skeleton == running.skeleton), None)
+    section = document.backends().get(backend) if document else None
+    members = {member.server: member for member in section.members} if section else {}
+    found = {}
+    for name, server in running.servers.get(backend, {}).items():
+        member = members.get(name)
+        found[member.name if member else name] = {
+            "server": name,
+            "line": _line(section, name),
+            "address": f"[{server.ip}]:{server.port}" if ":" in server.ip else f"{server.ip}:{server.port}",
+            "state": server.state,
+            "since": server.since,
+            "weight": server.weight,
+            "sessions": server.sessions,
+            "member": member is not None,
+        }
+    return found
+
+
+def _line(section: Section | None, server: str) -> str | None:
+    """The server's line in the configuration file, if it has one."""
+    if section is None:
+        return None
+    opening = f"\tserver {server} "
+    return next((line.strip() for line in section.text() if line.startswith(opening)), None)

@@ -1,0 +1,164 @@
+"""Why a node is in rotation, or at which step it is missing."""
+
+import pytest
+
+from lighthouse.cli.document import document
+from lighthouse.cli.why import Mark, Why
+from support.control import node, packed, raw_status, worker
+
+SERVER = {
+    "server": "a:8001",
+    "line": "server a:8001 127.0.0.1:8001 check",
+    "address": "127.0.0.1:8001",
+    "state": "up",
+    "since": 30,
+    "weight": 1,
+    "sessions": 2,
+    "member": True,
+}
+EXPLAINED = {"balancer/haproxy": {"servers": {"a:8001": SERVER}, "error": None}}
+
+
+def raw(members=None, report=None, **cluster):
+    """A host on which all is well, but for what is given."""
+    status = raw_status()
+    snapshot = {"nodes": [{**node("a", 8001), "since": 1_000_000.0}], "refused": [], "gone": {}, **(members or {})}
+    status["clusters"]["web"] |= {"members": packed(snapshot), "accepted": 1_000_010.0, **cluster}
+    told = {"servers": {"web": {"a:8001": "up"}}, "degraded": None, "last": {"commands": 2, "reload": None}}
+    status["reports"]["balancer/haproxy"] = packed({**told, **(report or {})})
+    return status
+
+
+def way(status=None, name="a:8001", explained=EXPLAINED):
+    [found] = Why(document(status or raw()), explained, "web").ways(name)
+    return found
+
+
+def marks(found):
+    return {step.step: step.mark for step in found.steps}
+
+
+def last(found):
+    return found.steps[-1].step, found.steps[-1].mark
+
+
+def test_the_whole_way_of_a_node_in_rotation():
+    found = way()
+    assert (found.in_rotation, found.verdict) == (True, "in rotation")
+    assert [(step.step, step.text, step.at) for step in found.steps] == [
+        ("registry", "discovery/directory tells of it", 1_000_000.0),
+        ("guard", "not held", None),
+        ("supervisor", "took over the cluster's members", 1_000_010.0),
+        ("balancer haproxy", "synced with 2 commands", 1_000_059.0),
+        ("server haproxy", "server a:8001 at 127.0.0.1:8001; its line: server a:8001 127.0.0.1:8001 check", None),
+        ("state haproxy", "up, weight 1, sessions 2", 1_000_030.0),
+    ]
+    assert {step.mark for step in found.steps} == {Mark.OK}
+
+
+@pytest.mark.parametrize("name", ["a:8001", "a", "127.0.0.1:8001"])
+def test_a_node_has_several_names(name):
+    assert way(name=name).node == "a:8001"
+
+
+def test_a_node_that_nobody_knows_ends_at_the_registry():
+    found = way(name="x:1")
+    assert last(found) == ("registry", Mark.BAD)
+    assert found.verdict == "not in rotation; registry: discovery/directory has no record of it"
+
+
+def test_one_that_left():
+    found = way(raw({"nodes": [], "gone": {"a:8001": 1_000_050.0}}), explained={})
+    assert (last(found), found.steps[-1].at) == (("registry", Mark.BAD), 1_000_050.0)
+
+
+def test_one_that_left_and_still_has_sessions():
+    server = {**SERVER, "member": False, "state": "maint"}
+    found = way(
+        raw({"nodes": [], "gone": {"a:8001": 1.0}}), explained={"balancer/haproxy": {"servers": {"a:8001": server}}}
+    )
+    assert found.steps[-1].text == "leaving: maint, 2 sessions to end"
+
+
+def test_a_refused_record_says_why():
+    status = raw({"refused": [{"record": "evil:1", "reason": "metadata is nested deeper than 16 levels"}]})
+    found = way(status, "evil:1")
+    assert last(found) == ("registry", Mark.BAD)
+    assert "metadata is nested deeper than 16 levels" in found.verdict
+    assert {item.node for item in Why(document(status), EXPLAINED, "web").ways()} == {"a:8001", "evil:1"}
+
+
+def test_a_held_node_says_so_and_serves():
+    held = {"names": ["a:8001"], "since": 1_000_020.0, "until": 1_000_320.0}
+    found = way(raw({"held": held}))
+    assert found.in_rotation
+    assert marks(found)["guard"] is Mark.NOTE
+    guard = next(step for step in found.steps if step.step == "guard")
+    assert "for 4m 20s more" in guard.text
+    assert "ctl accept web" in guard.text
+
+
+def test_a_discovery_that_is_away_is_told_and_the_node_serves():
+    status = raw(stale=True, age=300.0)
+    status["workers"][1] = worker("discovery/directory", "stopped")
+    answer = Why(document(status), EXPLAINED, "web")
+    assert answer.ways("a:8001")[0].in_rotation
+    discovery = answer.cluster()[0]
+    assert (discovery.mark, discovery.at) == (Mark.BAD, 1_000_060.0 - 300.0)
+    assert "stopped" in discovery.text
+    assert "nobody knows" in answer.ways("x:1")[0].verdict
+
+
+def test_members_that_are_not_known_yet():
+    found = way(raw(age=None) | {"clusters": {"web": {"discovery": "directory", "members": None}}})
+    assert last(found) == ("registry", Mark.UNKNOWN)
+
+
+@pytest.mark.parametrize("state", ["down", "drain", "maint"])
+def test_what_the_load_balancer_does_with_it(state):
+    found = way(explained={"balancer/haproxy": {"servers": {"a:8001": {**SERVER, "state": state}}}})
+    assert found.verdict == f"not in rotation; state haproxy: {state}, weight 1, sessions 2"
+
+
+def test_left_out_on_this_host():
+    found = way(raw(report={"left_out": {"web": {"a:8001": "its zone is b"}}}))
+    assert last(found) == ("balancer haproxy", Mark.BAD)
+    assert "its zone is b" in found.verdict
+
+
+def test_a_part_of_the_record_that_the_balancer_refuses():
+    found = way(raw(report={"refused": {"web": {"a:8001": "weight 'heavy' is no number"}}}))
+    assert found.in_rotation
+    assert "weight 'heavy' is no number" in found.verdict
+
+
+def test_a_quarantined_cluster():
+    status = raw(report={"quarantined": {"web": "line 3: unknown keyword"}})
+    assert way(status).in_rotation
+    assert "line 3: unknown keyword" in Why(document(status), EXPLAINED, "web").cluster()[-1].text
+    assert way(status, explained={"balancer/haproxy": {"servers": {}}}).verdict.startswith(
+        "not in rotation; balancer haproxy"
+    )
+
+
+def test_a_server_that_is_missing():
+    found = way(explained={"balancer/haproxy": {"servers": {}, "error": None}})
+    assert last(found) == ("server haproxy", Mark.BAD)
+
+
+def test_a_load_balancer_that_cannot_be_asked():
+    found = way(explained={"balancer/haproxy": {"servers": None, "error": "nothing listens"}})
+    assert (last(found), "nothing listens" in found.verdict) == (("state haproxy", Mark.UNKNOWN), True)
+
+
+def test_a_balancer_that_is_away_leaves_its_last_word():
+    status = raw()
+    status["workers"][0] = worker("balancer/haproxy", "stopped")
+    found = way(status, explained={})
+    assert marks(found)["balancer haproxy"] is Mark.BAD
+    assert found.steps[-1].text == "up, as last reported"
+
+
+def test_nothing_of_a_document_that_a_worker_spoilt_makes_it_fail():
+    status = raw(report={"servers": 1, "left_out": [], "refused": "x", "last": 7, "quarantined": None})
+    assert Why(document(status), {"balancer/haproxy": {"servers": {"a:8001": 3}}}, "web").ways()
