@@ -39,7 +39,7 @@ setup(
     extras_require={
         "testing": ["pytest>=8"],
         "sasl": ["pure-sasl>=0.6"],
-        "test": ["build", "coverage", "hypothesis", "pytest>=8", "pytest-timeout"],
+        "test": ["build", "coverage", "hypothesis", "pure-sasl>=0.6", "pytest>=8", "pytest-timeout"],
         "lint": ["mypy>=1.11", "ruff>=0.6", "types-psutil", "types-PyYAML"],
     },
     entry_points={

@@ -18,6 +18,7 @@ from support.ports import free_port
 from support.wait import until
 
 JARS = ("/usr/share/java/zookeeper.jar", "/usr/share/java/slf4j-simple.jar")
+TLS_JARS = ("/usr/share/java/netty-codec.jar", "/usr/share/java/netty-resolver.jar")
 TICK = 200  # ms; a session is expired within this of its timeout
 SHORTEST_SESSION = 2 * TICK / 1000  # seconds
 JAVA = (
@@ -30,8 +31,10 @@ JAVA = (
 class Server:
     """One server, alone or a member of an ensemble. Its data outlives its process."""
 
-    def __init__(self, root, *, myid=None, heap=64):
+    def __init__(self, root, *, myid=None, heap=64, extra="", java=()):
         self.root = Path(root)
+        self.extra = extra
+        self.java = java
         self.myid = myid
         self.heap = heap
         self.port = free_port()
@@ -58,14 +61,15 @@ class Server:
         (self.root / "zoo.cfg").write_text(
             f"tickTime={TICK}\ninitLimit=50\nsyncLimit=10\nmaxSessionTimeout=120000\n"
             f"dataDir={self.data}\nclientPortAddress=127.0.0.1\nclientPort={self.port}\nmaxClientCnxns=0\n"
-            "admin.enableServer=false\n4lw.commands.whitelist=*\nforceSync=no\n" + "".join(peers)
+            "admin.enableServer=false\n4lw.commands.whitelist=*\nforceSync=no\n" + "".join(peers) + self.extra
         )
 
     def start(self):
         """Start it; it serves only some time later, and in an ensemble not before there is a quorum."""
         assert not self.running
         main = "org.apache.zookeeper.server.quorum.QuorumPeerMain"
-        command = [*JAVA, f"-Xmx{self.heap}m", "-cp", ":".join(JARS), main, str(self.root / "zoo.cfg")]
+        jars = ":".join([*JARS, *TLS_JARS])
+        command = [*JAVA, *self.java, f"-Xmx{self.heap}m", "-cp", jars, main, str(self.root / "zoo.cfg")]
         with (self.root / "log").open("ab") as log:
             self.process = subprocess.Popen(
                 command, stdin=subprocess.DEVNULL, stdout=log, stderr=log, cwd=self.root, start_new_session=True
@@ -130,12 +134,14 @@ class Server:
 
 
 class Ensemble:
-    """One server, or several that elect a leader."""
+    """One server, or several that elect a leader. `extra` are lines of their configuration, `java` options of Java."""
 
-    def __init__(self, root, size=1, *, heap=64):
+    def __init__(self, root, size=1, *, heap=64, extra="", java=()):
         self.root = Path(root)
         ids = [None] if size == 1 else range(1, size + 1)
-        self.servers = [Server(self.root / f"server{myid or ''}", myid=myid, heap=heap) for myid in ids]
+        self.servers = [
+            Server(self.root / f"server{myid or ''}", myid=myid, heap=heap, extra=extra, java=java) for myid in ids
+        ]
         peers = [] if size == 1 else [server.peer for server in self.servers]
         for server in self.servers:
             server.configure(peers)

@@ -1,0 +1,96 @@
+"""Whole Lighthouses on a real ZooKeeper: two registries of one kind, changed configuration, and restarts that nobody sees."""
+
+import base64
+import os
+import signal
+
+import pytest
+
+from lighthouse.ipc.messages import unpack
+from support.ports import free_port
+from support.stack import Stack
+from support.wait import until
+from support.zookeeper_host import Observer
+
+
+@pytest.fixture
+def stack(tmp_path, zookeeper):
+    stack = Stack(tmp_path)
+    for name in ("east", "west"):
+        stack.write(f"discovery/{name}.yaml", registry(zookeeper, name))
+    for service, name in (("web", "east"), ("api", "west")):
+        stack.write(f"services/{service}.yaml", {"port": free_port(), "discovery": name, "checks": {"interval": 0.2}})
+    yield stack.start()
+    assert stack.stop() == 0
+
+
+def registry(zookeeper, name, **changes):
+    return {
+        "plugin": "zookeeper",
+        "hosts": zookeeper.hosts,
+        "path": f"{zookeeper.path}/{name}",
+        "session_timeout": 10,
+        **changes,
+    }
+
+
+def announced(client, path):
+    return client.get_children(path) if client.exists(path) else []
+
+
+def report(stack, name):
+    packed = stack.status()["reports"].get(f"discovery/{name}")
+    return unpack(base64.b64decode(packed))["details"] if packed else {"announced": None}
+
+
+def test_two_registries_changes_and_restarts(stack, zookeeper):
+    client = zookeeper.client()
+    web, api = f"{zookeeper.path}/east/web", f"{zookeeper.path}/west/api"
+    until(
+        lambda: announced(client, web) and announced(client, api),
+        what=f"both announced; {stack.tail('discovery/east')}",
+    )
+    assert announced(client, f"{zookeeper.path}/west/web") == announced(client, f"{zookeeper.path}/east/api") == []
+    (name,) = announced(client, web)
+    before = client.get(f"{web}/{name}")
+    observer = Observer(client, web, f"{web}/{name}")
+
+    pid = stack.worker("discovery/east")["pid"]
+    os.kill(pid, signal.SIGKILL)
+    until(lambda: stack.worker("discovery/east")["pid"] not in (None, pid), what="the next generation")
+    stack.wait_up("discovery/east")
+    assert stack.stop() == 0
+    stack.start()
+    stack.wait_up("discovery/east", "discovery/west")
+    until(lambda: report(stack, "east")["announced"] == 1, what="attached")
+    stack.kill()
+    stack.start()
+    stack.wait_up("discovery/east", "discovery/west")
+    until(lambda: report(stack, "east")["announced"] == 1, what="attached")
+    assert report(stack, "east")["expired_sessions"] == 0
+    assert client.get(f"{web}/{name}") == before
+    assert observer.events == [], "kill -9, restart, and kill -9 of the whole: nobody saw anything"
+
+    worker = stack.worker("discovery/east")
+    stack.write(
+        "discovery/east.yaml",
+        registry(zookeeper, "moved", hosts=",".join(zookeeper.hosts) + zookeeper.path, path="/moved"),
+    )
+    moved = f"{zookeeper.path}/moved/web"
+    until(
+        lambda: announced(client, moved) == [name] and not announced(client, web),
+        what=f"moved; {stack.tail('discovery/east')}",
+    )
+    assert client.get(f"{moved}/{name}")[1].ephemeralOwner == before[1].ephemeralOwner
+    now = stack.worker("discovery/east")
+    assert (now["pid"], now["generation"]) == (worker["pid"], worker["generation"])
+
+    stack.remove("services/web.yaml")
+    until(lambda: not announced(client, moved), what="withdrawn")
+    files = [*(stack.runtime / "state").iterdir()]
+    assert all(path.stat().st_mode & 0o077 == 0 for path in files)
+    secret = next(path.read_bytes() for path in files if "handover" in path.name and "west" in path.name)
+    password = secret[secret.index(b'"password": "') + 13 :][:32]
+    assert len(bytes.fromhex(password.decode())) == 16
+    told = str(stack.status()) + stack.log("discovery/west") + stack.log("supervisor")
+    assert password.decode() not in told
