@@ -18,7 +18,15 @@ from typing import Any
 
 from lighthouse.config.blobs import InForce, blobs
 from lighthouse.discovery import Wanted
-from lighthouse.ipc.boot import ANNOUNCE_TOPIC, CONFIG_TOPIC, Boot, handover_topic, members_topic, report_topic
+from lighthouse.ipc.boot import (
+    ACCEPT_TOPIC,
+    ANNOUNCE_TOPIC,
+    CONFIG_TOPIC,
+    Boot,
+    handover_topic,
+    members_topic,
+    report_topic,
+)
 from lighthouse.ipc.channel import Channel
 from lighthouse.ipc.frames import Frame, Kind
 from lighthouse.ipc.messages import Condition, Heartbeat, Stop, pack, unpack
@@ -31,20 +39,21 @@ PATIENCE = 60.0  # seconds until a condition that should come true counts as mis
 HEARTBEAT = 0.1
 CALL_DEADLINE = 20.0
 WORKER = "discovery/test"
-GUARD_OFF = {"mass_loss": {"share": 1.0}}  # what the plugin tells is under test, not what is made of it
 
 
 class Host:
     """One host: what it consumes and provides, its worker, and all that the worker told.
 
     It keeps for the next generation what a supervisor would: the members, what is to be announced, and what was handed over.
-    ``faults`` gathers what no plugin may do to its worker.
+    ``faults`` gathers what no plugin may do to its worker. ``guarded`` says whether a mass loss is held: what a plugin tells is
+    under test, so it is not, unless a test is about that.
     """
 
     def __init__(self, registry: Registry, root: Path, name: str) -> None:
         self.name = name
         self.ip = "127.0.0.1"
         self.generation = 0
+        self.guarded = False
         self.handover = b""
         self.degraded: str | None = None
         self.faults: list[str] = []
@@ -89,6 +98,10 @@ class Host:
         self._states.pop(service, None)
         self._configure()
 
+    def accept(self, cluster: str) -> None:
+        """Confirm what is held now, as an operator."""
+        self._send(Frame(Kind.SNAPSHOT, pack({cluster: time.monotonic()}), ACCEPT_TOPIC))
+
     def node(self, service: str, port: int = 80) -> str:
         """The name of the node that announces a port of a service."""
         assert port in self._services[service]["service"]["ports"]
@@ -103,6 +116,12 @@ class Host:
             return None
         nodes = [Node.from_mapping(item) for item in unpack(payload)["nodes"]]
         return {node.name: node for node in nodes}
+
+    def held(self, cluster: str) -> set[str]:
+        """The members that are told although the registry lost them, see `lighthouse.guard`."""
+        payload = self._kept.get(members_topic(cluster))
+        held = payload and unpack(payload).get("held")
+        return set(held["names"]) if held else set()
 
     def told(self, cluster: str) -> list[frozenset[str]]:
         """All that this generation told of a cluster, oldest first."""
@@ -215,9 +234,10 @@ class Host:
 
     def _blob(self) -> dict[str, Any]:
         """The worker's configuration, by the compiler's own hand."""
-        settings = Settings.from_mapping({"hostname": self.name, "advertise": self.ip, **GUARD_OFF}).to_mapping()
+        settings = Settings.from_mapping({"hostname": self.name, "advertise": self.ip}).to_mapping()
         discovery = {"plugin": "test", "reference": self._plugin, "config": self._config}
-        clusters = {name: {"discovery": "test", "options": {}} for name in self._clusters}
+        guard: dict[str, Any] | None = {} if self.guarded else None
+        clusters = {name: {"discovery": "test", "options": {}, "guard": guard} for name in self._clusters}
         force = InForce(None, settings, {"test": discovery}, {}, clusters, self._services)
         return blobs(force)[WORKER]
 

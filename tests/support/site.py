@@ -70,9 +70,12 @@ def fetch(port, timeout=5):
 
 
 class Site:
-    """Everything, with plugins from the zoo that misbehave when told to."""
+    """Everything, with plugins from the zoo that misbehave when told to.
 
-    def __init__(self, root, *, instances=3, ttl=4.0, settings=None):
+    The registry is a folder, unless `discovery` names another file of ``discovery/`` and says what it holds.
+    """
+
+    def __init__(self, root, *, instances=3, ttl=4.0, settings=None, discovery=None):
         self.root = Path(root)
         self.port = free_port()
         self.webs = [Web(free_port()) for _ in range(instances)]
@@ -91,16 +94,11 @@ class Site:
                 "control": str(self.control("balancer")),
             },
         )
-        self.stack.write(
-            "discovery/dir.yaml",
-            {
-                "plugin": "zoo_directory",
-                "path": str(self.registry),
-                "ttl": ttl,
-                "control": str(self.control("discovery")),
-            },
-        )
-        self.stack.write("clusters/web.yaml", {"discovery": "dir", "edge": {"port": self.port}})
+        folder = {"plugin": "zoo_directory", "path": str(self.registry), "ttl": ttl}
+        self.discovery, content = discovery or ("dir", folder)
+        content = {**content, "control": str(self.control("discovery"))}
+        self.stack.write(f"discovery/{self.discovery}.yaml", content)
+        self.stack.write("clusters/web.yaml", {"discovery": self.discovery, "edge": {"port": self.port}})
         self.stack.write("services/web.yaml", self.service())
 
     def control(self, kind):
@@ -109,7 +107,7 @@ class Site:
     def service(self, **checks):
         return {
             "ports": [web.port for web in self.webs],
-            "discovery": "dir",
+            "discovery": self.discovery,
             "checks": {
                 "interval": 0.2,
                 "zoo_http": {"uri": "/", "rise": 1, "fall": 3, "timeout": 1.0, "control": str(self.control("checker"))},
@@ -119,7 +117,7 @@ class Site:
 
     @property
     def workers(self):
-        return {"balancer": "balancer/edge", "discovery": "discovery/dir", "checker": "checker/web"}
+        return {"balancer": "balancer/edge", "discovery": f"discovery/{self.discovery}", "checker": "checker/web"}
 
     def start(self):
         for web in self.webs:
@@ -151,12 +149,12 @@ class Site:
         try:
             code = self.stack.stop()
         finally:
-            self._stop_haproxy()
+            self.stop_haproxy()
             for web in self.webs:
                 web.stop()
         return code
 
-    def _stop_haproxy(self):
+    def stop_haproxy(self):
         try:
             master = self.haproxy()
             family = [master, *master.children(recursive=True)]

@@ -98,8 +98,8 @@ class Server:
         assert not self.running
         shutil.rmtree(self.data / "version-2", ignore_errors=True)
 
-    def ask(self, word, timeout=5):
-        """The answer to a four-letter word; empty when there is none."""
+    def ask(self, word, timeout=1.0):
+        """The answer to a four-letter word; empty when there is none: one that starts or stands still takes the question only."""
         with suppress(OSError), socket.create_connection(("127.0.0.1", self.port), timeout=timeout) as sock:
             sock.settimeout(timeout)
             sock.sendall(word.encode())

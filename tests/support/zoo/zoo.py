@@ -23,6 +23,7 @@ from lighthouse.ipc.channel import Channel
 from lighthouse.options import Option
 from lighthouse.secrets import secret_options, secret_source
 from lighthouse.workers.lanes import Lanes
+from lighthouse.zookeeper import ZookeeperDiscovery
 
 CONTROL = {"control": Option(str, "the file that says what to do", default="")}
 
@@ -159,6 +160,14 @@ class ZooDiscovery(Zoo, DirectoryDiscovery):
         if self.control and Path(self.control + ".refuse-announcements").exists():
             raise RegistryError("the registry takes no announcements")
         super().announce(announcements)
+
+
+class ZooZookeeper(Zoo, ZookeeperDiscovery):
+    options = {**ZookeeperDiscovery.options, **CONTROL}
+
+    def maintain(self):
+        misbehave(self.control)
+        return super().maintain()
 
 
 class ZooBalancer(Zoo, HAProxy):
