@@ -8,9 +8,10 @@ from enum import Enum
 
 HIDDEN = "(hidden)"
 
-# What follows one of these words, up to a quote that ends the line it stands in.
+# What follows these, up to a quote that ends the line it stands in.
 _SECRET = re.compile(
-    r"\b((?:stats\s+auth|password|insecure-password|dynamic-cookie-key|authorization|secret|token)[\s:=]+)[^'\"`\n]+",
+    r"\b((?:(?:stats\s+auth|password|insecure-password|dynamic-cookie-key)\s+"
+    r"|(?:password|authorization|secret|token)\s*[:=]\s*))[^'\"`\n]+",
     re.IGNORECASE,
 )
 

@@ -94,11 +94,14 @@ def _known(socket: Path | None) -> Known:
         name: part["members"] for name, part in clusters.items() if isinstance(_mapping(part).get("members"), str)
     }
     workers = [item.get("id", "") for item in raw.get("workers", []) if isinstance(item, dict)]
+    role = str(supervisor.get("role", Role.ALL.value))
+    idle = ("the supervisor is a reporter, which writes no load balancer",) if role == Role.REPORTER.value else ()
     return Known(
         members,
         frozenset(item.removeprefix("balancer/") for item in workers if str(item).startswith("balancer/")),
-        str(supervisor.get("role", Role.ALL.value)),
+        role,
         str(Path(str(supervisor["runtime_dir"])) / GOOD) if "runtime_dir" in supervisor else None,
+        idle,
     )
 
 

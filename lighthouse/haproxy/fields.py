@@ -2,13 +2,18 @@
 
 from __future__ import annotations
 
+import re
+import shlex
 from collections.abc import Callable, Mapping
 from typing import Any
 
 from lighthouse.errors import ConfigError, NodeError
-from lighthouse.haproxy.stanzas.section import user_lines
+from lighthouse.haproxy.stanzas.section import one_line, user_lines
 from lighthouse.identity import shown, valid_host, valid_ip, valid_name
 from lighthouse.options import Key
+
+# What needs no quoting in HAProxy's file, in the argument of -S, or in a log line.
+_PATH = re.compile(r"/[A-Za-z0-9_./+:@=~-]+", re.ASCII)
 
 
 def named(value: Any, key: Key) -> Mapping[str, Any]:
@@ -66,3 +71,31 @@ def bind_address(value: Any, key: Key) -> str:
     except ConfigError:
         text = f"{key[-1]} {shown(value)} must be an IP address, a host name, or `*` for every IPv4 address"
         raise ConfigError(text, key) from None
+
+
+def path(value: Any, key: Key, limit: int = 4000) -> str:
+    """An absolute path of at most `limit` bytes. Raises `ConfigError`."""
+    if not isinstance(value, str) or not value:
+        raise ConfigError(f"{key[-1]} is required: give an absolute path", key)
+    if not _PATH.fullmatch(value):
+        raise ConfigError(
+            f"{key[-1]} {shown(value)} must be an absolute path of letters, digits and any of / . _ + : @ = ~ -", key
+        )
+    if len(value) > limit:
+        raise ConfigError(
+            f"{key[-1]} has {len(value)} bytes; HAProxy can open a UNIX socket of {limit} at most (the system's limit is 107 and "
+            f"HAProxy adds a suffix while it binds): choose a shorter path",
+            key,
+        )
+    return value
+
+
+def command(value: str | list[str], key: Key) -> tuple[str, ...]:
+    """The words of a command; text is split as a shell would, which never sees it. Raises `ConfigError`."""
+    try:
+        words = shlex.split(value) if isinstance(value, str) else value
+    except ValueError as error:
+        raise ConfigError(f"{key[-1]} {shown(value)} cannot be split into words: {error}", key) from None
+    if words and not words[0]:
+        raise ConfigError(f"{key[-1]} must begin with a program", key)
+    return tuple(one_line(word, key) for word in words)

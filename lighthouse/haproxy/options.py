@@ -2,8 +2,6 @@
 
 from __future__ import annotations
 
-import re
-import shlex
 from collections.abc import Mapping
 from dataclasses import dataclass
 from enum import Enum
@@ -19,9 +17,6 @@ from lighthouse.options import Option
 
 # An address of a UNIX socket holds 107 bytes, and HAProxy first binds "<path>.<pid>.tmp" (the pid has up to seven digits).
 MAX_SOCKET_PATH = 95
-
-# What needs no quoting in HAProxy's file, in the argument of -S, or in a log line.
-_PATH = re.compile(r"/[A-Za-z0-9_./+:@=~-]+", re.ASCII)
 
 OPTIONS: Mapping[str, Option] = {
     "owner": Option(
@@ -127,13 +122,13 @@ class HAProxySettings:
         """Check `config` and fill in defaults. Raises `ConfigError`."""
         value = {key: config.get(key, option.default) for key, option in OPTIONS.items()}
         owner = Owner(value["owner"])
-        socket_file = _path(value["socket_file"], "socket_file", MAX_SOCKET_PATH)
+        socket_file = fields.path(value["socket_file"], ("socket_file",), MAX_SOCKET_PATH)
         master = value["master_socket_file"] or ("" if owner is Owner.SERVICE else f"{socket_file}.master")
         settings = cls(
-            config_file=_path(value["config_file"], "config_file"),
+            config_file=fields.path(value["config_file"], ("config_file",)),
             socket_file=socket_file,
-            pid_file=value["pid_file"] and _path(value["pid_file"], "pid_file"),
-            master_socket_file=master and _path(master, "master_socket_file", MAX_SOCKET_PATH),
+            pid_file=value["pid_file"] and fields.path(value["pid_file"], ("pid_file",)),
+            master_socket_file=master and fields.path(master, ("master_socket_file",), MAX_SOCKET_PATH),
             global_lines=user_lines(value["global"], ("global",)),
             defaults=user_lines(value["defaults"], ("defaults",)),
             bind_address=fields.bind_address(value["bind_address"], ("bind_address",)),
@@ -147,8 +142,8 @@ class HAProxySettings:
             drain_timeout=value["drain_timeout"],
             owner=owner,
             socket_options=one_line(value["socket_options"], ("socket_options",)).strip(),
-            reload_command=_command(value["reload_command"]),
-            base_files=tuple(_path(path, "base_files") for path in value["base_files"]),
+            reload_command=fields.command(value["reload_command"], ("reload_command",)),
+            base_files=tuple(fields.path(path, ("base_files",)) for path in value["base_files"]),
         )
         settings.check_owner()
         settings.check_distinct()
@@ -221,34 +216,6 @@ class ClusterOptions:
 
 
 _read: dict[str, tuple[Mapping[str, Any], ClusterOptions]] = {}
-
-
-def _path(value: Any, key: str, limit: int = 4000) -> str:
-    if not isinstance(value, str) or not value:
-        raise ConfigError(f"{key} is required: give an absolute path", (key,))
-    if not _PATH.fullmatch(value):
-        raise ConfigError(
-            f"{key} {shown(value)} must be an absolute path of letters, digits and any of / . _ + : @ = ~ -", (key,)
-        )
-    if len(value) > limit:
-        raise ConfigError(
-            f"{key} has {len(value)} bytes; HAProxy can open a UNIX socket of {limit} at most (the system's limit is 107 and "
-            f"HAProxy adds a suffix while it binds): choose a shorter path",
-            (key,),
-        )
-    return value
-
-
-def _command(value: str | list[str]) -> tuple[str, ...]:
-    """The words of a command; text is split as a shell would, which never sees it."""
-    key = ("reload_command",)
-    try:
-        words = shlex.split(value) if isinstance(value, str) else value
-    except ValueError as error:
-        raise ConfigError(f"reload_command {shown(value)} cannot be split into words: {error}", key) from None
-    if words and not words[0]:
-        raise ConfigError("reload_command must begin with a program", key)
-    return tuple(one_line(word, key) for word in words)
 
 
 def _port(value: Any) -> int | None:

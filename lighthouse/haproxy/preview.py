@@ -14,7 +14,7 @@ from lighthouse.haproxy.effects import at_run_time, of_shape, of_start, passing
 from lighthouse.haproxy.errors import RejectedError
 from lighthouse.haproxy.options import Owner
 from lighthouse.haproxy.outcome import Account
-from lighthouse.haproxy.planner import adopt, plan
+from lighthouse.haproxy.planner import plan
 from lighthouse.haproxy.ports import unavailable
 from lighthouse.haproxy.quarantine import Verdict, judge_apart, part_ports
 from lighthouse.haproxy.reader import Reader
@@ -39,8 +39,7 @@ class _Preview:
     def run(self, clusters: Sequence[Cluster]) -> Preview:
         running = self._reader.first()
         documents = self._tools.file.documents()
-        desired = self._desired(clusters, running, documents)
-        self._reader.watched = desired.limited
+        desired = self._reader.desired(clusters, running)
         if running is None:
             self._start(desired, documents)
         else:
@@ -51,11 +50,6 @@ class _Preview:
                 f"the members of {', '.join(sorted(desired.unknown))} are not known: servers stay as they are"
             )
         return Preview(tuple(self._effects), tuple(self._notes))
-
-    def _desired(self, clusters: Sequence[Cluster], running: Running | None, documents: Sequence[Document]) -> Desired:
-        on_disk = next(iter(documents), None)
-        adopted = {item.name: adopt(item.name, running, on_disk) for item in clusters if item.nodes is None}
-        return self._tools.config.desired(clusters, adopted, on_disk)
 
     def _change(self, desired: Desired, documents: Sequence[Document], running: Running) -> None:
         base = next((item for item in documents if item.skeleton == running.skeleton), None)

@@ -94,16 +94,22 @@ class HAProxyProcess:
         return {("-f", self._settings.config_file), ("-S", self._master_argument)} <= pairs
 
     def leaves_ours_out(self, pid: int) -> bool:
-        """Whether this process certainly does not read our file: its command line names neither the file nor its directory."""
+        """Whether this HAProxy certainly does not read our file: its command line names neither the file nor its directory.
+
+        The number may be that of another container, and then stands for some other process here, or for none.
+        """
         arguments = _arguments(pid)
-        return bool(arguments) and not self._includes_ours(arguments)
+        return self._is_program(arguments) and not self._includes_ours(arguments)
 
     def _includes_ours(self, arguments: Sequence[str]) -> bool:
         file = Path(self._settings.config_file)
         return not {str(file), str(file.parent)}.isdisjoint(os.path.normpath(item) for item in arguments[1:])
 
+    def _is_program(self, arguments: Sequence[str]) -> bool:
+        return bool(arguments) and Path(arguments[0]).name == Path(self._settings.binary).name
+
     def _is_ours(self, arguments: Sequence[str]) -> bool:
-        if not arguments or Path(arguments[0]).name != Path(self._settings.binary).name or "-c" in arguments:
+        if not self._is_program(arguments) or "-c" in arguments:
             return False
         if self._settings.owner is Owner.SERVICE:
             return self._includes_ours(arguments)

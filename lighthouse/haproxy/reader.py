@@ -2,14 +2,17 @@
 
 from __future__ import annotations
 
-from collections.abc import Collection
+from collections.abc import Collection, Sequence
 
+from lighthouse.cluster import Cluster
 from lighthouse.haproxy.arrange import looked_at
+from lighthouse.haproxy.config import Desired
 from lighthouse.haproxy.deadline import Deadline
 from lighthouse.haproxy.document import Document
 from lighthouse.haproxy.errors import BrokenOffError, NotRunningError
 from lighthouse.haproxy.lifecycle import Current
 from lighthouse.haproxy.outcome import Account
+from lighthouse.haproxy.planner import adopt
 from lighthouse.haproxy.running import Running
 from lighthouse.haproxy.tools import Tools
 
@@ -24,6 +27,15 @@ class Reader:
         self._tools = tools
         self._account = account
         self._deadline = deadline
+
+    def desired(self, clusters: Sequence[Cluster], running: Running | None) -> Desired:
+        """What should run. A cluster whose members are unknown keeps those that run, or those of the file if nothing runs."""
+        unknown = [cluster.name for cluster in clusters if cluster.nodes is None]
+        on_disk = next(iter(self._tools.file.documents()), None) if unknown else None
+        adopted = {name: adopt(name, running, on_disk) for name in unknown}
+        desired = self._tools.config.desired(clusters, adopted, on_disk)
+        self.watched = desired.limited
+        return desired
 
     def first(self) -> Running | None:
         """What runs; None if nothing does. One that is just starting is waited for."""

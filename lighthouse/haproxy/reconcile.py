@@ -32,7 +32,7 @@ from lighthouse.haproxy.errors import NotRunningError, RejectedError
 from lighthouse.haproxy.including import Inclusion
 from lighthouse.haproxy.options import Owner
 from lighthouse.haproxy.outcome import Account, Outcome
-from lighthouse.haproxy.planner import adopt, reload_reason
+from lighthouse.haproxy.planner import reload_reason
 from lighthouse.haproxy.proposals import Proposals
 from lighthouse.haproxy.quarantine import Verdict
 from lighthouse.haproxy.quick import quick
@@ -68,8 +68,8 @@ class _Reconciliation:
 
     def run(self) -> Outcome:
         running = self._reader.first()
-        desired = self._desired(running)
-        self._reader.watched, self._runtime.unknown = desired.limited, desired.unknown
+        desired = self._reader.desired(self._clusters, running)
+        self._runtime.unknown = desired.unknown
         if running is None:
             self._compare(None)
             way = Inclusion if self._tools.owner is Owner.SERVICE else Start
@@ -94,12 +94,6 @@ class _Reconciliation:
             self._tools.drift.left(running, [place for place, _ in gone], document.backends())
         if gone:
             self._account.look_again(min(LOOK_AGAIN, self._tools.drain.next() or LOOK_AGAIN))
-
-    def _desired(self, running: Running | None) -> Desired:
-        unknown = [cluster.name for cluster in self._clusters if cluster.nodes is None]
-        on_disk = next(iter(self._tools.file.documents()), None) if unknown else None
-        adopted = {name: adopt(name, running, on_disk) for name in unknown}
-        return self._tools.config.desired(self._clusters, adopted, on_disk)
 
     def _arranged(self, desired: Desired, base: Document | None, running: Running) -> Document:
         return arranged(desired.document, base, running, self._tools.obstacle)

@@ -13,7 +13,7 @@ from lighthouse.errors import BalancerError
 from lighthouse.haproxy.control import HAProxyControl
 from lighthouse.haproxy.deadline import Deadline
 from lighthouse.haproxy.document import Document
-from lighthouse.haproxy.errors import NoAccessError, NotRunningError, RejectedError, UnfinishedError
+from lighthouse.haproxy.errors import NoAccessError, NoAnswerError, NotRunningError, RejectedError, UnfinishedError
 from lighthouse.haproxy.lifecycle import RELOAD_TIMEOUT, Current, Lifecycle
 from lighthouse.haproxy.options import HAProxySettings
 from lighthouse.haproxy.process import HAProxyProcess
@@ -34,8 +34,16 @@ class ServiceLifecycle:
         self._process = process
         self._looking = Lifecycle(control, process)
         self.current = self._looking.current
-        self.appearing = self._looking.appearing
         self.missing_master = self._looking.missing_master
+        self._vain: tuple[str, int] | None = None
+
+    def appearing(self, deadline: Deadline) -> Current | None:
+        """See `Lifecycle.appearing`. A master that answers has finished starting, whether its worker has read our file or not."""
+        try:
+            master = self._looking.master(deadline)
+            return self.current(deadline) if master else None
+        except (NotRunningError, NoAnswerError, NoAccessError):
+            return None
 
     def start(self, document: Document, deadline: Deadline, replaced: Sequence[int] = ()) -> Current:  # noqa: ARG002
         """Never. Raises `NotRunningError`."""
@@ -44,8 +52,9 @@ class ServiceLifecycle:
     def reload(self, document: Document, running: Running, deadline: Deadline) -> Current:
         """Have it reloaded, also when it has not read our file yet and therefore does not listen at our socket.
 
-        Raises `RejectedError` if the document does not run afterwards, `NotRunningError` if there is nobody to ask, or
-        `BalancerError`.
+        A reload that went well and brought nothing is not made again for the same document and the same master: each would leave
+        an old process behind. Raises `RejectedError` if the document does not run afterwards, `NotRunningError` if there is
+        nobody to ask, or `BalancerError`.
         """
         try:
             before = self._looking.master(deadline)
@@ -56,6 +65,9 @@ class ServiceLifecycle:
         for pid in (running.pid, before.master if before else 0):
             if pid and self._process.leaves_ours_out(pid):
                 raise RejectedError(f"HAProxy runs without {self._settings.config_file}: {self._remedy()}")
+        attempt = document.skeleton, before.master if before else 0
+        if attempt == self._vain:
+            raise RejectedError(self._unread())
         old, master = (running.pid,), before is not None
         try:
             self._ask(before, deadline)
@@ -66,9 +78,8 @@ class ServiceLifecycle:
             raise RejectedError(f"{error}{self._hint()}") from None
         found = self._looking.ready(document, old, deadline, master=master)
         if found is None:
-            raise RejectedError(
-                f"HAProxy was reloaded and does not run {self._settings.config_file}: is it on its command line? {self._remedy()}"
-            )
+            self._vain = attempt
+            raise RejectedError(self._unread())
         return found
 
     def restore(self, good: Document, running: Running, deadline: Deadline) -> Current:
@@ -128,6 +139,10 @@ class ServiceLifecycle:
     def _absent(self) -> str:
         settings = self._settings
         return f"no HAProxy listens at {settings.socket_file}: start its service, with `-f {settings.config_file}` as its last file"
+
+    def _unread(self) -> str:
+        file = self._settings.config_file
+        return f"HAProxy was reloaded and does not run {file}, or not with its socket: is it on its command line? {self._remedy()}"
 
     def _remedy(self) -> str:
         return f"add `-f {self._settings.config_file}` behind its other files and restart its service"

@@ -11,12 +11,14 @@ from pathlib import Path
 import pytest
 import yaml
 
+from lighthouse.cli.document import document
 from lighthouse.errors import BalancerError
 from lighthouse.haproxy.document import parse
 from lighthouse.node import Node
 from support.haproxy import Load, backends, balancer, cluster, get
 from support.haproxy_service import Service, as_ordinary_user
 from support.ports import free_port
+from support.stack import Stack
 from support.wait import until
 
 NODE = Node("a", "127.0.0.1", 9)
@@ -314,3 +316,40 @@ def test_the_example_for_debian(service, tmp_path):
         assert report["degraded"] is None
         assert get(port) == (200, "a")
     assert stat.S_IMODE(os.stat(service.config["socket_file"]).st_mode) == 0o600
+
+
+def test_a_reload_that_brought_nothing_is_not_made_again(service, impatient):
+    """Its command line names our file, but not as one to read."""
+    master = service.config["master_socket_file"]
+    service.run(["-W", "-S", master, "-p", str(service.root / "pid"), "-f", str(service.base), "-L", str(service.file)])
+    made = service.balancer()
+    for _ in range(2):
+        report = made.sync([cluster("web", [NODE])])
+        assert "HAProxy was reloaded and does not run" in report["degraded"]
+        made._tools.refusals.forget()  # as after a minute
+    assert service.reloads() == 1
+
+
+def test_the_status_of_a_host_says_what_is_missing(service, tmp_path):
+    stack = Stack(tmp_path / "host", settings={"initial_wait": 0.2})
+    registry = tmp_path / "registry"
+    (registry / "web").mkdir(parents=True)
+    (registry / "web" / NODE.name).write_text(NODE.serialize())
+    stack.write("discovery/directory.yaml", {"path": str(registry), "ttl": 600})
+    stack.write("balancers/haproxy.yaml", service.config)
+    stack.write("clusters/web.yaml", {"discovery": "directory", "haproxy": {}})
+
+    def told():
+        found = document(stack.status())
+        nodes = found["clusters"].get("web", {}).get("nodes") or []
+        return [node["state"] for node in nodes], [line for line in found["problems"] if "haproxy" in line]
+
+    try:
+        stack.start().wait_up("discovery/directory")
+        until(lambda: told()[0] == ["pending"], what="the member to be known")
+        (line,) = until(lambda: told()[1], what="a line about HAProxy")
+        assert line.startswith("balancer haproxy: HAProxy does not serve the clusters: no HAProxy listens at ")
+        service.start()
+        until(lambda: told() == (["up"], []), what="the end of the trouble")
+    finally:
+        stack.stop()

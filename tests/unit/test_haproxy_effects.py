@@ -120,6 +120,8 @@ def test_a_start_names_sections_and_ports():
         ("user a insecure-password pw", "user a insecure-password (hidden)"),
         ("unknown keyword 'password' in 'backend'", "unknown keyword 'password' in 'backend'"),
         ("services/web.yaml:4: unknown key 'x'", "services/web.yaml:4: unknown key 'x'"),
+        ("the secret is not readable: correct it", "the secret is not readable: correct it"),
+        ("dynamic-cookie-key MYKEY", "dynamic-cookie-key (hidden)"),
         ("set-header Authorization: Bearer abc`", "set-header Authorization: (hidden)`"),
     ],
 )
