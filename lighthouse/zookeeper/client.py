@@ -10,6 +10,7 @@ from __future__ import annotations
 
 import errno
 import logging
+import random
 import socket
 import ssl
 import threading
@@ -54,6 +55,7 @@ from lighthouse.zookeeper.session import Session
 from lighthouse.zookeeper.settings import Settings
 
 LONGEST_CONNECT = 5.0  # seconds for one server to take a connection
+LONGEST_WAIT = 1.0  # seconds over which the hosts of a fleet spread their new connections when a server breaks them all
 RETRY_DELAY = 0.1  # seconds before the second round through the servers
 LONGEST_DELAY = 3.0  # seconds between two rounds, before chance is added
 
@@ -94,7 +96,7 @@ class Client:
             logger=_logger(self._complain),
         )
         self._acl = [ACL(access.permissions, Id(access.scheme, access.id)) for access in settings.acl]
-        self._left = False
+        self._left = self._handler.left
         self.timeout = settings.session_timeout
         self._follow_timeout()
         self._kazoo.last_zxid = session.zxid
@@ -119,7 +121,7 @@ class Client:
 
     def leave(self) -> None:
         """Drop the connection and leave the session as it is. Never waits for longer than a moment."""
-        self._left = True
+        self._left.set()
         # What kazoo's own stop begins with; what it goes on with is the closing of the session.
         self._kazoo._stopped.set()  # noqa: SLF001
         self._handler.cut()
@@ -156,13 +158,14 @@ class Client:
     # From kazoo's thread
 
     def _tell(self, message: Message) -> None:
-        if not self._left:
+        if not self._left.is_set():
             self._inbox.put(message)
 
     def _listen(self, state: str) -> None:
-        if self._left:
+        if self._left.is_set():
             return
         if state == KazooState.CONNECTED:
+            self._handler.spread = True
             number, password = self._kazoo.client_id
             self._inbox.put(Connected(number, password, str(self._handler.server or "")))
         else:
@@ -171,7 +174,7 @@ class Client:
 
     def _event(self, event: Any) -> None:
         if (
-            event.type != EventType.NONE and not self._left
+            event.type != EventType.NONE and not self._left.is_set()
         ):  # the latter: the connection is gone, which is told otherwise
             self._inbox.put(Changed(event.path, gone=event.type == EventType.DELETED))
 
@@ -204,6 +207,9 @@ class _Handler(SequentialThreadingHandler):  # type: ignore[misc]
     def __init__(self, settings: Settings, credentials: Credentials, tell: Callable[[Message], None]) -> None:
         super().__init__()
         self.server: Server | None = None
+        self.left = threading.Event()
+        self.spread = False  # whether the next connection follows one that broke
+        self._wait = min(LONGEST_WAIT, settings.session_timeout / 20)
         self._credentials = credentials
         self._tell = tell
         self._patience = min(LONGEST_CONNECT, max(0.5, settings.session_timeout / (len(settings.servers) + 1)))
@@ -235,6 +241,9 @@ class _Handler(SequentialThreadingHandler):  # type: ignore[misc]
 
     def create_connection(self, address: tuple[str, int], hostname: str = "", **_options: Any) -> socket.socket:
         """A connection to one server. The caller takes no exceptions but those of sockets."""
+        if self.spread:
+            self.spread = False
+            self.left.wait(random.uniform(0.0, self._wait))  # noqa: S311 - so that a fleet does not come in step
         self.server = Server(hostname, address[1])
         try:
             self._socket = self._credentials.secured(

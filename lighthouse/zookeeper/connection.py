@@ -85,9 +85,7 @@ class Connection:
     def leave(self) -> None:
         """Drop the connection; the session stays. Whoever connects again finds it in `session`."""
         if self._client is not None:
-            self.session.zxid = (
-                max(self.session.zxid, self._client.zxid) if self.session.connected else self.session.zxid
-            )
+            self._keep_zxid()
             self._client.leave()
             self._client = None
         if self.inbox is not None:
@@ -96,12 +94,17 @@ class Connection:
         self.session.connected = False
         self._lost()
 
-    def move(self, settings: Settings) -> None:
+    def move(self, settings: Settings, old: Settings) -> None:
         """Other settings, for the same session."""
         self._resync = settings.resync
-        if self._client is not None:
-            self._client.move(settings)
-            self._refused.clear()
+        self._refused.clear()
+        if self._client is None:
+            return
+        if not set(settings.servers) & set(old.servers):
+            # It may be another ensemble, which would refuse what we saw of this one.
+            self.session.zxid = 0
+            self._client.forget_zxid()
+        self._client.move(settings)
 
     def tend(self, settings: Settings, now: float) -> None:
         """What comes with time. Raises `ResourceError`."""
@@ -111,7 +114,7 @@ class Connection:
         if self._client is None:
             return
         if self.session.connected:
-            self.session.zxid = self._client.zxid or self.session.zxid
+            self._keep_zxid()
         elif self.session.locked_out(now, self._client.timeout):
             log.warning("no server takes the session with what was seen last; it is tried without")
             self.session.zxid = 0
@@ -195,10 +198,15 @@ class Connection:
             log.warning(
                 "the connection to %s is lost%s", self.session.server, ", the session too" if message.expired else ""
             )
+            self._keep_zxid()
         self.session.closed(message, now)
         self._lost()
         if message.dead:
             self._reopen_at = now + REOPEN + self._chance.uniform(0.0, REOPEN)
+
+    def _keep_zxid(self) -> None:
+        if self._client is not None:
+            self.session.zxid = self._client.zxid or self.session.zxid  # the library forgets it with a session
 
     def _lost(self) -> None:
         """Nothing that was asked will be answered, and no watch will tell."""

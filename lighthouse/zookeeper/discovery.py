@@ -59,7 +59,7 @@ class ZookeeperDiscovery(Discovery):
         if not new.same_connection(self._settings):
             return False
         old, self._settings = self._settings, new
-        self._connection.move(new)
+        self._connection.move(new, old)
         if new.base != old.base:
             self._connection.watcher.move(new.base)
         if self._announcements is not None and (new.base, new.format) != (old.base, old.format):

@@ -55,7 +55,7 @@ class Names:
         self._now = now
         self._resolve = resolve
         self._names: dict[str, _Name] = {}
-        self._orders: SimpleQueue[str] | None = None
+        self._orders: SimpleQueue[str | None] | None = None
         self._answers: SimpleQueue[tuple[str, Known]] = SimpleQueue()
 
     def __call__(self, host: str) -> Address:
@@ -94,15 +94,20 @@ class Names:
             name.found = found
         return changed
 
+    def close(self) -> None:
+        """Let the thread end; the next look-up starts another."""
+        if self._orders is not None:
+            self._orders.put(None)
+            self._orders = None
+
     def _order(self, host: str) -> None:
         if self._orders is None:
             self._orders = SimpleQueue()
             _thread.start_new_thread(self._work, (self._orders,))
         self._orders.put(host)
 
-    def _work(self, orders: SimpleQueue[str]) -> None:
-        while True:
-            host = orders.get()
+    def _work(self, orders: SimpleQueue[str | None]) -> None:
+        while (host := orders.get()) is not None:
             try:
                 found = Known(self._resolve(host))
             except (OSError, UnicodeError) as error:

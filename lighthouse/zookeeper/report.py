@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
+from itertools import islice
 
 from lighthouse.discovery import Report
 from lighthouse.zookeeper.connection import Connection
@@ -17,11 +18,11 @@ def report(connection: Connection, settings: Settings, now: float) -> Report:
     away = connection.problem(settings, now)
     unread = [picture.problem for picture in watcher.pictures.values() if picture.problem]
     degraded = [*([away] if away else []), *unread, *announcer.problems]
-    refused = {
-        f"{service}/{ascii(name)[1:-1]}": reason
+    refused = (
+        (f"{service}/{ascii(name)[1:-1]}", reason)
         for service, picture in sorted(watcher.pictures.items())
         for name, reason in picture.refused.items()
-    }
+    )
     details = {
         "state": "connected" if session.connected else "connecting",
         "server": session.server if session.connected else None,
@@ -34,8 +35,8 @@ def report(connection: Connection, settings: Settings, now: float) -> Report:
         "expired_sessions": session.expired,
         "takeovers": announcer.takeovers,
         "announced": announcer.standing,
-        "refused": dict(list(refused.items())[:SHOWN]),
-        "refused_total": len(refused),
+        "refused": dict(islice(refused, SHOWN)),
+        "refused_total": sum(len(picture.refused) for picture in watcher.pictures.values()),
     }
     complete = away is None and watcher.complete
     return Report(complete=complete, degraded=problems_told(degraded) if degraded else None, details=details)

@@ -7,7 +7,7 @@ from functools import partial
 from typing import Protocol
 
 from lighthouse.zookeeper.inbox import Inbox
-from lighthouse.zookeeper.messages import Answer, Reply, Request
+from lighthouse.zookeeper.messages import Answer, Failure, Reply, Request
 
 # Enough to hide the way to the server and back. kazoo wakes its thread by a byte per request through a socket pair: with some 250
 # of them unread, sending one more would block.
@@ -49,7 +49,10 @@ class Requests:
         """Send a request, whose answer goes to `taker` with the time."""
         self._numbers += 1
         self._pending[self._numbers] = (taker, now)
-        sender.submit(request, partial(self._done, self._numbers))
+        try:
+            sender.submit(request, partial(self._done, self._numbers))
+        except Exception as error:  # noqa: BLE001 - what the library does not even send must not be waited for
+            self._done(self._numbers, Answer(request, Failure.OTHER, text=type(error).__name__))
 
     def take(self, reply: Reply, now: float) -> None:
         """Give an answer to whoever asked."""

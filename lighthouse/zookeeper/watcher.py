@@ -69,6 +69,7 @@ class Watcher:
 
     def clear(self) -> None:
         """Forget all of them."""
+        self._names.close()
         for name in list(self._watched):
             self.remove(name)
 
