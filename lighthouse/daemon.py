@@ -12,7 +12,7 @@ import socket
 import sys
 import time
 from collections.abc import Iterator
-from contextlib import contextmanager
+from contextlib import ExitStack, contextmanager
 from pathlib import Path
 
 from setproctitle import setproctitle
@@ -23,7 +23,7 @@ from lighthouse.ipc.boot import EXIT_BUG, Boot
 from lighthouse.ipc.errors import ProtocolError
 from lighthouse.ipc.messages import pack, unpack
 from lighthouse.log.rotation import LogFile
-from lighthouse.paths import SOCKET, runtime_dir
+from lighthouse.paths import SOCKET, default_state_dir, runtime_dir
 from lighthouse.role import Role
 from lighthouse.settings import Logs, Settings
 from lighthouse.supervisor import control, logs, process
@@ -32,6 +32,7 @@ from lighthouse.supervisor.keeper import Keeper
 from lighthouse.supervisor.loop import Supervisor
 from lighthouse.supervisor.notify import Notifier
 from lighthouse.supervisor.place import Place
+from lighthouse.supervisor.store import DURABLE
 from lighthouse.version import __version__
 from lighthouse.workers import bootstrap
 from lighthouse.workers.main import main as worker_main
@@ -42,7 +43,7 @@ BOOTSTRAP = 10.0  # seconds for the first look into lighthouse.yaml
 log = logging.getLogger("lighthouse.supervisor")
 
 
-def run(config_dir: Path, role: Role, runtime: Path | None, log_dir: Path | None) -> int:
+def run(config_dir: Path, role: Role, runtime: Path | None, log_dir: Path | None, state_dir: Path | None) -> int:
     """Be the supervisor of a configuration directory until told to end; returns the exit code.
 
     Directories that are not given come from lighthouse.yaml, then from the defaults of `lighthouse.paths`.
@@ -52,8 +53,16 @@ def run(config_dir: Path, role: Role, runtime: Path | None, log_dir: Path | None
         if not config_dir.is_dir():
             raise LighthouseError(f"{config_dir} is not a directory: give the configuration directory")
         settings = _first_settings(config_dir)
-        place = _place(config_dir, role, runtime or settings.runtime_dir, log_dir or settings.log_dir)
-        with _only_one(place.runtime_dir):
+        place = _place(
+            config_dir,
+            role,
+            runtime or settings.runtime_dir,
+            log_dir or settings.log_dir,
+            state_dir or settings.state_dir or default_state_dir(role),
+        )
+        with ExitStack() as locks:
+            for directory in {place.runtime_dir: None, place.state_dir: None}:
+                locks.enter_context(_only_one(directory))
             return _supervise(place, settings)
     except LighthouseError as error:
         sys.stderr.write(f"lighthouse: {error}\n")
@@ -71,9 +80,11 @@ def _supervise(place: Place, settings: Settings) -> int:
     core = Core(settings)
     try:
         keeper = Keeper(place.runtime_dir / "state")
-        _take_up(core, keeper)
+        _take_up(core, keeper, place.archive)
     except OSError as error:
-        raise LighthouseError(f"the kept state is out of reach: {error}; choose another --runtime-dir") from error
+        raise LighthouseError(
+            f"the kept state is out of reach: {error}; choose another --runtime-dir or --state-dir"
+        ) from error
     socket_path = place.runtime_dir / SOCKET
     try:
         listener = control.listen(socket_path)
@@ -91,25 +102,45 @@ def _supervise(place: Place, settings: Settings) -> int:
     return code
 
 
-def _take_up(core: Core, keeper: Keeper) -> None:
-    """Begin with what the predecessor kept."""
+def _take_up(core: Core, keeper: Keeper, archive: Path | None) -> None:
+    """Begin with what the predecessor kept; what the runtime directory has lost, by a reboot as a rule, comes from the archive."""
     downtime = keeper.downtime(time.time())
+    snapshots, moments = _loaded(keeper)
+    durable, durable_moments = _loaded(Keeper(archive)) if archive else ({}, {})
+    lost = {
+        topic: payload for topic, payload in durable.items() if topic not in snapshots and topic.startswith(DURABLE)
+    }
+    aged = downtime is None or downtime > core.settings.hold
+    for text in core.store.load({**lost, **snapshots}, aged=aged):
+        log.error("%s", text)
+    offset = time.monotonic() - time.time()
+    core.store.times |= {topic: when + offset for topic, when in {**durable_moments, **moments}.items()}
+    core.store.dirty |= lost.keys()
+    core.store.uncopied |= {topic for topic in snapshots if topic.startswith(DURABLE) and topic not in durable}
+    core.store.uncopied |= {topic for topic in durable.keys() & snapshots if durable[topic] != snapshots[topic]}
+    if snapshots:
+        log.info("took up the state of %d topics, %.1f s old", len(snapshots), downtime or 0.0)
+    if lost:
+        log.info("took up the state of %d topics from %s", len(lost), archive)
+
+
+def _loaded(keeper: Keeper) -> tuple[dict[str, bytes], dict[str, float]]:
+    """The snapshots, and when each was written (unix time)."""
     snapshots, damaged = keeper.load()
     for text in damaged:
         log.error("%s", text)
-    aged = downtime is None or downtime > core.settings.hold
-    for text in core.store.load(snapshots, aged=aged):
-        log.error("%s", text)
-    if snapshots:
-        log.info("took up the state of %d topics, %.1f s old", len(snapshots), downtime or 0.0)
+    return snapshots, {topic: when for topic in snapshots if (when := keeper.moment(topic)) is not None}
 
 
-def _place(config_dir: Path, role: Role, runtime: Path | str | None, log_dir: Path | str | None) -> Place:
+def _place(
+    config_dir: Path, role: Role, runtime: Path | str | None, log_dir: Path | str | None, state_dir: Path | str | None
+) -> Place:
     runtime = Path(runtime or runtime_dir(role)).absolute()
     log_dir = Path(log_dir or runtime / "logs").absolute()
-    for path in (runtime, log_dir):
+    state_dir = Path(state_dir or runtime).absolute()
+    for path in (runtime, log_dir, state_dir):
         _make(path)
-    return Place(config_dir, runtime, log_dir, role.value)
+    return Place(config_dir, runtime, log_dir, state_dir, role.value)
 
 
 def _make(path: Path) -> None:
@@ -160,7 +191,7 @@ def _only_one(directory: Path) -> Iterator[None]:
     except OSError:
         os.close(fd)
         raise LighthouseError(
-            f"another supervisor uses {directory}: stop it, or choose another --runtime-dir"
+            f"another supervisor uses {directory}: stop it, or choose another --runtime-dir or --state-dir"
         ) from None
     try:
         yield

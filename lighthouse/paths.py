@@ -44,6 +44,17 @@ def runtime_dir_for(role: Role, user: str, xdg: str | None) -> Path:
     return base if role is Role.ALL else base / role.value
 
 
+def default_state_dir(role: Role = Role.ALL) -> Path | None:
+    """The directory that the service manager made for what survives a reboot (StateDirectory= of systemd), if it did.
+
+    A writer and a reporter get subdirectories, as of the runtime directory.
+    """
+    given = os.environ.get("STATE_DIRECTORY", "").partition(":")[0]
+    if not given.startswith("/"):
+        return None
+    return Path(given) if role is Role.ALL else Path(given) / role.value
+
+
 def _user() -> str:
     """The name of the effective user; its number where it has no name, as in many containers."""
     uid = os.geteuid()

@@ -110,6 +110,9 @@ class Settings:
 
     runtime_dir: str | None = setting(None, "directory of the control socket and the kept state (see the README)")
     log_dir: str | None = setting(None, "directory of the log files (default: `logs` in the runtime directory)")
+    state_dir: str | None = setting(
+        None, "directory of what survives a reboot (default: `$STATE_DIRECTORY`, or the runtime directory)"
+    )
     hostname: str | None = setting(None, "name under which this host announces (default: its fully qualified name)")
     advertise: str | tuple[str, ...] | None = setting(
         None, "address under which this host announces, or rules to choose it (default: that of its name)"
@@ -170,7 +173,7 @@ def _value(item: Field[Any], hint: Any, value: Any) -> Any:
 
 def contradictions(settings: Settings) -> Iterator[tuple[tuple[str | int, ...], str]]:
     """What is wrong although each value is of its kind and within its bounds: the key, and the remedy."""
-    for name in ("runtime_dir", "log_dir"):
+    for name in ("runtime_dir", "log_dir", "state_dir"):
         path = getattr(settings, name)
         if path is not None and not path.startswith("/"):
             yield (name,), "not an absolute path: start it with a slash"

@@ -15,7 +15,7 @@ from lighthouse.ipc.boot import Boot
 from lighthouse.ipc.messages import pack, unpack
 from lighthouse.settings import Settings, contradictions
 
-KEYS = ("runtime_dir", "log_dir", "logs", "hold")
+KEYS = ("runtime_dir", "log_dir", "state_dir", "logs", "hold")
 
 
 def run(boot: Boot, sock: socket.socket) -> int:

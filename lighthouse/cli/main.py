@@ -32,6 +32,11 @@ def _daemon_options(function: _Command) -> _Command:
         "--log-dir", type=directory, help="Directory of the log files; default: `logs` in the runtime directory."
     )(function)
     function = click.option(
+        "--state-dir",
+        type=directory,
+        help="Directory of what survives a reboot; default: $STATE_DIRECTORY, or the runtime directory.",
+    )(function)
+    function = click.option(
         "--runtime-dir",
         type=directory,
         help="Directory of the control socket and of the state that outlives a restart.",
@@ -39,11 +44,11 @@ def _daemon_options(function: _Command) -> _Command:
     return click.argument("config_dir", type=config)(function)
 
 
-def _run(config_dir: Path, role: Role, runtime_dir: Path | None, log_dir: Path | None) -> None:
+def _run(config_dir: Path, role: Role, runtime_dir: Path | None, log_dir: Path | None, state_dir: Path | None) -> None:
     """Run the daemon until it is told to stop, and exit with its code."""
     from lighthouse import daemon
 
-    directories = [None if path is None else path.absolute() for path in (runtime_dir, log_dir)]
+    directories = [None if path is None else path.absolute() for path in (runtime_dir, log_dir, state_dir)]
     try:
         code = daemon.run(config_dir.absolute(), role, *directories)
     except LighthouseError as error:

@@ -1,7 +1,7 @@
 """The kept state on disk, so that a new supervisor takes up where its predecessor was killed.
 
-One private file per topic in ``<runtime dir>/state``: a checksum, then the payload, replaced atomically. The directory usually lies
-in memory (``/run``), so nothing is synced: after a reboot there is nothing to take up.
+One private file per topic: a checksum, then the payload, replaced atomically. That in the runtime directory usually lies in memory
+(``/run``), and nothing is synced there; what must survive a reboot is copied by `archive`.
 """
 
 from __future__ import annotations
@@ -17,10 +17,10 @@ _MAGIC = b"LHST1"
 
 
 class Keeper:
-    """The directory of kept state."""
+    """A directory of kept state."""
 
     def __init__(self, directory: Path) -> None:
-        directory.mkdir(mode=0o700, exist_ok=True)
+        directory.mkdir(mode=0o700, parents=True, exist_ok=True)
         self._directory = directory
         self._pulse = directory / ".alive"
 
@@ -52,14 +52,32 @@ class Keeper:
                 damaged.append(f"{path}: {error.strerror}")
         return snapshots, damaged
 
-    def save(self, topics: Iterable[str], snapshots: Mapping[str, bytes]) -> None:
-        """Write these topics as they now stand; one that is no longer kept is removed. Raises `OSError`."""
+    def moment(self, topic: str) -> float | None:
+        """When a topic was last written (unix time)."""
+        try:
+            return self._path(topic).stat().st_mtime
+        except OSError:
+            return None
+
+    def save(self, topics: Iterable[str], snapshots: Mapping[str, bytes], *, sync: bool = False) -> None:
+        """Write these topics as they now stand; one that is no longer kept is removed. Raises `OSError`.
+
+        With `sync` it blocks until all of it is on the disk, so that a power failure leaves the old or the new, whole.
+        """
         for topic in topics:
-            path = self._directory / quote(topic, safe="")
             if topic in snapshots:
-                _replace(path, _seal(snapshots[topic]))
+                _replace(self._path(topic), _seal(snapshots[topic]), sync=sync)
             else:
-                path.unlink(missing_ok=True)
+                self._path(topic).unlink(missing_ok=True)
+        if sync:
+            fd = os.open(self._directory, os.O_RDONLY | os.O_DIRECTORY | os.O_CLOEXEC)
+            try:
+                os.fsync(fd)
+            finally:
+                os.close(fd)
+
+    def _path(self, topic: str) -> Path:
+        return self._directory / quote(topic, safe="")
 
 
 def _seal(payload: bytes) -> bytes:
@@ -76,9 +94,12 @@ def _open(data: bytes) -> bytes:
     return payload
 
 
-def _replace(path: Path, data: bytes) -> None:
+def _replace(path: Path, data: bytes, *, sync: bool) -> None:
     new = path.with_name(path.name + ".new")
     fd = os.open(new, os.O_WRONLY | os.O_CREAT | os.O_TRUNC | os.O_CLOEXEC, 0o600)
     with os.fdopen(fd, "wb") as file:
         file.write(data)
+        if sync:
+            file.flush()
+            os.fsync(fd)
     new.replace(path)

@@ -23,6 +23,7 @@ from lighthouse.ipc.errors import Overflow, ProtocolError
 from lighthouse.plan import Plan
 from lighthouse.supervisor import control, process, status
 from lighthouse.supervisor.actions import Action, DumpStacks, Finish, Fork, Kill, Log, Send
+from lighthouse.supervisor.archive import Archive
 from lighthouse.supervisor.commands import table
 from lighthouse.supervisor.compiling import Compiler
 from lighthouse.supervisor.core import Core
@@ -60,7 +61,8 @@ class Supervisor:
         self._running: dict[str, Running] = {}
         self._unflushed: list[Running] = []
         self._sources = Sources()
-        self._saver = Saver(keeper, core.store)
+        self._saver = Saver(keeper, core.store, self._freshness)
+        self._archive = Archive(place.archive, core.store, self._sources)
         self.compiler = Compiler(main, place, core, self._sources, adopt=self._adopt, done=self._compiled)
         self._started = time.time()
         self._born = time.monotonic()
@@ -81,6 +83,7 @@ class Supervisor:
             self._turn(door)
         self.compiler.close()
         self._saver.save(everything=True)
+        self._archive.close(self)
         door.close()
         return 0
 
@@ -101,6 +104,7 @@ class Supervisor:
             call()
         self.compiler.turn(now, self)
         self._saver.save()
+        self._archive.turn(now, self)
         door.turn(now)
         process.reap_strangers(self._children())
         self._notifier.alive()
@@ -110,11 +114,17 @@ class Supervisor:
     def _children(self) -> set[int]:
         """The processes whose ends are told by a pidfd."""
         own = {running.child.pid for running in self._running.values()}
-        return own | {self.compiler.child.pid} if self.compiler.child else own
+        return own | {child.pid for child in (self.compiler.child, self._archive.child) if child}
 
     def _patience(self, door: Door) -> float:
         now = time.monotonic()
-        deadlines = (self.core.next_deadline(), door.deaf_until, self.compiler.next_deadline(), self._saver.due(now))
+        deadlines = (
+            self.core.next_deadline(),
+            door.deaf_until,
+            self.compiler.next_deadline(),
+            self._saver.due(now),
+            self._archive.due(now),
+        )
         times = [now + self._longest_rest, *(when for when in deadlines if when is not None)]
         return max(0.0, min(times) - now)
 
@@ -125,6 +135,15 @@ class Supervisor:
             log.warning("the supervisor was held up for %.2f s; nobody is judged for that time", late)
             self.core.forgive(late)
             self.compiler.state.started += late
+
+    def _freshness(self) -> dict[str, float]:
+        clock = status.Clock(time.monotonic(), time.time())
+        workers = self.core.workers.values()
+        return {
+            worker.spec.id: round(clock.at(worker.fresh))
+            for worker in workers
+            if worker.fresh and worker.spec.kind == "discovery"
+        }
 
     # Doing what the core decides
 
@@ -247,7 +266,7 @@ class Supervisor:
 
     def _adopt(self, plan: Plan, blobs: Mapping[str, bytes]) -> None:
         before = self.core.plan.settings
-        for name in ("runtime_dir", "log_dir"):
+        for name in ("runtime_dir", "log_dir", "state_dir"):
             if before and before[name] != plan.settings[name]:
                 log.warning("lighthouse.yaml: a changed %s takes effect at the next start", name)
         self.perform(self.core.adopt(plan, blobs, time.monotonic()))
@@ -288,6 +307,7 @@ class Supervisor:
             "loop_lag": self._lag.worst(now),
             "role": self.place.role,
             "runtime_dir": str(self.place.runtime_dir),
+            "state_dir": str(self.place.state_dir),
             "counters": {
                 "unsolicited": self.core.unsolicited,
                 "coalesced": sum(running.channel.coalesced for running in self._running.values()),

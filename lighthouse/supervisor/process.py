@@ -127,11 +127,11 @@ def _detach(sock: int, parent: int) -> None:
         os._exit(0)
 
 
-def ended(child: Child) -> bool:
-    """Whether the process has ended."""
+def ended(child: Child, within: float = 0.0) -> bool:
+    """Whether the process has ended, or does so `within` seconds, for which this waits."""
     poll = select.poll()
     poll.register(child.pidfd, select.POLLIN)
-    return bool(poll.poll(0))
+    return bool(poll.poll(within * 1000))
 
 
 def send_signal(child: Child, number: signal.Signals) -> None:

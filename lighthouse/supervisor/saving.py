@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import logging
 import time
+from collections.abc import Callable, Mapping
 from itertools import islice
 
 from lighthouse.supervisor.keeper import Keeper
@@ -18,8 +19,10 @@ log = logging.getLogger("lighthouse.supervisor")
 class Saver:
     """Writes what changed before anybody is told of it: a successor must never know less than the workers did."""
 
-    def __init__(self, keeper: Keeper, store: Store) -> None:
+    def __init__(self, keeper: Keeper, store: Store, freshness: Callable[[], Mapping[str, float]]) -> None:
+        """`freshness` tells when each discovery last had a complete answer (unix time)."""
         self._keeper = keeper
+        self._freshness = freshness
         self._store = store
         self._saved = 0.0
         self._failed = False
@@ -32,8 +35,11 @@ class Saver:
 
     def save(self, *, everything: bool = False) -> None:
         """Write what changed, some files at a time unless `everything` is asked for. A full disk is said once and tried again."""
-        now, dirty = time.monotonic(), self._store.dirty
+        now = time.monotonic()
         pulse = everything or now - self._saved >= EVERY
+        if pulse:
+            self._store.note_freshness(self._freshness())
+        dirty = self._store.dirty
         if self._failed and not pulse:
             return
         due = dirty if everything else set(islice(dirty, AT_MOST))

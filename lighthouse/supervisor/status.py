@@ -40,11 +40,13 @@ _UNTOLD: Mapping[str, Any] = {
 
 def document(core: Core, compilation: Compilation, supervisor: Mapping[str, Any], clock: Clock) -> dict[str, Any]:
     """Everything that `ctl status` asks for; `supervisor` is what the loop knows of itself."""
+    fresh = core.store.freshness()
     return {
         "supervisor": {**supervisor, "config_epoch": core.epoch, "stopping": core.stopping},
         "workers": [_worker(worker, clock) for worker in sorted(core.workers.values(), key=lambda item: item.spec.id)],
         "clusters": {
-            name: _cluster(core, name, discovery, clock) for name, discovery in sorted(core.plan.clusters.items())
+            name: _cluster(core, name, discovery, fresh, clock)
+            for name, discovery in sorted(core.plan.clusters.items())
         },
         "services": {name: _service(core, name, clock) for name in sorted(core.plan.services)},
         "config": {
@@ -103,12 +105,13 @@ def _worker(worker: Worker, clock: Clock) -> dict[str, Any]:
     }
 
 
-def _cluster(core: Core, name: str, discovery: str, clock: Clock) -> dict[str, Any]:
+def _cluster(core: Core, name: str, discovery: str, earlier: Mapping[str, float], clock: Clock) -> dict[str, Any]:
     worker = core.workers.get(f"discovery/{discovery}")
+    fresh = clock.at(worker.fresh) if worker and worker.fresh else earlier.get(f"discovery/{discovery}")
     return {
         "discovery": discovery,
         "stale": worker is None or not worker.at_work,
-        "age": clock.monotonic - worker.fresh if worker and worker.fresh else None,
+        "age": None if fresh is None else max(0.0, clock.wall - fresh),
         "accepted": _moment(core, members_topic(name), clock),
         "members": _text(core.store.snapshots.get(members_topic(name))),
     }

@@ -30,7 +30,11 @@ MAX_SERVICE = 1024 * 1024  # bytes; a port with a check takes some 400
 MAX_RESULTS = 5  # of each check
 MAX_TIMES = 100  # changes of a port
 
-PERSISTENT = ("service/", "members/", "handover/")
+FRESH = "fresh"
+"""The topic of when each discovery last had a complete answer: unix times by worker."""
+DURABLE = ("members/", FRESH)
+"""What must survive a reboot."""
+PERSISTENT = ("service/", "handover/", *DURABLE)
 
 
 @dataclass(frozen=True, slots=True)
@@ -45,12 +49,14 @@ class Accepted:
 class Store:
     """The kept snapshots by topic, and when each was last told (CLOCK_MONOTONIC, in ``times``).
 
-    ``dirty`` names those that changed since they were last written to disk.
+    ``dirty`` names those that changed since they were last written, ``uncopied`` those whose copy in the state directory is not
+    up to date.
     """
 
     snapshots: dict[str, bytes] = field(default_factory=dict, repr=False)
     times: dict[str, float] = field(default_factory=dict)
     dirty: set[str] = field(default_factory=set)
+    uncopied: set[str] = field(default_factory=set)
     _services: dict[str, dict[str, Any]] = field(default_factory=dict)
     _announced: dict[str, bytes] = field(default_factory=dict)
     _accepted: dict[str, float] = field(default_factory=dict)
@@ -137,21 +143,44 @@ class Store:
 
     def forget(self, plan: Plan) -> None:
         """Drop what belongs to nothing in the plan."""
-        wanted = {service_topic(name) for name in plan.services} | {members_topic(name) for name in plan.clusters}
+        wanted = (
+            {FRESH} | {service_topic(name) for name in plan.services} | {members_topic(name) for name in plan.clusters}
+        )
         for worker in plan.workers:
             wanted |= {report_topic(worker), handover_topic(worker), explained_topic(worker)}
         self._accepted = {name: when for name, when in self._accepted.items() if name in plan.clusters}
+        if FRESH in self.snapshots:
+            self._keep(
+                FRESH, pack({worker: when for worker, when in self.freshness().items() if worker in plan.workers})
+            )
         for topic in self.snapshots.keys() - wanted:
             del self.snapshots[topic]
             self.times.pop(topic, None)
             self._services.pop(topic, None)
+            self._changed(topic)
+
+    def note_freshness(self, times: Mapping[str, float]) -> None:
+        """Remember when each discovery last had a complete answer; one that has had none yet keeps what its predecessor had."""
+        before = self.freshness()
+        self._keep(FRESH, pack({**before, **times}))
+
+    def freshness(self) -> dict[str, float]:
+        """What was remembered."""
+        try:
+            return {str(worker): float(when) for worker, when in unpack(self.snapshots[FRESH]).items()}
+        except (AttributeError, KeyError, ProtocolError, TypeError, ValueError):
+            return {}
+
+    def _changed(self, topic: str) -> None:
+        if topic.startswith(PERSISTENT):
             self.dirty.add(topic)
+        if topic.startswith(DURABLE):
+            self.uncopied.add(topic)
 
     def _keep(self, topic: str, payload: bytes) -> None:
         if self.snapshots.get(topic) != payload:
             self.snapshots[topic] = payload
-            if topic.startswith(PERSISTENT):
-                self.dirty.add(topic)
+            self._changed(topic)
 
     def _confirmed(self, plan: Plan, discovery: str) -> bytes:
         own = {name for name, owner in plan.clusters.items() if owner == discovery}

@@ -57,8 +57,11 @@ class Consumer:
         shutil.rmtree(old)
 
     def servers(self):
-        """The names of the members that HAProxy has."""
-        return {name.removesuffix(":80") for name in self.paths.servers("web")}
+        """The names of the members that HAProxy has; None while it does not answer."""
+        try:
+            return {name.removesuffix(":80") for name in self.paths.servers("web")}
+        except OSError:
+            return None
 
     def wait_servers(self, *names):
         until(
