@@ -43,9 +43,9 @@ def main() -> int:
         try:
             tell({"result": _carried_out(order, tell)})
         except ConfigError as error:
-            tell({"error": str(error)})
+            tell({"error": masked(str(error))})
         except Exception as error:  # noqa: BLE001 - the one who asked gets a sentence whatever went wrong, never a traceback
-            tell({"error": f"a fault of Lighthouse: {why(error)}"})
+            tell({"error": masked(f"a fault of Lighthouse: {why(error)}")})
     return 0
 
 

@@ -25,7 +25,7 @@ from lighthouse.cli.text import safe
 from lighthouse.errors import LighthouseError
 from lighthouse.role import Role
 
-WITHIN = 60.0  # seconds; a balancer takes 6.5 s at most, a compilation 10 s
+WITHIN = 60.0  # seconds; by default a balancer takes 8 s at most and a compilation 10 s
 GOOD = "config.good"
 
 

@@ -7,7 +7,8 @@ itself is the witness of what became of it.
 from __future__ import annotations
 
 import shlex
-from collections.abc import Sequence
+import time
+from collections.abc import Callable, Sequence
 
 from lighthouse.errors import BalancerError
 from lighthouse.haproxy.control import HAProxyControl
@@ -21,6 +22,7 @@ from lighthouse.haproxy.program import run
 from lighthouse.haproxy.running import Processes, Running
 from lighthouse.identity import shown
 
+VAIN_RETRY = 600.0  # seconds until a reload that brought nothing is tried again
 GLANCE = 0.2  # seconds to look at what runs after a failure
 COMMAND_TIMEOUT = 3.0  # seconds; `systemctl reload` judges the configuration first
 
@@ -28,14 +30,21 @@ COMMAND_TIMEOUT = 3.0  # seconds; `systemctl reload` judges the configuration fi
 class ServiceLifecycle:
     """Has the HAProxy of a service run the file that is on disk."""
 
-    def __init__(self, settings: HAProxySettings, control: HAProxyControl, process: HAProxyProcess) -> None:
+    def __init__(
+        self,
+        settings: HAProxySettings,
+        control: HAProxyControl,
+        process: HAProxyProcess,
+        clock: Callable[[], float] = time.monotonic,
+    ) -> None:
         self._settings = settings
         self._control = control
         self._process = process
+        self._clock = clock
         self._looking = Lifecycle(control, process)
         self.current = self._looking.current
-        self.missing_master = self._looking.missing_master
         self._vain: tuple[str, int] | None = None
+        self._again = 0.0
 
     def appearing(self, deadline: Deadline) -> Current | None:
         """See `Lifecycle.appearing`. A master that answers has finished starting, whether its worker has read our file or not."""
@@ -45,6 +54,10 @@ class ServiceLifecycle:
         except (NotRunningError, NoAnswerError, NoAccessError):
             return None
 
+    def missing_master(self) -> str | None:
+        """See `Lifecycle.missing_master`. A reload command needs none."""
+        return None if self._settings.reload_command else self._looking.missing_master()
+
     def start(self, document: Document, deadline: Deadline, replaced: Sequence[int] = ()) -> Current:  # noqa: ARG002
         """Never. Raises `NotRunningError`."""
         raise NotRunningError(self._absent())
@@ -52,8 +65,8 @@ class ServiceLifecycle:
     def reload(self, document: Document, running: Running, deadline: Deadline) -> Current:
         """Have it reloaded, also when it has not read our file yet and therefore does not listen at our socket.
 
-        A reload that went well and brought nothing is not made again for the same document and the same master: each would leave
-        an old process behind. Raises `RejectedError` if the document does not run afterwards, `NotRunningError` if there is
+        A reload that went well and brought nothing is not made again so soon for the same document and the same master: each
+        leaves an old process behind. Raises `RejectedError` if the document does not run afterwards, `NotRunningError` if there is
         nobody to ask, or `BalancerError`.
         """
         try:
@@ -66,7 +79,7 @@ class ServiceLifecycle:
             if pid and self._process.leaves_ours_out(pid):
                 raise RejectedError(f"HAProxy runs without {self._settings.config_file}: {self._remedy()}")
         attempt = document.skeleton, before.master if before else 0
-        if attempt == self._vain:
+        if attempt == self._vain and self._clock() < self._again:
             raise RejectedError(self._unread())
         old, master = (running.pid,), before is not None
         try:
@@ -78,7 +91,7 @@ class ServiceLifecycle:
             raise RejectedError(f"{error}{self._hint()}") from None
         found = self._looking.ready(document, old, deadline, master=master)
         if found is None:
-            self._vain = attempt
+            self._vain, self._again = attempt, self._clock() + VAIN_RETRY
             raise RejectedError(self._unread())
         return found
 
