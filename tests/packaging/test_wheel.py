@@ -92,3 +92,12 @@ def test_ctl_without_a_supervisor(form, tmp_path):
     assert (result.returncode, result.stdout) == (3, "")
     assert result.stderr.count("\n") == 1
     assert result.stderr.startswith("lighthouse ctl: no supervisor runs")
+
+
+def test_a_plan_for_an_empty_directory(tmp_path):
+    """It is made by a process of its own, which must find the installed modules."""
+    for name in ("balancers", "clusters", "discovery", "services"):
+        (tmp_path / name).mkdir()
+    result = program("lighthouse", "plan", str(tmp_path), XDG_RUNTIME_DIR=str(tmp_path))
+    assert (result.returncode, result.stderr) == (0, "")
+    assert result.stdout.endswith("plan: nothing would change\n")
