@@ -25,6 +25,7 @@ if TYPE_CHECKING:
 
 LONGEST_PERIOD = 5.0  # seconds between two turns
 REREAD = 2.0  # seconds over which the hosts of a fleet spread what they read anew after a reconnect
+RETURN = 10.0  # seconds at least for others to announce anew; the client library waits up to 6 s before it connects
 REOPEN = 5.0  # seconds, and as many again by chance, until a client is made anew that gave up
 SLOW = 3.0  # seconds without an answer after which ZooKeeper counts as slow
 BATCH = 500  # messages that are taken in before the next requests are sent
@@ -191,6 +192,9 @@ class Connection:
         self._lost()
         self.announcer.opened(self.session.number, self.session.sessions)
         self._reread_at = now + self._chance.uniform(0.0, REREAD) if again else None
+        if again and new:
+            # What took our session may have taken those of the whole fleet: who is not back yet is not gone.
+            self._reread_at = now + max(RETURN, self.timeout or 0.0) + self._chance.uniform(0.0, REREAD)
         self._plan_audit(now)
 
     def _closed(self, message: Disconnected, now: float) -> None:

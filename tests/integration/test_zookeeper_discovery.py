@@ -8,7 +8,7 @@ import pytest
 from lighthouse.discovery import Wanted
 from lighthouse.errors import RegistryError
 from lighthouse.node import MAX_RECORD, Node
-from lighthouse.zookeeper import ZookeeperDiscovery
+from lighthouse.zookeeper import ZookeeperDiscovery, connection
 from support.wait import until
 from support.zookeeper import Ensemble, Realm
 from support.zookeeper_host import Host, Observer, names
@@ -183,8 +183,9 @@ def test_what_is_no_longer_configured_in_the_next_generation_is_withdrawn(hosts,
     assert client.exists(f"{zookeeper.path}/web/host-a:80")
 
 
-def test_a_session_that_is_gone_is_noticed_and_everything_announced_anew(hosts, client, zookeeper):
-    host = hosts()
+def test_a_session_that_is_gone_is_noticed_and_everything_announced_anew(hosts, client, zookeeper, monkeypatch):
+    monkeypatch.setattr(connection, "RETURN", 0.0)  # what it is for: tests/faults/test_zookeeper_lost_fleet.py
+    host = hosts(session_timeout=2.0)
     cluster = host.watch("web")
     host.announce(host.item(), host.item("api", 90, wanted=Wanted.UP))
     host.announce(host.item(), host.item("api", 90, wanted=Wanted.HOLD))
@@ -424,7 +425,8 @@ def own_server(tmp_path):
         server.stop()
 
 
-def test_a_server_that_comes_goes_and_loses_its_data(own_server):
+def test_a_server_that_comes_goes_and_loses_its_data(own_server, monkeypatch):
+    monkeypatch.setattr(connection, "RETURN", 0.0)
     realm = own_server
     host = Host(realm, session_timeout=2.0)
     try:

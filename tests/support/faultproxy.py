@@ -136,8 +136,8 @@ class FaultProxy:
             if self._delay[way]:
                 await asyncio.sleep(self._delay[way])
             await self._open[way].wait()
-            writer.write(data)
             self.bytes[way] += len(data)
+            writer.write(data)
             await writer.drain()
         await self._open[way].wait()
         writer.write_eof()
