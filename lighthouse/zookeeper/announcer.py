@@ -8,14 +8,12 @@ from __future__ import annotations
 
 import logging
 from collections.abc import Collection, Iterator, Mapping, Sequence
-from dataclasses import dataclass, field
 
-from lighthouse import nerve
 from lighthouse.discovery import Announcement, Wanted
 from lighthouse.errors import NodeError
-from lighthouse.identity import shown, valid_host, valid_name, valid_port
-from lighthouse.node import MAX_RECORD, Node
-from lighthouse.zookeeper.messages import Answer, Changed, Failure, Found, Kind, Request
+from lighthouse.identity import shown
+from lighthouse.zookeeper.messages import Answer, Changed, Failure, Kind, Request
+from lighthouse.zookeeper.own import Own, record_of
 from lighthouse.zookeeper.ownership import Act, decide, whose
 from lighthouse.zookeeper.paths import parent
 from lighthouse.zookeeper.session import Key
@@ -25,29 +23,6 @@ RETRY = 5.0  # seconds after which what ZooKeeper refused is tried again
 DISPUTE = 60.0  # seconds; who takes the same znode over again and again waits up to so long
 
 log = logging.getLogger(__name__)
-
-
-@dataclass(slots=True)
-class Own:
-    """One znode: what is wanted of it, and what is known of it.
-
-    ``looked`` says whether `found` is what is there; ``stood`` whether we announced it; ``parents`` are yet to be made, the
-    last first.
-    """
-
-    key: Key
-    wanted: Wanted = Wanted.HOLD
-    content: bytes = b""
-    node: Node | None = None
-    stood: bool = False
-    looked: bool = False
-    found: Found | None = None
-    asked: bool = False
-    parents: list[str] = field(default_factory=list)
-    problem: str | None = None
-    not_before: float = 0.0
-    disputes: int = 0
-    disputed: float = float("-inf")
 
 
 class Announcer:
@@ -99,7 +74,7 @@ class Announcer:
         wanted: set[str] = set()
         for item in announcements:
             try:
-                key, content = _record(item, base, record)
+                key, content = record_of(item, base, record)
             except NodeError as error:
                 self._refused.append(f"{shown(item.service.name)} cannot be announced: {error}")
                 continue
@@ -265,13 +240,3 @@ class Announcer:
         why = "this host has no permission" if answer.failure is Failure.DENIED else answer.text
         own.problem = f"{own.key.path} cannot be announced: {why}"
         own.not_before = now + RETRY
-
-
-def _record(item: Announcement, base: str, record: Format) -> tuple[Key, bytes]:
-    """Where an announcement stands, and what it says. Raises `NodeError`."""
-    valid_host(item.node.host)
-    valid_port(item.node.port)
-    content = (nerve.serialize(item.node) if record == "nerve" else item.node.serialize()).encode()
-    if len(content) > MAX_RECORD:
-        raise NodeError(f"its record of {len(content)} bytes is larger than {MAX_RECORD}: shorten its metadata")
-    return Key(base, valid_name(item.service.name), item.node.name), content

@@ -1,21 +1,13 @@
-"""kazoo, as we need it. The only module that knows it, imported only where a connection is made.
+"""kazoo, as we need it. Only this module and its handler know it, and they are imported only where a connection is made.
 
 * No recipes, and none of kazoo's worker threads: its one thread reads the socket and puts each answer and each event into the inbox
   in the order in which the server sent them. Nothing that runs on it ever waits.
 * It is left, not stopped: kazoo's own `stop` closes the session, and all announcements with it.
-* Nothing of it reaches a log but reasons for failures: kazoo logs passwords of sessions and users when it debugs.
 """
 
 from __future__ import annotations
 
-import errno
-import logging
-import random
-import socket
-import ssl
-import threading
 from collections.abc import Callable, Sequence
-from contextlib import suppress
 from functools import partial
 from typing import Any
 
@@ -30,12 +22,12 @@ from kazoo.exceptions import (
     NoNodeError,
     SessionExpiredError,
 )
-from kazoo.handlers.threading import SequentialThreadingHandler
 from kazoo.protocol.states import EventType, KazooState, KeeperState
 from kazoo.retry import KazooRetry
 from kazoo.security import ACL, Id
 
 from lighthouse.identity import shown
+from lighthouse.zookeeper.handler import Handler, silent
 from lighthouse.zookeeper.hosts import Server
 from lighthouse.zookeeper.inbox import Inbox
 from lighthouse.zookeeper.messages import (
@@ -54,8 +46,6 @@ from lighthouse.zookeeper.secure import Credentials
 from lighthouse.zookeeper.session import Session
 from lighthouse.zookeeper.settings import Settings
 
-LONGEST_CONNECT = 5.0  # seconds for one server to take a connection
-LONGEST_WAIT = 1.0  # seconds over which the hosts of a fleet spread their new connections when a server breaks them all
 RETRY_DELAY = 0.1  # seconds before the second round through the servers
 LONGEST_DELAY = 3.0  # seconds between two rounds, before chance is added
 
@@ -68,7 +58,6 @@ _FAILURES: Sequence[tuple[type[BaseException], Failure]] = (
     (ConnectionClosedError, Failure.LOST),
     (SessionExpiredError, Failure.LOST),
 )
-
 _KNOWN = tuple(kind for kind, _ in _FAILURES)
 
 
@@ -77,7 +66,7 @@ class Client:
 
     def __init__(self, settings: Settings, credentials: Credentials, session: Session, inbox: Inbox) -> None:
         self._inbox = inbox
-        self._handler = _Handler(settings, credentials, self._tell)
+        self._handler = Handler(settings, credentials, self._tell)
         retry = KazooRetry(
             max_tries=-1,
             delay=RETRY_DELAY,
@@ -93,7 +82,7 @@ class Client:
             auth_data=credentials.digest(),
             sasl_options=credentials.sasl(),
             connection_retry=retry,
-            logger=_logger(self._complain),
+            logger=silent(self._complain),
         )
         self._acl = [ACL(access.permissions, Id(access.scheme, access.id)) for access in settings.acl]
         self._left = self._handler.left
@@ -194,80 +183,6 @@ class Client:
         connection._connect = connect  # noqa: SLF001
 
 
-class _UnreachableError(OSError):
-    """No connection, for a reason that is not a number of the system."""
-
-    def __init__(self, reason: str) -> None:
-        super().__init__(errno.ECONNABORTED, reason)
-
-
-class _Handler(SequentialThreadingHandler):  # type: ignore[misc]
-    """What kazoo asks for threads and sockets: no thread for callbacks, and connections of our making."""
-
-    def __init__(self, settings: Settings, credentials: Credentials, tell: Callable[[Message], None]) -> None:
-        super().__init__()
-        self.server: Server | None = None
-        self.left = threading.Event()
-        self.spread = False  # whether the next connection follows one that broke
-        self._wait = min(LONGEST_WAIT, settings.session_timeout / 20)
-        self._credentials = credentials
-        self._tell = tell
-        self._patience = min(LONGEST_CONNECT, max(0.5, settings.session_timeout / (len(settings.servers) + 1)))
-        self._socket: socket.socket | None = None
-
-    def start(self) -> None:
-        """No threads: while it does not run, kazoo makes the callbacks of answers itself."""
-
-    def stop(self) -> None:
-        """Nothing to stop."""
-
-    def dispatch_callback(self, callback: Any) -> None:
-        """An event of a watch, at once and in its order."""
-        callback.func(*callback.args)
-
-    def spawn(self, func: Callable[..., None], *args: Any, **kwargs: Any) -> threading.Thread:
-        """The thread of the connection. When it ends by itself, nothing is tried any more."""
-
-        def run() -> None:
-            try:
-                func(*args, **kwargs)
-            except Exception as error:  # noqa: BLE001 - kazoo told of it; what a traceback shows is nobody's business
-                self._tell(Refused("", f"the client library ended: {type(error).__name__}"))
-            self._tell(Disconnected(dead=True))
-
-        thread = threading.Thread(target=run, daemon=True, name="zookeeper")
-        thread.start()
-        return thread
-
-    def create_connection(self, address: tuple[str, int], hostname: str = "", **_options: Any) -> socket.socket:
-        """A connection to one server. The caller takes no exceptions but those of sockets."""
-        if self.spread:
-            self.spread = False
-            self.left.wait(random.uniform(0.0, self._wait))  # noqa: S311 - so that a fleet does not come in step
-        self.server = Server(hostname, address[1])
-        try:
-            self._socket = self._credentials.secured(
-                socket.create_connection(address, timeout=self._patience), hostname
-            )
-        except TimeoutError:
-            raise _UnreachableError(f"no answer within {self._patience:g} s") from None
-        except ssl.SSLError as error:
-            raise _UnreachableError(f"TLS: {error.reason or error}") from None
-        except OSError:
-            raise
-        except Exception as error:  # noqa: BLE001 - a certificate or a secret that cannot be read: it may be there later
-            raise _UnreachableError(str(error)) from None
-        self._socket.setsockopt(socket.IPPROTO_TCP, socket.TCP_NODELAY, 1)
-        return self._socket
-
-    def cut(self) -> None:
-        """Break the connection; kazoo notices, and makes another unless it was stopped."""
-        if self._socket is not None:
-            with suppress(OSError):
-                # Of the plain socket, below TLS: the thread that reads it must not find its TLS state gone.
-                socket.socket.shutdown(self._socket, socket.SHUT_RDWR)
-
-
 def _finish(request: Request, done: Callable[[Answer], None], result: Any) -> None:
     try:
         value = result.get_nowait()
@@ -301,26 +216,3 @@ def _failed(request: Request, error: BaseException) -> Answer:
 
 def _text(servers: Sequence[Server]) -> str:
     return ",".join(str(server) for server in servers)
-
-
-def _logger(complain: Callable[[str], None]) -> logging.Logger:
-    """A logger of its own, outside of all configuration: see the module."""
-    logger = logging.Logger("lighthouse.zookeeper.kazoo", logging.WARNING)  # noqa: LOG001 - no configuration may reach it
-    logger.addHandler(_Complaints(complain))
-    return logger
-
-
-class _Complaints(logging.Handler):
-    """Takes kazoo's warnings as reasons why there is no connection."""
-
-    def __init__(self, complain: Callable[[str], None]) -> None:
-        super().__init__()
-        self._complain = complain
-
-    def emit(self, record: logging.LogRecord) -> None:
-        """Only a warning's own words: what an error is about, and its traceback, may hold secrets."""
-        if record.levelno == logging.WARNING:
-            self._complain(record.getMessage())
-        else:
-            text = type(record.exc_info[1]).__name__ if record.exc_info and record.exc_info[1] else "no details"
-            self._complain(f"the client library failed: {text}")

@@ -29,8 +29,9 @@ class Inbox:
         """Add a message; from any thread. After the end it is dropped."""
         with self._lock:
             if self._fd is not None:
+                if not self._messages:
+                    os.eventfd_write(self._fd, 1)
                 self._messages.append(message)
-                os.eventfd_write(self._fd, 1)
 
     def wake(self) -> None:
         """Make the descriptor readable."""

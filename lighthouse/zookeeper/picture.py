@@ -12,16 +12,14 @@ from __future__ import annotations
 
 import logging
 from collections.abc import Callable, Iterable, Iterator
-from dataclasses import dataclass
 from enum import Enum, auto
+from itertools import islice
 
-from lighthouse.errors import NodeError
-from lighthouse.identity import shown
-from lighthouse.nerve import NamedHost
 from lighthouse.node import Node
-from lighthouse.records import chosen, read
-from lighthouse.zookeeper.messages import Answer, Changed, Failure, Found, Kind, Request
-from lighthouse.zookeeper.names import Address, Pending
+from lighthouse.records import chosen
+from lighthouse.zookeeper.entries import Entry, Settled
+from lighthouse.zookeeper.messages import Answer, Changed, Failure, Kind, Request
+from lighthouse.zookeeper.names import Address
 
 AUDIT_SHARE = 10  # an audit reads at least this part of the records anew
 AUDIT_LEAST = 50  # and so many at least
@@ -37,23 +35,6 @@ class Listing(Enum):
     ABSENT = auto()  # there is no such znode: its existence is to be watched
     AWAITED = auto()  # the same, asked
     WATCHED = auto()  # known, and a watch is in place
-
-
-@dataclass(frozen=True, slots=True)
-class Entry:
-    """One child: the transaction that changed it last, and what it announces, or None and why it is refused."""
-
-    changed: int
-    content: Node | NamedHost | None
-    refused: str = ""
-
-
-@dataclass(frozen=True, slots=True)
-class Settled:
-    """A child with its address looked up, as `chosen` takes it."""
-
-    node: Node | None
-    refused: str = ""
 
 
 class Picture:
@@ -102,7 +83,7 @@ class Picture:
         """What is to be asked next, so many at most."""
         if self.problem is not None:
             return
-        for name in list(self._unread)[:most]:
+        for name in list(islice(self._unread, max(0, most))):
             del self._unread[name]
             self._reading.add(name)
             yield Request(Kind.GET, f"{self.path}/{name}")
@@ -192,7 +173,7 @@ class Picture:
         settled: dict[str, Settled] = {}
         for name, entry in self._entries.items():
             if entry is not None:
-                found = _settled(entry, address)
+                found = entry.settled(address)
                 if found is None:
                     return False
                 settled[name] = found
@@ -235,7 +216,7 @@ class Picture:
         elif known is None or known.changed != answer.found.changed:
             if audited and known is not None:
                 self._count(1)
-            self._entries[name] = _entry(answer.found)
+            self._entries[name] = Entry.of(answer.found)
 
     def _count(self, differences: int) -> None:
         if differences:
@@ -246,22 +227,3 @@ class Picture:
         if answer.failure is not Failure.LOST:
             why = "this host has no permission" if answer.failure is Failure.DENIED else answer.text
             self.problem = f"{answer.request.path} cannot be read: {why}"
-
-
-def _entry(found: Found) -> Entry:
-    try:
-        return Entry(found.changed, read(found.data))
-    except NodeError as error:
-        return Entry(found.changed, None, str(error))
-
-
-def _settled(entry: Entry, address: Callable[[str], Address]) -> Settled | None:
-    """With its address; None while that is being looked up for the first time."""
-    if not isinstance(entry.content, NamedHost):
-        return Settled(entry.content, entry.refused)
-    found = address(entry.content.host)
-    if isinstance(found, Pending):
-        return None
-    if found.ip is None:
-        return Settled(None, f"the address of {shown(entry.content.host)} is not known: {found.problem}")
-    return Settled(entry.content.at(found.ip))

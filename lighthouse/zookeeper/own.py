@@ -1,0 +1,47 @@
+"""One announcement of this host, and the znode that it makes."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, field
+
+from lighthouse import nerve
+from lighthouse.discovery import Announcement, Wanted
+from lighthouse.errors import NodeError
+from lighthouse.identity import valid_host, valid_name, valid_port
+from lighthouse.node import MAX_RECORD, Node
+from lighthouse.zookeeper.messages import Found
+from lighthouse.zookeeper.session import Key
+from lighthouse.zookeeper.settings import Format
+
+
+@dataclass(slots=True)
+class Own:
+    """One znode: what is wanted of it, and what is known of it.
+
+    ``looked`` says whether `found` is what is there; ``stood`` whether we announced it; ``parents`` are yet to be made, the
+    last first.
+    """
+
+    key: Key
+    wanted: Wanted = Wanted.HOLD
+    content: bytes = b""
+    node: Node | None = None
+    stood: bool = False
+    looked: bool = False
+    found: Found | None = None
+    asked: bool = False
+    parents: list[str] = field(default_factory=list)
+    problem: str | None = None
+    not_before: float = 0.0
+    disputes: int = 0
+    disputed: float = float("-inf")
+
+
+def record_of(item: Announcement, base: str, record: Format) -> tuple[Key, bytes]:
+    """Where an announcement stands, and what it says. Raises `NodeError`."""
+    valid_host(item.node.host)
+    valid_port(item.node.port)
+    content = (nerve.serialize(item.node) if record == "nerve" else item.node.serialize()).encode()
+    if len(content) > MAX_RECORD:
+        raise NodeError(f"its record of {len(content)} bytes is larger than {MAX_RECORD}: shorten its metadata")
+    return Key(base, valid_name(item.service.name), item.node.name), content
