@@ -1,6 +1,7 @@
 """What a sync would do is told without doing it, and then it does exactly that."""
 
 import os
+import random
 from dataclasses import replace
 
 import pytest
@@ -135,6 +136,31 @@ def test_the_preview_is_what_the_sync_does(shared, case):
     assert (report["last"]["reload"] is not None) == (case in RELOAD)
     assert (report["last"]["commands"] > 0) == any(way == "runtime" for way, *_ in found)
     assert told(balancer(shared).preview(after)) == []
+
+
+def drawn(dice):
+    """Clusters by chance: members, weights, lines, slots, a frontend, and now and then a line that HAProxy refuses."""
+    found = []
+    for name in dice.sample(["web", "db", "old"], dice.randint(1, 3)):
+        nodes = [replace(node, metadata={"weight": dice.choice([1, 5])}) for node in dice.sample([A, B, C, MOVED], 3)]
+        by_name = {node.name: node for node in nodes[: dice.randint(0, 3)]}
+        lines = dice.choice([[], [], ["retries 1"], ["balance source"], ["blance first"]])
+        port = PORT if name == "web" and dice.random() < 0.8 else None
+        found.append(cluster(name, list(by_name.values()), port=port, backend=lines, server_metadata=["weight"]))
+    return found
+
+
+def test_changes_by_chance_are_foretold(shared):
+    dice = random.Random(11)
+    for number in range(25):
+        clusters = drawn(dice)
+        made = balancer(shared, max_old_workers=1000)  # they end when they get round to it
+        ways = {way for way, *_ in told(made.preview(clusters))}
+        report = made.sync(clusters)
+        assert (report["last"]["reload"] is not None) == ("reload" in ways), number
+        assert bool(report["quarantined"]) == ("refused" in ways), number
+        assert report["last"]["commands"] or "runtime" not in ways, number
+        assert {way for way, *_ in told(balancer(shared).preview(clusters))} <= {"refused"}, number
 
 
 def test_no_line_of_the_operator_is_shown(shared):
