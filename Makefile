@@ -26,7 +26,7 @@ run: $(VENV)/.stamp-run ## Install what is missing and start the quickstart: thr
 
 .PHONY: test
 test: $(VENV)/.stamp-test ## Run all tests but those of the wheel
-	@.ci/need haproxy java openssl systemd-analyze zookeeper
+	@.ci/need haproxy java openssl redis-server systemd-analyze zookeeper
 	$(BIN)/python -m pytest tests --ignore tests/packaging
 
 .PHONY: venv

@@ -37,9 +37,21 @@ setup(
         "setproctitle>=1.3.3",
     ],
     extras_require={
+        "grpc": ["grpcio>=1.60", "grpcio-health-checking>=1.60"],
+        "redis": ["redis>=8"],
         "testing": ["pytest>=8"],
         "sasl": ["pure-sasl>=0.6"],
-        "test": ["build", "coverage", "hypothesis", "pure-sasl>=0.6", "pytest>=8", "pytest-timeout"],
+        "test": [
+            "build",
+            "coverage",
+            "grpcio>=1.60",
+            "grpcio-health-checking>=1.60",
+            "hypothesis",
+            "pure-sasl>=0.6",
+            "pytest>=8",
+            "pytest-timeout",
+            "redis>=8",
+        ],
         "lint": ["mypy>=1.11", "ruff>=0.6", "types-psutil", "types-PyYAML"],
     },
     entry_points={
@@ -55,7 +67,10 @@ setup(
             "zookeeper = lighthouse.zookeeper:ZookeeperDiscovery",
         ],
         "lighthouse.checks": [
+            "exec = lighthouse.checks.exec:ExecCheck",
+            "grpc = lighthouse.checks.grpc:GRPCCheck",
             "http = lighthouse.checks.http:HTTPCheck",
+            "redis = lighthouse.checks.redis:RedisCheck",
             "tcp = lighthouse.checks.tcp:TCPCheck",
         ],
     },

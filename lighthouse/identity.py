@@ -20,7 +20,15 @@ _NAME = re.compile(r"[A-Za-z0-9_](?:[A-Za-z0-9_.-]*[A-Za-z0-9_])?", re.ASCII)
 
 def shown(value: object, limit: int = 60) -> str:
     """The value, escaped and shortened so that it is safe in a message."""
-    text = ascii(value)
+    return _cut(ascii(value), limit)
+
+
+def escaped(text: str, limit: int = 200) -> str:
+    """The same for a text that needs no quotes around it."""
+    return _cut(ascii(text)[1:-1], limit)
+
+
+def _cut(text: str, limit: int) -> str:
     return text if len(text) <= limit else text[: limit - 1] + "…"
 
 

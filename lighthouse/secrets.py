@@ -38,7 +38,7 @@ class Secret:
 
 @dataclass(frozen=True, slots=True)
 class SecretSource:
-    """Where a secret comes from: a ``file``, or else a variable of the environment. ``key`` is what it is called in messages."""
+    """Where a secret comes from: a ``file``, or else a variable of the environment. ``key`` is the key that says so."""
 
     key: str
     file: str = ""
@@ -47,12 +47,10 @@ class SecretSource:
     def read(self) -> Secret:
         """The secret as it is now. Raises `ResourceError`, which names the key and the place and never the secret."""
         if self.file:
-            return _from_file(f"{self.key}_file", self.file)
+            return _from_file(self.key, self.file)
         text = os.environ.get(self.variable)
         if not text:
-            raise ResourceError(
-                f"{self.key}_env: the environment has no variable {self.variable}, or an empty one: set it"
-            )
+            raise ResourceError(f"{self.key}: the environment has no variable {self.variable}, or an empty one: set it")
         return Secret(text)
 
 
@@ -71,7 +69,7 @@ def check_secret(config: Mapping[str, Any], key: str) -> None:
     """
     file, variable = config.get(f"{key}_file"), config.get(f"{key}_env")
     if file is not None and variable is not None:
-        raise ConfigError(f"given beside {key}_env: keep one of them", (f"{key}_file",))
+        raise ConfigError("is given beside one from the environment: keep one of them", (f"{key}_file",))
     if file is not None and (not file.startswith("/") or "\0" in file):
         raise ConfigError("must be the absolute path of a file that holds the secret", (f"{key}_file",))
     if variable is not None and not _VARIABLE.fullmatch(variable):
@@ -81,7 +79,9 @@ def check_secret(config: Mapping[str, Any], key: str) -> None:
 def secret_source(config: Mapping[str, Any], key: str) -> SecretSource | None:
     """Where the secret of a judged `config` comes from; None when it names none."""
     file, variable = config.get(f"{key}_file"), config.get(f"{key}_env")
-    return SecretSource(key, file or "", variable or "") if file or variable else None
+    if file:
+        return SecretSource(f"{key}_file", file)
+    return SecretSource(f"{key}_env", variable=variable) if variable else None
 
 
 def _from_file(key: str, path: str) -> Secret:

@@ -15,8 +15,10 @@ from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from typing import Any
 
-from lighthouse.checks.deadline import Deadline, DeadlineSocket, connected
-from lighthouse.checks.http import HTTPCheck
+from lighthouse.checks.deadline import Deadline, DeadlineSocket
+from lighthouse.checks.exchange import opened
+from lighthouse.checks.http import Answer, HTTPCheck
+from lighthouse.checks.http_rules import Target
 from lighthouse.ipc.boot import Boot
 from lighthouse.ipc.channel import Channel
 from lighthouse.ipc.messages import pack
@@ -36,17 +38,16 @@ class RehearsedCheck(HTTPCheck):
     left: int = ROUNDS
     finished: Callable[[], None]
 
-    def exchange(self, deadline: Deadline) -> str:
+    def _ask_at(self, target: Target, start: Target, method: str, deadline: Deadline) -> Answer:
         """Connect, as ever; then ask the prepared socket."""
         RehearsedCheck.left -= 1
         if RehearsedCheck.left <= 0:
             RehearsedCheck.finished()
-        connected("127.0.0.1", RehearsedCheck.port_open, deadline).close()
-        ours, theirs = socket.socketpair()
-        with ours, theirs:
-            theirs.sendall(ANSWER)
-            self._ask(DeadlineSocket(ours, deadline))
-        return ""
+        with opened("127.0.0.1", RehearsedCheck.port_open, deadline, None):
+            ours, theirs = socket.socketpair()
+            with ours, theirs:
+                theirs.sendall(ANSWER)
+                return self._ask(DeadlineSocket(ours, deadline), target, method, target.origin == start.origin)
 
 
 class InlineLane:

@@ -38,7 +38,7 @@ class Deadline:
 
 
 class DeadlineSocket:
-    """A connected socket whose every call ends by the deadline; as much of a socket as `http.client` needs.
+    """A connected socket whose every call ends by the deadline; as much of a socket as `http.client` and redis-py need.
 
     It gives out at most `MAX_ANSWER` bytes and then raises `OSError`. All calls raise `TimeoutError` when the deadline
     passes.
@@ -70,12 +70,23 @@ class DeadlineSocket:
         self._allowance -= received
         return received
 
+    def recv(self, size: int) -> bytes:
+        """The same as bytes."""
+        buffer = bytearray(size)
+        return bytes(memoryview(buffer)[: self.recv_into(buffer)])
+
     def makefile(self, _mode: str = "rb") -> io.BufferedReader:
         """A buffered reader over the socket; closing it leaves the socket open."""
         return io.BufferedReader(_Reader(self))
 
     def close(self) -> None:
         """Nothing: whoever opened the socket closes it. `http.client` calls this while an answer is still being read."""
+
+    def settimeout(self, _seconds: float | None) -> None:
+        """Nothing: the deadline stands."""
+
+    def shutdown(self, _how: int) -> None:
+        """Nothing, as for `close`."""
 
     def _arm(self) -> None:
         self._sock.settimeout(self._deadline.remaining())

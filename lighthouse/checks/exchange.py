@@ -2,10 +2,13 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterator
+from contextlib import contextmanager
 from http.client import HTTPException
 
 from lighthouse.check import Check
-from lighthouse.checks.deadline import Deadline
+from lighthouse.checks.deadline import Deadline, DeadlineSocket, connected
+from lighthouse.checks.tls import TLS
 from lighthouse.identity import shown
 
 
@@ -28,6 +31,14 @@ class ExchangeCheck(Check):
     def exchange(self, deadline: Deadline) -> str:
         """Make the exchange; returns what is wrong with the answer, or nothing. May raise `OSError` and `HTTPException`."""
         raise NotImplementedError
+
+
+@contextmanager
+def opened(host: str, port: int, deadline: Deadline, tls: TLS | None) -> Iterator[DeadlineSocket]:
+    """A connection that ends with the block, after the handshake where there is `tls`."""
+    sock = connected(host, port, deadline)
+    with tls.secured(sock, host, deadline) if tls else sock as ready:
+        yield DeadlineSocket(ready, deadline)
 
 
 def explained(error: Exception, timeout: float) -> str:

@@ -126,6 +126,8 @@ def _check_dependencies(cls: type[Pluggable], name: str, reference: str) -> None
         usable = cls.validate_dependencies()
     except KeyboardInterrupt:
         raise
+    except PluginError as error:
+        raise PluginError(f"plugin {shown(name)} ({reference}) {error}") from None
     except BaseException as error:  # noqa: BLE001 - foreign code, as above
         raise PluginError(
             f"plugin {shown(name)} ({reference}) failed in validate_dependencies: {failure(error)}"

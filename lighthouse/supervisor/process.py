@@ -17,6 +17,7 @@ import threading
 from collections.abc import Callable, Container
 from contextlib import suppress
 from dataclasses import dataclass
+from pathlib import Path
 from typing import Any
 
 from lighthouse.ipc.boot import EXIT_BUG, Boot
@@ -147,9 +148,10 @@ def kill(child: Child) -> None:
 
 
 def reap(child: Child) -> Ended:
-    """Take the exit status of a process that has ended, after ending what is left of its group."""
-    # The zombie still owns its pid, so the group's number cannot belong to anybody else yet.
+    """Take the exit status of a process that has ended, after ending what is left of its group and its session."""
+    # The zombie still owns its pid, so the numbers of its group and session cannot belong to anybody else yet.
     _kill_group(child.pid)
+    _kill_session(child.pid)
     result = os.waitid(os.P_PIDFD, child.pidfd, os.WEXITED)
     os.close(child.pidfd)
     if result is None:
@@ -181,6 +183,18 @@ def _kill_group(pid: int) -> None:
         # No such group: the child had not come as far as setsid, or nobody is left. Not permitted: only zombies are left.
         if error.errno not in (errno.ESRCH, errno.EPERM):
             raise
+
+
+def _kill_session(leader: int) -> None:
+    """End the groups that a worker had begun in its session, such as the command of a check: its death made them ours."""
+    try:
+        children = Path(f"/proc/self/task/{os.getpid()}/children").read_text()
+    except OSError:
+        return  # a kernel without that list
+    for pid in map(int, children.split()):
+        with suppress(OSError):
+            if os.getsid(pid) == leader != os.getpgid(pid):
+                os.killpg(os.getpgid(pid), signal.SIGKILL)
 
 
 def _signal_name(number: int) -> str:

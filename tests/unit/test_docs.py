@@ -62,7 +62,8 @@ def test_the_examples_are_one_configuration_that_is_accepted(tmp_path):
     assert compiled.plan.files.keys() == files.keys()
     assert [file.error for file in compiled.plan.files.values() if file.state is not FileState.OK] == []
     assert compiled.plan.workers.keys() == {
-        "balancer/haproxy", "checker/cache", "checker/web", "discovery/directory", "discovery/zookeeper",
+        "balancer/haproxy", "checker/cache", "checker/queue", "checker/sessions", "checker/shop", "checker/web",
+        "discovery/directory", "discovery/zookeeper",
     }  # fmt: skip
 
 

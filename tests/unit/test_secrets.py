@@ -39,11 +39,11 @@ def file(tmp_path):
 )
 def test_a_file_gives_its_text_without_one_line_end(file, content, text):
     file.write_bytes(content.encode())
-    assert SecretSource("password", str(file)).read().reveal() == text
+    assert SecretSource("password_file", str(file)).read().reveal() == text
 
 
 def test_a_changed_file_is_read_anew(file):
-    source = SecretSource("password", str(file))
+    source = SecretSource("password_file", str(file))
     assert source.read().reveal() == HUSH
     file.write_text("another")
     assert source.read().reveal() == "another"
@@ -51,14 +51,14 @@ def test_a_changed_file_is_read_anew(file):
 
 def test_a_link_is_followed(file, tmp_path):
     (tmp_path / "link").symlink_to(file)
-    assert SecretSource("password", str(tmp_path / "link")).read().reveal() == HUSH
+    assert SecretSource("password_file", str(tmp_path / "link")).read().reveal() == HUSH
 
 
 @pytest.mark.parametrize("content", [b"", b"\n", b"\xff\xfe" + HUSH.encode(), b"x" * (secrets.MAX_SECRET + 1)])
 def test_what_is_no_secret_is_refused_with_key_and_path(file, content):
     file.write_bytes(content)
     with pytest.raises(ResourceError) as refused:
-        SecretSource("password", str(file)).read()
+        SecretSource("password_file", str(file)).read()
     assert str(refused.value).startswith(f"password_file: '{file}'")
     assert HUSH not in str(refused.value)
     assert refused.value.__cause__ is None
@@ -68,11 +68,11 @@ def test_a_missing_file_a_directory_and_a_pipe_are_refused(tmp_path):
     os.mkfifo(tmp_path / "pipe")
     for name in ("absent", ".", "pipe"):
         with pytest.raises(ResourceError, match="password_file"):
-            SecretSource("password", str(tmp_path / name)).read()
+            SecretSource("password_file", str(tmp_path / name)).read()
 
 
 def test_a_variable(monkeypatch):
-    source = SecretSource("password", variable="LH_TEST_SECRET")
+    source = SecretSource("password_env", variable="LH_TEST_SECRET")
     monkeypatch.setenv("LH_TEST_SECRET", HUSH)
     assert source.read().reveal() == HUSH
     for value in ("", None):
@@ -91,7 +91,7 @@ def test_a_secret_shows_itself_to_nobody():
 
 
 def test_a_file_that_everybody_can_read_is_warned_of_once(file, caplog):
-    source = SecretSource("password", str(file))
+    source = SecretSource("password_file", str(file))
     with caplog.at_level(logging.WARNING):
         source.read()
         assert not caplog.records
@@ -133,8 +133,8 @@ def test_what_cannot_be_a_source_is_refused_without_being_repeated(config, key):
     [
         ({}, None),
         ({"password_file": None, "password_env": None}, None),
-        ({"password_file": "/a", "password_env": None}, SecretSource("password", "/a")),
-        ({"password_env": "A_1"}, SecretSource("password", variable="A_1")),
+        ({"password_file": "/a", "password_env": None}, SecretSource("password_file", "/a")),
+        ({"password_env": "A_1"}, SecretSource("password_env", variable="A_1")),
     ],
 )
 def test_a_judged_configuration_names_the_source(config, source):
