@@ -8,26 +8,31 @@ from __future__ import annotations
 import logging
 import random
 from collections.abc import Callable
-from typing import TYPE_CHECKING
 
 from lighthouse.errors import ResourceError
 from lighthouse.zookeeper.announcer import Announcer
 from lighthouse.zookeeper.inbox import Inbox
-from lighthouse.zookeeper.messages import Changed, Connected, Disconnected, Message, Refused, Reply
+from lighthouse.zookeeper.link import Link
+from lighthouse.zookeeper.messages import (
+    Changed,
+    Connected,
+    Disconnected,
+    Message,
+    Refused,
+    Reply,
+)
 from lighthouse.zookeeper.names import Names
 from lighthouse.zookeeper.requests import Requests
 from lighthouse.zookeeper.session import Session
 from lighthouse.zookeeper.settings import Settings
 from lighthouse.zookeeper.watcher import Watcher
 
-if TYPE_CHECKING:
-    from lighthouse.zookeeper.client import Client
-
 LONGEST_PERIOD = 5.0  # seconds between two turns
 REREAD = 2.0  # seconds over which the hosts of a fleet spread what they read anew after a reconnect
 RETURN = 10.0  # seconds at least for others to announce anew; the client library waits up to 6 s before it connects
 REOPEN = 5.0  # seconds, and as many again by chance, until a client is made anew that gave up
 SLOW = 3.0  # seconds without an answer after which ZooKeeper counts as slow
+ZXID_EVERY = 5.0  # seconds between two looks at what was seen last: each is handed over anew
 BATCH = 500  # messages that are taken in before the next requests are sent
 SHOWN_SERVERS = 3
 
@@ -35,9 +40,15 @@ log = logging.getLogger(__name__)
 
 
 class Connection:
-    """See the module."""
+    """See the module. `make` makes a client, which begins to connect; it raises `ResourceError` when a secret cannot be read."""
 
-    def __init__(self, wall: Callable[[], float], chance: random.Random) -> None:
+    def __init__(
+        self,
+        make: Callable[[Settings, Session, Inbox], Link],
+        wall: Callable[[], float],
+        chance: Callable[[float, float], float] = random.uniform,
+    ) -> None:
+        self._make = make
         self.session = Session()
         self.announcer = Announcer()
         self.inbox: Inbox | None = None
@@ -45,11 +56,13 @@ class Connection:
         self.audits = 0
         self._wall = wall
         self._chance = chance
-        self._client: Client | None = None
+        self._client: Link | None = None
         self._requests: Requests | None = None
         self._refused: dict[str, str] = {}
         self._reread_at: float | None = None
+        self._returning = 0.0  # until then others may be on their way back
         self._audit_at = 0.0
+        self._zxid_at = 0.0
         self._reopen_at: float | None = None
         self._resync = 60.0
 
@@ -61,26 +74,21 @@ class Connection:
     @property
     def busy(self) -> bool:
         """Whether an answer is on its way."""
-        return bool(self._requests) and self.session.connected
+        return self._requests is not None and len(self._requests) > 0 and self.session.connected
 
     def open(self, settings: Settings, now: float) -> None:
         """Begin to connect, with the session that there is. Raises `ResourceError`."""
         self.leave()
-        # kazoo is loaded only where it is used: not to judge a configuration, and not before the worker was forked.
-        from lighthouse.zookeeper.client import Client
-        from lighthouse.zookeeper.secure import Credentials
-
-        credentials = Credentials(settings)
         inbox = Inbox()
         self._resync = settings.resync
         self._refused.clear()
-        self._reopen_at = None
         self.session.away = now
         try:
-            self._client = Client(settings, credentials, self.session, inbox)
+            self._client = self._make(settings, self.session, inbox)
         except ResourceError:
             inbox.close()
             raise
+        self._reopen_at = None
         self.inbox, self._requests = inbox, Requests(inbox)
 
     def leave(self) -> None:
@@ -108,14 +116,15 @@ class Connection:
         self._client.move(settings)
 
     def tend(self, settings: Settings, now: float) -> None:
-        """What comes with time. Raises `ResourceError`."""
+        """What comes with time."""
         if self._reopen_at is not None and now >= self._reopen_at:
-            self._reopen_at = now + REOPEN
-            self.open(settings, now)
+            self._reopen(settings, now)
         if self._client is None:
             return
         if self.session.connected:
-            self._keep_zxid()
+            if now >= self._zxid_at:
+                self._zxid_at = now + ZXID_EVERY
+                self._keep_zxid()
         elif self.session.locked_out(now, self._client.timeout):
             log.warning("no server takes the session with what was seen last; it is tried without")
             self.session.zxid = 0
@@ -128,6 +137,13 @@ class Connection:
                 self.audits += 1
                 self.watcher.audit()
             self.announcer.audit()
+
+    def _reopen(self, settings: Settings, now: float) -> None:
+        self._reopen_at = now + REOPEN
+        try:
+            self.open(settings, now)
+        except ResourceError as error:
+            self._refused[""] = str(error)
 
     def turn(self, now: float) -> None:
         """Take in what came, tell whom it concerns, and send what is to be asked."""
@@ -191,10 +207,10 @@ class Connection:
         self._refused.clear()
         self._lost()
         self.announcer.opened(self.session.number, self.session.sessions)
-        self._reread_at = now + self._chance.uniform(0.0, REREAD) if again else None
         if again and new:
             # What took our session may have taken those of the whole fleet: who is not back yet is not gone.
-            self._reread_at = now + max(RETURN, self.timeout or 0.0) + self._chance.uniform(0.0, REREAD)
+            self._returning = now + max(RETURN, self.timeout or 0.0)
+        self._reread_at = max(now, self._returning) + self._chance(0.0, REREAD) if again else None
         self._plan_audit(now)
 
     def _closed(self, message: Disconnected, now: float) -> None:
@@ -206,7 +222,7 @@ class Connection:
         self.session.closed(message, now)
         self._lost()
         if message.dead:
-            self._reopen_at = now + REOPEN + self._chance.uniform(0.0, REOPEN)
+            self._reopen_at = now + REOPEN + self._chance(0.0, REOPEN)
 
     def _keep_zxid(self) -> None:
         if self._client is not None:
@@ -220,7 +236,7 @@ class Connection:
         self.watcher.lost()
 
     def _plan_audit(self, now: float) -> None:
-        self._audit_at = now + self._resync * self._chance.uniform(0.75, 1.25)
+        self._audit_at = now + self._resync * self._chance(0.75, 1.25)
 
     def _wake(self) -> None:
         if self.inbox is not None:

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import logging
-import random
 import time
 from collections.abc import Callable, Mapping, Sequence
 from typing import Any, ClassVar
@@ -14,8 +13,10 @@ from lighthouse.errors import RegistryError
 from lighthouse.identity import shown
 from lighthouse.options import Option
 from lighthouse.zookeeper.connection import Connection
+from lighthouse.zookeeper.inbox import Inbox
+from lighthouse.zookeeper.link import Link
 from lighthouse.zookeeper.report import report
-from lighthouse.zookeeper.session import pack, unpack
+from lighthouse.zookeeper.session import Session, pack, unpack
 from lighthouse.zookeeper.settings import OPTIONS, Settings
 
 PATIENCE = 1.0  # seconds for which `connect` and `announce` wait; then they are called again
@@ -33,16 +34,10 @@ class ZookeeperDiscovery(Discovery):
 
     options: ClassVar[Mapping[str, Option] | None] = OPTIONS
 
-    def __init__(
-        self,
-        monotonic: Callable[[], float] = time.monotonic,
-        wall: Callable[[], float] = time.time,
-        chance: random.Random | None = None,
-    ) -> None:
-        self._monotonic = monotonic
+    def __init__(self) -> None:
         self._settings = Settings((), "")
         self._announcements: Sequence[Announcement] | None = None
-        self._connection = Connection(wall, chance or random.Random())  # noqa: S311 - it spreads load
+        self._connection = Connection(_client, time.time)
 
     @classmethod
     def validate_config(cls, config: dict[str, Any]) -> None:
@@ -71,7 +66,7 @@ class ZookeeperDiscovery(Discovery):
 
         Raises `ResourceError` when a secret cannot be read.
         """
-        self._connection.open(self._settings, self._monotonic())
+        self._connection.open(self._settings, time.monotonic())
         self._follow(PATIENCE, lambda: self._connection.session.connected)
 
     def disconnect(self) -> None:
@@ -94,18 +89,17 @@ class ZookeeperDiscovery(Discovery):
         self._announcements = list(announcements)
         announcer = self._connection.announcer
         announcer.want(self._announcements, self._settings.base, self._settings.format)
-        self._follow(PATIENCE, lambda: announcer.settled)
+        self._follow(PATIENCE, lambda: announcer.settled or not self._connection.session.connected)
         if not announcer.settled:
-            why = self._connection.problem(self._settings, self._monotonic()) or "ZooKeeper has not answered yet"
+            why = self._connection.problem(self._settings, time.monotonic()) or "ZooKeeper has not answered yet"
             raise RegistryError(why)
 
     def maintain(self) -> Report:
-        """Take in what ZooKeeper said, ask what is to be asked, and tell how it stands. Raises `ResourceError`."""
-        now = self._monotonic()
-        self._connection.tend(self._settings, now)
+        """Take in what ZooKeeper said, ask what is to be asked, and tell how it stands."""
+        self._connection.tend(self._settings, time.monotonic())
         self._follow(BUSY, lambda: not self._connection.busy)
-        self.period = self._connection.period(self._monotonic())
-        return report(self._connection, self._settings, self._monotonic())
+        self.period = self._connection.period(time.monotonic())
+        return report(self._connection, self._settings, time.monotonic())
 
     def watch_fd(self) -> int | None:
         """Readable when there is something to take in."""
@@ -130,7 +124,15 @@ class ZookeeperDiscovery(Discovery):
         """Turn until `done`, for `patience` seconds at most."""
         end = time.monotonic() + patience
         while True:
-            self._connection.turn(self._monotonic())
+            self._connection.turn(time.monotonic())
             left = end - time.monotonic()
             if done() or left <= 0 or not self._connection.wait(left):
                 return
+
+
+def _client(settings: Settings, session: Session, inbox: Inbox) -> Link:
+    # kazoo is loaded only where it is used: not to judge a configuration, and not before the worker was forked.
+    from lighthouse.zookeeper.client import Client
+    from lighthouse.zookeeper.secure import Credentials
+
+    return Client(settings, Credentials(settings), session, inbox)

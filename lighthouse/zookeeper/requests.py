@@ -4,9 +4,9 @@ from __future__ import annotations
 
 from collections.abc import Callable
 from functools import partial
-from typing import Protocol
 
 from lighthouse.zookeeper.inbox import Inbox
+from lighthouse.zookeeper.link import Link
 from lighthouse.zookeeper.messages import Answer, Failure, Reply, Request
 
 # Enough to hide the way to the server and back. kazoo wakes its thread by a byte per request through a socket pair: with some 250
@@ -14,13 +14,6 @@ from lighthouse.zookeeper.messages import Answer, Failure, Reply, Request
 WINDOW = 64
 
 Taker = Callable[[Answer, float], None]
-
-
-class Sender(Protocol):
-    """Where requests go."""
-
-    def submit(self, request: Request, done: Callable[[Answer], None]) -> None:
-        """See `lighthouse.zookeeper.client.Client`."""
 
 
 class Requests:
@@ -45,12 +38,12 @@ class Requests:
         """When the one was sent that has waited longest."""
         return next((since for _, since in self._pending.values()), None)
 
-    def send(self, sender: Sender, request: Request, taker: Taker, now: float) -> None:
+    def send(self, link: Link, request: Request, taker: Taker, now: float) -> None:
         """Send a request, whose answer goes to `taker` with the time."""
         self._numbers += 1
         self._pending[self._numbers] = (taker, now)
         try:
-            sender.submit(request, partial(self._done, self._numbers))
+            link.submit(request, partial(self._done, self._numbers))
         except Exception as error:  # noqa: BLE001 - what the library does not even send must not be waited for
             self._done(self._numbers, Answer(request, Failure.OTHER, text=type(error).__name__))
 

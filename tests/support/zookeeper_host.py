@@ -92,8 +92,8 @@ class Host:
     def stop(self):
         self.discovery.disconnect()
 
-    def next_generation(self, **changes):
-        """Leave, and come back as the next life of the worker does."""
+    def next_generation(self):
+        """Leave, and return what the next life of the worker gets."""
         handover = self.discovery.handover()
         self.stop()
         return handover

@@ -167,6 +167,15 @@ def test_down_hold_and_unwanted(host, model):
     assert host.announcer.settled
 
 
+def test_what_somebody_else_withdrew_does_not_come_back_to_be_held(host, model):
+    host.want(item()).settle()
+    model.delete(PATH)
+    host.want(item(Wanted.DOWN)).take()
+    host.settle()
+    host.want(item(Wanted.HOLD)).settle()
+    assert PATH not in model.znodes
+
+
 def test_what_is_altered_or_deleted_is_made_good(host, model):
     host.want(item()).settle()
     model.set(PATH, b"spoilt")

@@ -250,6 +250,19 @@ def test_a_change_during_an_audit_is_not_missed(model):
     assert view.told[-1] == ["a:80", "c:80"]
 
 
+def test_the_event_of_what_is_being_read_costs_no_second_read(model):
+    model.create("/s/web/1", record("a"))
+    view = View(model).settle()
+    before = model.reads()
+    view.picture.audit()
+    view.ask()
+    view.take()
+    model.set("/s/web/1", record("a", "10.0.0.9"))
+    view.settle()
+    assert view.picture.nodes[0].ip == "10.0.0.9"
+    assert model.reads() - before == 2
+
+
 CHANGES = st.sampled_from(["create", "delete", "set", "path", "ask", "ask one", "take", "take one", "audit", "drop"])
 
 
