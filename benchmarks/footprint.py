@@ -1,4 +1,6 @@
-"""What a host pays while nothing happens: memory of each checker and of the supervisor, and the processor time of all of it."""
+"""What a host pays while nothing happens: memory of each checker and of the supervisor, the processor time of all of it, and how
+late checks are against their schedule.
+"""
 
 from __future__ import annotations
 
@@ -18,6 +20,7 @@ from support.site import Web
 
 SIZES = (1, 20, 100)
 CHECKED_EVERY = 1.0  # seconds
+LOOKS = 10  # at the last results, within a window
 MIB = 1024 * 1024
 TICK = os.sysconf("SC_CLK_TCK")
 TARGET = 4.0  # MiB of USS per checker
@@ -27,13 +30,15 @@ TARGET = 4.0  # MiB of USS per checker
 class Usage:
     """One host after a time at work.
 
-    USS and PSS of each checker and of the supervisor in bytes, % of one processor, and the worst delay of the loop in seconds.
+    USS and PSS of each checker and of the supervisor in bytes, % of one processor, the worst delay of the supervisor's loop in
+    seconds, and for a sample of all checks how late the checker was for each, from its slot in the schedule to its result.
     """
 
     checkers: list[tuple[int, int]]
     supervisor: tuple[int, int]
     processor: float
     lag: float
+    late: list[float]
 
 
 def rows(options: Options) -> Iterator[Row]:
@@ -49,6 +54,7 @@ def rows(options: Options) -> Iterator[Row]:
         if size == SIZES[-1]:
             yield row(f"{label}: processor, all processes", "%", [use.processor])
             yield row(f"{label}: worst delay of the supervisor's loop", "ms", [use.lag * 1e3])
+        yield row(f"{label}: lateness of a check against its schedule", "ms", [late * 1e3 for late in use.late])
 
 
 def window(size: int, options: Options) -> float:
@@ -70,7 +76,10 @@ def usage(size: int, seconds: float) -> Usage:
         here.stack.start()
         spin(lambda: working(here, size), every=0.2, within=120, what=f"{size} services up")
         begin, spent = time.monotonic(), processor_time(here)
-        time.sleep(seconds)
+        late: dict[tuple[str, float], float] = {}
+        for _ in range(LOOKS):
+            time.sleep(seconds / LOOKS)
+            late |= lateness(here)
         elapsed, spent = time.monotonic() - begin, processor_time(here) - spent
         checkers = [worker["pid"] for worker in here.stack.status()["workers"] if worker["kind"] == "checker"]
         supervisor = footprint(here.stack.process.pid)
@@ -79,7 +88,19 @@ def usage(size: int, seconds: float) -> Usage:
             supervisor,
             100.0 * spent / elapsed,
             here.stack.status()["supervisor"]["loop_lag"],
+            list(late.values()),
         )
+
+
+def lateness(here: Host) -> dict[tuple[str, float], float]:
+    """Of the results that the status tells, by service and moment."""
+    return {
+        (name, result["at"]): result["late"]
+        for name, service in here.stack.status()["services"].items()
+        for port in service["ports"].values()
+        for check in port["checks"].values()
+        for result in check["results"]
+    }
 
 
 def working(here: Host, size: int) -> bool:
