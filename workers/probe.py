@@ -12,7 +12,7 @@ from typing import Any
 from lighthouse.check import Check
 from lighthouse.errors import ResourceError
 from lighthouse.health import Health, State
-from lighthouse.schedule import starved
+from lighthouse.schedule import starved, tolerance
 from lighthouse.workers.plugins import load, why
 
 MAX_TEXT = 200  # characters that are kept of what a check says
@@ -102,7 +102,7 @@ class Probe:
         void = starved(attempt.lag, self.rules.timeout)
         passed = None if void else finding.passed
         if void:
-            self.obstacle = f"starved: late by {attempt.lag:.1f} s"
+            self.obstacle = f"starved: this process was late itself, by more than {tolerance(self.rules.timeout):g} s"
         else:
             self.obstacle = finding.text if passed is None else ""
         if finding.error is not None and finding.text != self.reason:  # once, not with each round

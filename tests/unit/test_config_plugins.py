@@ -165,3 +165,12 @@ def test_the_supervisors_side_loads_neither_pydantic_nor_yaml():
     )
     found = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True)
     assert found.stdout == "[]\n"
+
+
+@pytest.mark.parametrize(("name", "library"), [("redis", "redis"), ("grpc", "grpc")])
+def test_a_built_in_check_without_its_extra_names_the_remedy(plugins, monkeypatch, name, library):
+    monkeypatch.setattr("lighthouse.pluggable.find_spec", lambda _: None)
+    with pytest.raises(PluginError) as refused:
+        plugins.resolve(CHECKS, name)
+    assert str(refused.value).startswith(f"plugin '{name}' (lighthouse.checks.{name}:")
+    assert str(refused.value).endswith(f") needs the library {library}: pip install 'lighthouse[{name}]'")
