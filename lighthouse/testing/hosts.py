@@ -2,17 +2,9 @@
 
 from __future__ import annotations
 
-import os
-import select
 import signal
-import socket
-import subprocess
-import sys
-import threading
 import time
 from collections.abc import Callable, Mapping
-from contextlib import suppress
-from dataclasses import asdict
 from pathlib import Path
 from typing import Any
 
@@ -27,13 +19,13 @@ from lighthouse.ipc.boot import (
     members_topic,
     report_topic,
 )
-from lighthouse.ipc.channel import Channel
 from lighthouse.ipc.frames import Frame, Kind
-from lighthouse.ipc.messages import Condition, Heartbeat, Stop, pack, unpack
+from lighthouse.ipc.messages import Condition, Heartbeat, pack, unpack
 from lighthouse.node import Node
 from lighthouse.settings import Settings
 from lighthouse.testing.judged import judged
 from lighthouse.testing.registry import Registry
+from lighthouse.testing.worker import Worker
 
 PATIENCE = 60.0  # seconds until a condition that should come true counts as missed
 HEARTBEAT = 0.1
@@ -67,10 +59,7 @@ class Host:
         self._history: dict[str, list[frozenset[str]]] = {}
         self._report: Mapping[str, Any] | None = None
         self._beats: list[float] = []
-        self._process: subprocess.Popen[bytes] | None = None
-        self._channel: Channel | None = None
-        self._listener: threading.Thread | None = None
-        self._ending = False
+        self._worker: Worker | None = None
 
     # What it is for
 
@@ -100,7 +89,8 @@ class Host:
 
     def accept(self, cluster: str) -> None:
         """Confirm what is held now, as an operator."""
-        self._send(Frame(Kind.SNAPSHOT, pack({cluster: time.monotonic()}), ACCEPT_TOPIC))
+        assert self._worker
+        self._worker.send(Frame(Kind.SNAPSHOT, pack({cluster: time.monotonic()}), ACCEPT_TOPIC))
 
     def node(self, service: str, port: int = 80) -> str:
         """The name of the node that announces a port of a service."""
@@ -152,58 +142,35 @@ class Host:
 
     def start(self) -> None:
         """Start the next generation; what it does is seen by what it told."""
-        assert self._process is None
+        assert self._worker is None
         self.generation += 1
         self._history.clear()
         self._beats.clear()
         self._report = self.degraded = None
-        self._ending = False
-        ours, theirs = socket.socketpair()
-        path = os.pathsep.join(entry for entry in sys.path if entry)
-        with theirs:
-            self._process = subprocess.Popen(
-                [sys.executable, "-m", "lighthouse.testing.process", str(theirs.fileno())],
-                stdin=subprocess.PIPE,
-                pass_fds=[theirs.fileno()],
-                start_new_session=True,
-                env={**os.environ, "PYTHONPATH": path},
-            )
-        assert self._process.stdin
-        with self._process.stdin as pipe:
-            pipe.write(pack(asdict(self._boot())))
-        self._channel = Channel(ours, self.generation)
-        self._listener = threading.Thread(target=self._listen, args=(self._channel,), name=f"listener of {self.name}")
-        self._listener.start()
+        self._worker = Worker(self._boot(), self._hear, self._died)
 
     def kill(self) -> None:
-        """End the worker as SIGKILL does; a paused one too."""
-        self._ending = True
-        if self._process is not None:
-            self._process.kill()
-        self._gone()
+        """End the worker as SIGKILL does, if there is one; a paused one too."""
+        if self._worker is not None:
+            self._worker.kill()
+            self._worker = None
 
     def stop(self) -> None:
         """End the worker in good order."""
-        self._ending = True
-        self._send(Stop().frame())
-        assert self._process
-        try:
-            self._process.wait(PATIENCE)
-        except subprocess.TimeoutExpired:
-            self.faults.append(f"{self.name} does not stop")
-        if self._process.poll():
-            self.faults.append(f"{self.name} stopped with exit code {self._process.returncode}")
-        self.kill()
+        assert self._worker
+        if problem := self._worker.stop():
+            self.faults.append(f"the worker of {self.name} {problem}")
+        self._worker = None
 
     def pause(self) -> None:
         """Let the whole worker stand still, the plugin's threads included."""
-        assert self._process
-        self._process.send_signal(signal.SIGSTOP)
+        assert self._worker
+        self._worker.signal(signal.SIGSTOP)
 
     def resume(self) -> None:
         """Undo `pause`."""
-        assert self._process
-        self._process.send_signal(signal.SIGCONT)
+        assert self._worker
+        self._worker.signal(signal.SIGCONT)
 
     def until(self, condition: Callable[[], Any], what: str) -> None:
         """Wait for a condition; fails with all that is known when it does not come true."""
@@ -242,25 +209,14 @@ class Host:
         return blobs(force)[WORKER]
 
     def _configure(self) -> None:
-        if self._channel is not None:
-            self._send(Frame(Kind.SNAPSHOT, pack(self._blob()), CONFIG_TOPIC))
-            self._send(Frame(Kind.SNAPSHOT, pack(self._states), ANNOUNCE_TOPIC))
+        if self._worker is not None:
+            self._worker.send(
+                Frame(Kind.SNAPSHOT, pack(self._blob()), CONFIG_TOPIC),
+                Frame(Kind.SNAPSHOT, pack(self._states), ANNOUNCE_TOPIC),
+            )
 
-    def _send(self, frame: Frame) -> None:
-        assert self._channel
-        self._channel.send(frame)
-        while self._channel.wants_write:
-            select.select([], [self._channel], [], PATIENCE)
-            self._channel.flush()
-
-    def _listen(self, channel: Channel) -> None:
-        with suppress(EOFError, OSError, ValueError):  # it is closed under us when the worker has been killed
-            while True:
-                select.select([channel], [], [])
-                for frame in channel.receive():
-                    self._hear(frame)
-        if not self._ending:
-            self.faults.append(f"the worker of {self.name} died")
+    def _died(self) -> None:
+        self.faults.append(f"the worker of {self.name} died")
 
     def _hear(self, frame: Frame) -> None:
         if frame.kind is Kind.HEARTBEAT:
@@ -285,15 +241,3 @@ class Host:
             self._kept[topic] = payload
             names = frozenset(Node.from_mapping(item).name for item in unpack(payload)["nodes"])
             self._history.setdefault(topic.removeprefix(members_topic("")), []).append(names)
-
-    def _gone(self) -> None:
-        """The process has ended or is about to: take its last words, and forget it."""
-        if self._process is not None:
-            self._process.wait(PATIENCE)
-            with suppress(ProcessLookupError):
-                os.killpg(self._process.pid, signal.SIGKILL)
-        if self._listener is not None:
-            self._listener.join(PATIENCE)
-        if self._channel is not None:
-            self._channel.close()
-        self._process = self._channel = self._listener = None

@@ -9,10 +9,10 @@ from typing import Any
 from lighthouse.node import MAX_RECORD, Node
 
 
-def record(name: str, **metadata: Any) -> bytes:
+def record(name: str, ip: str = "127.0.0.1", **metadata: Any) -> bytes:
     """The record of a node ``host:port`` as lighthouse 1.0 writes it."""
     host, _, port = name.rpartition(":")
-    return Node(host, "127.0.0.1", int(port), metadata).serialize().encode()
+    return Node(host, ip, int(port), metadata).serialize().encode()
 
 
 def _with(**changes: Any) -> bytes:

@@ -24,7 +24,9 @@ class Feature(Flag):
     """A record that is replaced in place is seen."""
     STATUS = auto()
     """`maintain` reports: an outage in ``degraded`` or ``complete``, unusable records in ``refused`` and ``refused_total``."""
-    ALL = HANDOVER | RECONCILES | DATA_CHANGES | STATUS
+    OWNERSHIP = auto()
+    """The registry knows who made a record: one of another host stays untouched even under the name of ours."""
+    ALL = HANDOVER | RECONCILES | DATA_CHANGES | STATUS | OWNERSHIP
 
 
 class Change(Enum):

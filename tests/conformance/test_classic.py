@@ -18,8 +18,10 @@ class TestWithPort(DiscoverySuite):
             yield registry
 
 
-class TestWithoutPort(Announcing, Watching):
-    """``report_up(service)``, and ``should_update`` is set. The rest of the suite meets no spelling."""
+class TestWithoutPort(Announcing):
+    """``report_up(service)``, and ``should_update`` is set. The rest of the suite meets no other spelling."""
+
+    test_members_that_join_and_leave_are_told = Watching.test_members_that_join_and_leave_are_told
 
     @pytest.fixture
     def registry(self, zookeeper):

@@ -43,7 +43,7 @@ class DirectoryRegistry:
     """A folder; a thread renews what was written as another host would."""
 
     plugin = "lighthouse.directory.discovery:DirectoryDiscovery"
-    features = Feature.ALL
+    features = Feature.ALL & ~Feature.OWNERSHIP  # a file has no owner but its name
     outages = ("gone", "a-file")
     secrets = ()
 

@@ -112,41 +112,6 @@ def test_a_restart_of_the_whole_supervisor_is_without_an_event(site, witness, ho
     assert witness.events() == []
 
 
-# The session is gone --------------------------------------------------------------------------------------------------
-
-
-def test_what_went_with_the_session_is_announced_anew(site, witness):
-    """Somebody closes our session: every announcement is gone at once, and comes back without anybody asking."""
-    left = handed_over(site)
-    owner = site.client.exists(f"{site.folder}/{min(site.names)}").ephemeralOwner
-    with site.peace():
-        thief = site.realm.client(client_id=(left["session"], bytes.fromhex(left["password"])), timeout=30.0)
-        assert thief.client_id[0] == left["session"]
-        thief.stop()
-        until(lambda: new_owner(site, owner), within=60, what=f"a new session; {site.tail()}")
-    assert len(witness.events()) >= len(site.names)
-
-
-def new_owner(site, owner):
-    """Whether all announcements stand and belong to another session than before."""
-    stats = [site.client.exists(f"{site.folder}/{name}") for name in site.names]
-    return all(stat and stat.ephemeralOwner not in (0, owner) for stat in stats)
-
-
-def test_a_standstill_longer_than_the_session_is_made_good(site):
-    """The whole host sleeps, as a paused virtual machine: its announcements expire, and come back when it wakes."""
-    pids = [site.stack.process.pid, *(worker["pid"] for worker in site.stack.status()["workers"])]
-    owner = site.client.exists(f"{site.folder}/{min(site.names)}").ephemeralOwner
-    with site.peace():
-        for pid in pids:
-            os.kill(pid, signal.SIGSTOP)
-        until(lambda: not site.announced(), within=60, what="the announcements to expire")
-        for pid in reversed(pids):
-            os.kill(pid, signal.SIGCONT)
-        until(lambda: new_owner(site, owner), within=60, what=f"announcements; {site.tail()}")
-        site.wait_working()
-
-
 # ZooKeeper is away ----------------------------------------------------------------------------------------------------
 
 
@@ -206,6 +171,40 @@ def test_started_while_zookeeper_is_down_it_serves_whom_it_last_knew(site, proxy
     site.wait_serving()
     site.wait_announced()
     site.wait_working()
+
+
+# The session is gone --------------------------------------------------------------------------------------------------
+
+
+def test_what_went_with_the_session_is_announced_anew(site, witness):
+    """Somebody closes our session: every announcement is gone at once, and comes back without anybody asking."""
+    left = handed_over(site)
+    owner = site.client.exists(f"{site.folder}/{min(site.names)}").ephemeralOwner
+    with site.peace():
+        thief = site.realm.client(client_id=(left["session"], bytes.fromhex(left["password"])), timeout=30.0)
+        assert thief.client_id[0] == left["session"]
+        thief.stop()
+        until(lambda: new_owner(site, owner), within=60, what=f"a new session; {site.tail()}")
+    assert len(witness.events()) >= len(site.names)
+
+
+def new_owner(site, owner):
+    """Whether all announcements stand and belong to another session than before."""
+    stats = [site.client.exists(f"{site.folder}/{name}") for name in site.names]
+    return all(stat and stat.ephemeralOwner not in (0, owner) for stat in stats)
+
+
+def test_a_standstill_longer_than_the_session_is_made_good(site):
+    """The whole host sleeps, as a paused virtual machine: its announcements expire, and come back when it wakes."""
+    pids = [site.stack.process.pid, *(worker["pid"] for worker in site.stack.status()["workers"])]
+    owner = site.client.exists(f"{site.folder}/{min(site.names)}").ephemeralOwner
+    with site.peace():
+        for pid in pids:
+            os.kill(pid, signal.SIGSTOP)
+        until(lambda: not site.announced(), within=60, what="the announcements to expire")
+        for pid in reversed(pids):
+            os.kill(pid, signal.SIGCONT)
+        until(lambda: new_owner(site, owner), within=60, what=f"announcements; {site.tail()}")
 
 
 # Secrets --------------------------------------------------------------------------------------------------------------

@@ -98,6 +98,28 @@ class Announcing(Common):
         assert happened(observer, *theirs) == []
         assert registry.read("web") == theirs
 
+    def test_a_name_that_another_host_took_stays_with_it(self, registry: Registry, hosts: Hosts) -> None:
+        """Two hosts that were given one name do not fight, and the second one says so. Its other services are announced."""
+        self._claims(registry, Feature.OWNERSHIP)
+        theirs = {"host-a:80": record("host-a:80", ip="10.9.9.9")}
+        registry.write("web", "host-a:80", theirs["host-a:80"])
+        observer = self._observe(registry, "web")
+        host = hosts("host-a")
+        host.provide("web")
+        host.provide("api")
+        host.start()
+        self._stands(host, registry, "api", "host-a:80")
+        if Feature.STATUS in registry.features:
+            host.until(lambda: "web" in (host.degraded or ""), "the clash to be told")
+        for wanted, later in ((Wanted.DOWN, "first"), (Wanted.HOLD, "second"), (Wanted.UP, "third")):
+            host.provide("web", wanted)
+            host.provide(later)
+            self._stands(host, registry, later, "host-a:80")
+        assert list(observer.events()) == []
+        assert registry.read("web") == theirs
+        registry.remove("web", "host-a:80")
+        host.until(lambda: registry.read("web") not in ({}, theirs), "its own announcement once the name is free")
+
     def test_an_announcement_dies_with_its_owner(self, registry: Registry, hosts: Hosts) -> None:
         """Nobody has to clear up after a host that lost its power."""
         registry.write("web", "other:80", record("other:80"))

@@ -62,6 +62,14 @@ class Common:
         return host
 
     @staticmethod
+    def _consuming(hosts: Hosts, *clusters: str) -> Host:
+        """A host that watches these clusters."""
+        host = hosts("consumer")
+        host.consume(*clusters)
+        host.start()
+        return host
+
+    @staticmethod
     def _stands(host: Host, registry: Registry, service: str, *names: str) -> None:
         """Wait until exactly these records stand in the registry."""
         host.until(lambda: registry.read(service).keys() == set(names), f"the records {sorted(names)} of {service}")

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-from lighthouse.testing.hosts import Host
 from lighthouse.testing.records import HOSTILE, record
 from lighthouse.testing.registry import Feature, Registry
 from lighthouse.testing.suite.common import Common, Hosts
@@ -128,10 +127,3 @@ class Watching(Common):
         registry.write("web", "escape:80", record("escape:80"))
         host.until(lambda: host.details.get("refused_total") == 1, "one refused record")
         self._sees(host, "web", "escape:80")
-
-    @staticmethod
-    def _consuming(hosts: Hosts, *clusters: str) -> Host:
-        host = hosts("consumer")
-        host.consume(*clusters)
-        host.start()
-        return host
