@@ -32,6 +32,40 @@ def unpack(payload: bytes) -> Any:
         raise ProtocolError(f"payload is not msgpack: {type(error).__name__}: {error}") from None
 
 
+def elements(payload: bytes, key: str) -> list[bytes]:
+    """The elements of the list under `key` of a map, each still packed, so that known ones need not be unpacked again.
+
+    Raises `ProtocolError` for anything but one map with such a list. What the elements hold is judged by whoever unpacks them.
+    """
+    reader = msgpack.Unpacker(None, max_buffer_size=max(1, len(payload)), strict_map_key=True, raw=False, max_ext_len=0)
+    try:
+        reader.feed(payload)
+        found = None
+        for _ in range(reader.read_map_header()):
+            if reader.unpack() == key:
+                found = _slices(reader, payload)
+            else:
+                reader.skip()
+        whole = reader.tell() == len(payload)
+    except (ValueError, TypeError, RecursionError, MemoryError, msgpack.UnpackException) as error:
+        raise ProtocolError(f"payload is not a map in msgpack: {type(error).__name__}: {error}") from None
+    if found is None or not whole:
+        raise ProtocolError(f"payload lacks {key!r}" if whole else "payload holds more than one value")
+    return found
+
+
+def _slices(reader: msgpack.Unpacker, payload: bytes) -> list[bytes]:
+    found = []
+    count = reader.read_array_header()
+    start = reader.tell()
+    for _ in range(count):
+        reader.skip()
+        end = reader.tell()
+        found.append(payload[start:end])
+        start = end
+    return found
+
+
 def _refuse(code: int, _data: bytes) -> Any:
     raise ProtocolError(f"extension type {code} is not part of the protocol")
 

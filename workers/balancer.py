@@ -18,15 +18,16 @@ from lighthouse.errors import LighthouseError, NodeError
 from lighthouse.ipc.boot import EXPLAIN_TOPIC, explained_topic, members_topic
 from lighthouse.ipc.errors import ProtocolError
 from lighthouse.ipc.messages import pack, unpack
-from lighthouse.node import Node
 from lighthouse.workers.consumed import Consumed
 from lighthouse.workers.lanes import Outcome
+from lighthouse.workers.members import Members
 from lighthouse.workers.plugins import load, why
 from lighthouse.workers.runtime import Runtime
 
 VERIFY = 10.0  # seconds between two reconciliations when nothing changed
 RETRY = 1.0  # seconds after one that failed
 AGAIN_LEAST = 0.1  # seconds; a balancer that asks for less is not called in a tight loop
+TOLD_LEAST = 0.2  # seconds between two reports, which tell of all clusters however little changed
 
 log = logging.getLogger(__name__)
 
@@ -45,10 +46,13 @@ class BalancerJob:
         self._setup: _Setup | None = None
         self._balancer: Balancer | None = None
         self._consumed = Consumed()
+        self._members = Members()
         self._patience = 0.0
         self._refused: str | None = None
         self._busy = False
         self._dirty = False
+        self._told = 0.0
+        self._untold: Mapping[str, Any] | None = None
         for topic, payload in runtime.boot.kept.items():
             self._learn(topic, payload)
 
@@ -61,6 +65,7 @@ class BalancerJob:
             self._patience = time.monotonic() + config["initial_wait"]
             self._runtime.after(config["initial_wait"], self._sync)
         self._consumed.configure(config["clusters"])
+        self._members.keep([item["name"] for item in config["clusters"]])
         setup = _Setup(config["plugin"], config["config"])
         if setup == self._setup:
             self._sync()
@@ -97,8 +102,8 @@ class BalancerJob:
         if topic != members_topic(cluster) or room != "members":
             return False
         try:
-            nodes = [Node.from_mapping(item) for item in unpack(payload)["nodes"]]
-        except (NodeError, ProtocolError, KeyError, TypeError) as error:
+            nodes = self._members.read(cluster, payload)
+        except (NodeError, ProtocolError) as error:
             # Unknown is not empty: members that cannot be read change nothing.
             log.error("members of %s cannot be read and stay as they are: %s", cluster, why(error))
             return False
@@ -124,15 +129,19 @@ class BalancerJob:
             return  # a source has not spoken yet; the timer set in `configure` comes back
         self._busy, self._dirty = True, False
         balancer, clusters, about = self._balancer, self._consumed.clusters(), self._consumed.report()
-        self._runtime.call("sync", lambda: _sync(balancer, clusters, about), self._synced)
+        told = time.monotonic() - self._told >= TOLD_LEAST
+        self._runtime.call("sync", lambda: _sync(balancer, clusters, about, told=told), self._synced)
 
     def _synced(self, outcome: Outcome) -> None:
         self._busy = False
         degraded = again = None
         if outcome.error is None:
-            degraded, again, packed = outcome.value
+            degraded, again, self._untold, packed = outcome.value
             self._runtime.fresh = time.monotonic()
-            self._runtime.report(packed)
+            if packed is None:
+                self._runtime.after(TOLD_LEAST, self._tell, name="report")
+            else:
+                self._tell_packed(packed)
             self._runtime.condition("; ".join(filter(None, (self._refused, degraded))) or None)
         else:
             if not isinstance(outcome.error, LighthouseError):
@@ -147,6 +156,16 @@ class BalancerJob:
         calm = outcome.error is None and not degraded
         self._runtime.after(_delay(VERIFY if calm else RETRY, again), self._sync, name="sync")
 
+    def _tell(self) -> None:
+        """Tell the newest report, if it was not yet."""
+        if self._untold is not None:
+            report, self._untold = self._untold, None
+            self._runtime.call("report", lambda: pack(report), lambda outcome: self._tell_packed(outcome.value))
+
+    def _tell_packed(self, packed: bytes) -> None:
+        self._told = time.monotonic()
+        self._runtime.report(packed)
+
 
 def _delay(usual: float, again: Any) -> float:
     """Seconds until the next sync: sooner than usual if the balancer asks for it, but never at once."""
@@ -155,14 +174,18 @@ def _delay(usual: float, again: Any) -> float:
     return usual
 
 
-def _sync(balancer: Balancer, clusters: list[Cluster], about: Mapping[str, Any]) -> tuple[str | None, Any, bytes]:
-    """Why the balancer is degraded, if it is, after how long it wants to be asked again, and its report, packed; on a lane.
+def _sync(
+    balancer: Balancer, clusters: list[Cluster], about: Mapping[str, Any], *, told: bool
+) -> tuple[str | None, Any, dict[str, Any] | None, bytes | None]:
+    """Why the balancer is degraded, if it is, after how long it wants to be asked again, and its report; on a lane.
 
-    The report is the plugin's, with what the worker itself has to tell `about` the clusters.
+    The report is the plugin's, with what the worker itself has to tell `about` the clusters. It comes packed if it is to be told.
     """
     report = {**balancer.sync(clusters), **about}
     degraded = report.get("degraded")
-    return None if degraded is None else str(degraded), report.get("again"), pack(report)
+    again = report.get("again")
+    reason = None if degraded is None else str(degraded)
+    return (reason, again, None, pack(report)) if told else (reason, again, report, None)
 
 
 def _explain(balancer: Balancer, cluster: str) -> dict[str, Any]:

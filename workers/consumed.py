@@ -18,27 +18,33 @@ class Consumed:
         self._members: dict[str, list[Node]] = {}
         self._clusters: dict[str, Cluster] = {}
         self._selected: dict[str, Selected] = {}
+        self._changed: set[str] = set()
+        self._silent: set[str] = set()
 
     def configure(self, items: Sequence[Mapping[str, Any]]) -> None:
         """These are the clusters. One that is gone is forgotten: if it comes back, what it was is no longer known."""
         before, self._items = self._items, {item["name"]: item for item in items}
         self._members = {name: nodes for name, nodes in self._members.items() if name in self._items}
-        self._clusters = {name: made for name, made in self._clusters.items() if before[name] == self._items.get(name)}
+        self._selected = {name: selected for name, selected in self._selected.items() if name in self._items}
+        made = {name: cluster for name, cluster in self._clusters.items() if before[name] == self._items.get(name)}
+        self._clusters = {name: made.get(name) or self._made(name, item) for name, item in self._items.items()}
+        self._silent = self._items.keys() - self._members.keys()
 
     def learn(self, name: str, nodes: list[Node]) -> bool:
         """Take over newer members; returns whether they differ."""
         if self._members.get(name) == nodes:
             return False
         self._members[name] = nodes
-        self._clusters.pop(name, None)
+        self._silent.discard(name)
+        self._changed.add(name)
         return True
 
     def clusters(self) -> list[Cluster]:
         """All of them, in the order of the configuration."""
-        for name, item in self._items.items():
-            if name not in self._clusters:
-                self._clusters[name] = self._made(name, item)
-        return [self._clusters[name] for name in self._items]
+        for name in self._changed & self._items.keys():
+            self._clusters[name] = self._made(name, self._items[name])
+        self._changed.clear()
+        return list(self._clusters.values())
 
     def has(self, name: str) -> bool:
         """Whether it is one of them."""
@@ -46,13 +52,13 @@ class Consumed:
 
     def unknown(self) -> bool:
         """Whether the members of any are not known."""
-        return any(name not in self._members for name in self._items)
+        return bool(self._silent)
 
     def report(self) -> dict[str, Any]:
         """For the status: which members are left out and why, and the clusters whose default nodes may stand in."""
         return {
-            "left_out": {name: dict(self._selected[name].left_out) for name in self._items if self._left_out(name)},
-            "defaults": [name for name, item in self._items.items() if self._stands_in(name, item)],
+            "left_out": {name: dict(made.left_out) for name, made in sorted(self._selected.items()) if made.left_out},
+            "defaults": sorted(name for name in self._silent if "default_nodes" in self._items[name]),
         }
 
     def _made(self, name: str, item: Mapping[str, Any]) -> Cluster:
@@ -69,9 +75,3 @@ class Consumed:
             item.get("meta_cluster"),
             tuple(Node.from_mapping(node) for node in item.get("default_nodes", ())),
         )
-
-    def _left_out(self, name: str) -> bool:
-        return name in self._selected and bool(self._selected[name].left_out)
-
-    def _stands_in(self, name: str, item: Mapping[str, Any]) -> bool:
-        return name not in self._members and "default_nodes" in item

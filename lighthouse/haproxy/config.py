@@ -98,10 +98,12 @@ class HAProxyConfig:
         """The backend of a cluster whose nodes are known. Raises `ConfigError`."""
         known = self._rendered.get(cluster.name)
         nodes = cluster.nodes or []
-        if known is None or known.nodes != nodes or known.options != cluster.options:
+        if known is not None and known.options != cluster.options:
+            known = None
+        if known is None or known.nodes != nodes:
             members, refused = members_of(nodes, ClusterOptions.of(cluster).server_metadata)
-            known = Rendered(self._section(cluster, members), refused, list(nodes), cluster.options)
-            self._rendered[cluster.name] = known
+            section = known.section.filled(members) if known else self._section(cluster, members)
+            known = self._rendered[cluster.name] = Rendered(section, refused, list(nodes), cluster.options)
         return known
 
     def _section(self, cluster: Cluster, members: Sequence[Member]) -> Section:

@@ -182,10 +182,10 @@ def _exchange(path: str, request: str, deadline: Deadline) -> str:
 
 
 def _pump(connection: socket.socket, request: bytes, deadline: Deadline) -> bytes:
-    pending = memoryview(request)
+    pending = memoryview(request)[_sent(connection, request) :]
     received: list[bytes] = []
     poller = select.poll()
-    poller.register(connection, select.POLLIN | select.POLLOUT)
+    poller.register(connection, select.POLLIN | select.POLLOUT if pending else select.POLLIN)
     while True:
         ready = poller.poll(deadline.remaining * 1000)
         if not ready:
@@ -200,3 +200,11 @@ def _pump(connection: socket.socket, request: bytes, deadline: Deadline) -> byte
             if not data:
                 return b"".join(received)
             received.append(data)
+
+
+def _sent(connection: socket.socket, request: bytes) -> int:
+    """Send what goes at once, as a rule all of it."""
+    try:
+        return connection.send(request)
+    except BlockingIOError:
+        return 0

@@ -28,6 +28,7 @@ class Document:
     comments: tuple[str, ...]
     sections: tuple[Section, ...]
     _skeleton: str = field(default="", init=False, repr=False, compare=False)
+    _text: str = field(default="", init=False, repr=False, compare=False)
     _index: Mapping[str, int] = field(default_factory=dict, init=False, repr=False, compare=False)
     _backends: Mapping[str, Section] = field(default_factory=dict, init=False, repr=False, compare=False)
 
@@ -40,7 +41,9 @@ class Document:
 
     def text(self) -> str:
         """The file. Equal documents give equal bytes."""
-        return "\n".join((*self._parts(), ""))
+        if not self._text:
+            object.__setattr__(self, "_text", "\n".join((*self._parts(), "")))
+        return self._text
 
     def _parts(self) -> Iterator[str]:
         yield from self.comments

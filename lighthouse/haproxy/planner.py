@@ -57,13 +57,16 @@ def plan(
     running: Running,
     unknown: Collection[str] = (),
     expired: Collection[tuple[str, str]] = (),
+    *,
     only: Collection[str] | None = None,
+    before: Document | None = None,
 ) -> Plan:
     """How to bring the servers of `running` to `wanted`, which must have the skeleton that runs.
 
     `expired` names backend and server of those that have been leaving for too long; `only` is given if nothing but these backends
-    is to be looked at.
+    is to be looked at; `before` if it is known to run, so that only what differs from it is looked at.
     """
+    known = before.backends() if before else {}
     defaults = wanted.section("defaults")
     inherited = defaults.lines if defaults else ()
     steps: list[Step] = []
@@ -75,6 +78,8 @@ def plan(
             continue
         section = backends[backend]
         have = running.servers.get(backend, {})
+        if backend in known:
+            section, have = _differing(section, known[backend], have)
         change = Change(backend, section, have, recipe(section, inherited), expired)
         if late := change.waiting():
             waiting[backend] = late
@@ -85,6 +90,19 @@ def plan(
             blocked[backend] = f"backend {backend}: {_some(reasons)}"
     steps.sort(key=lambda step: (step.kind.value, step.backend, step.server))
     return Plan(tuple(steps), blocked, waiting)
+
+
+def _differing(wanted: Section, before: Section, have: Mapping[str, Server]) -> tuple[Section, Mapping[str, Server]]:
+    """The same without the members that are in both, and without their servers and slots."""
+    old = set(
+        map(id, before.members)
+    )  # mostly the same objects; one that is only equal is looked at, which does no harm
+    same = {member.server for member in wanted.members if id(member) in old}
+    members = tuple(member for member in wanted.members if id(member) not in old)
+    slots = tuple(slot for slot in wanted.slots if slot not in same)
+    return replace(wanted, members=members, slots=slots), {
+        name: server for name, server in have.items() if name not in same
+    }
 
 
 def reload_reason(wanted: Document, running: Document | None) -> str | None:

@@ -79,7 +79,7 @@ def _news(tools: Tools, clusters: Sequence[Cluster], known: Known) -> dict[str, 
         rendered = tools.config.backend(cluster)
         if rendered.refused != desired.refused.get(name, {}):
             return None
-        if rendered.section.outline != backends[name].outline:
+        if not rendered.section.has_shape_of(backends[name]):
             return None
         news[name] = rendered.section
     return news
@@ -120,7 +120,7 @@ class _Quick:
         for name, section in self._news.items():
             base = backends[name]
             new = refilled_section(base, section, defaults, self._running.servers.get(name, {}))
-            if len(new.members) != len(section.members) or new.outline != base.outline:
+            if len(new.members) != len(section.members) or not new.has_shape_of(base):
                 return None
             if new is not base:
                 made[name] = new
@@ -129,7 +129,7 @@ class _Quick:
     def _brought(self, document: Document) -> bool:
         """Bring the members to HAProxy. Whether they and nothing else are there now."""
         tools = self._tools
-        todo = self._plan(document)
+        todo = self._plan(document, self._before)
         for _ in range(ROUNDS):
             if todo.blocked or not self._exchanged(document, todo):
                 return False
@@ -141,10 +141,10 @@ class _Quick:
         tools.drift.left(self._running, tools.drain.places, document.backends())
         return not todo.open and not todo.blocked
 
-    def _plan(self, document: Document) -> Plan:
+    def _plan(self, document: Document, before: Document | None = None) -> Plan:
         drain = self._tools.drain
         drain.note(leaving(document, self._running, (), self._backends), self._backends)
-        return plan(document, self._running, (), drain.expired(), self._backends)
+        return plan(document, self._running, (), drain.expired(), only=self._backends, before=before)
 
     def _exchanged(self, document: Document, todo: Plan) -> bool:
         """Take the steps and read back. Whether it is the HAProxy that is known, and took new servers."""

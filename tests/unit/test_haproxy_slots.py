@@ -14,6 +14,7 @@ from lighthouse.haproxy.member import Member
 from lighthouse.haproxy.options import HAProxySettings
 from lighthouse.haproxy.planner import adopt, plan, reload_reason
 from lighthouse.haproxy.running import Running, Server
+from lighthouse.haproxy.runtime import ROUNDS
 from lighthouse.haproxy.slots import FREE_ADDRESS, slot_names, slots_for
 from lighthouse.node import Node
 
@@ -241,7 +242,7 @@ class World(RuleBasedStateMachine):
         self.bring(wanted, expired)
 
     def bring(self, wanted, expired=()):
-        for _ in range(2):
+        for _ in range(ROUNDS):
             todo = plan(wanted, self.running(), (), expired)
             assert not todo.blocked
             for step in todo.steps:

@@ -9,7 +9,7 @@ from hypothesis import strategies as st
 
 from lighthouse.ipc.errors import ProtocolError
 from lighthouse.ipc.frames import Frame, Kind
-from lighthouse.ipc.messages import Condition, Heartbeat, Hello, Progress, pack, unpack
+from lighthouse.ipc.messages import Condition, Heartbeat, Hello, Progress, elements, pack, unpack
 
 MESSAGES = [
     Hello(12),
@@ -83,3 +83,42 @@ def test_hostile_payloads_are_refused(payload):
 def test_names_that_are_not_utf8_survive():
     name = b"caf\xe9".decode("utf-8", "surrogateescape")
     assert unpack(pack({"name": name})) == {"name": name}
+
+
+PLAIN = st.recursive(
+    st.none() | st.booleans() | st.integers(-(2**63), 2**63 - 1) | st.floats(allow_nan=False) | st.text(),
+    lambda inner: st.lists(inner, max_size=3) | st.dictionaries(st.text(max_size=3), inner, max_size=3),
+    max_leaves=10,
+)
+
+
+@given(st.dictionaries(st.text(max_size=3), PLAIN, max_size=3), st.lists(PLAIN, max_size=5))
+def test_elements_are_cut_as_they_were_packed(others, items):
+    assert [unpack(item) for item in elements(pack({**others, "nodes": items}), "nodes")] == items
+
+
+@given(st.binary(max_size=300))
+def test_random_payloads_have_no_elements_or_plain_bytes(payload):
+    with suppress(ProtocolError):
+        assert all(isinstance(item, bytes) for item in elements(payload, "nodes"))
+
+
+@pytest.mark.parametrize(
+    "payload",
+    [
+        b"",
+        b"\xc1",
+        pack([]),
+        pack({}),
+        pack({"nodes": 1}),
+        pack({"other": []}),
+        pack({"nodes": [1, 2]})[:-1],
+        pack({"nodes": []}) + b"\x00",
+        pack({b"nodes": []}),
+        pack({"nodes": []})[:1] + b"\xdd\xff\xff\xff\xff",
+        b"\x81" + b"\x91" * 5000,
+    ],
+)
+def test_what_is_no_map_with_a_list_is_refused(payload):
+    with pytest.raises(ProtocolError):
+        elements(payload, "nodes")

@@ -1,6 +1,7 @@
 """Registry records: lighthouse 1.0's are read and written, and nothing hostile becomes a node."""
 
 import contextlib
+import ipaddress
 import json
 
 import pytest
@@ -8,6 +9,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from lighthouse.errors import NodeError
+from lighthouse.identity import valid_ip
 from lighthouse.ipc.messages import pack, unpack
 from lighthouse.node import MAX_RECORD, Node
 from lighthouse.peer import DEFAULT_PORT, Peer
@@ -142,3 +144,18 @@ def test_every_node_that_is_accepted_can_be_told(metadata):
 def test_metadata_that_cannot_be_told_costs_its_node_alone(value):
     with pytest.raises(NodeError):
         Node.deserialize(json.dumps({"ip": "10.0.0.1", "port": 80, "metadata": {"x": value}}))
+
+
+@given(
+    st.ip_addresses(v=4).map(str)
+    | st.lists(st.from_regex(r"[0-9]{0,4}", fullmatch=True), min_size=3, max_size=5).map(".".join)
+    | st.text(alphabet="0123456789.\u0663\n ", max_size=12)
+)
+def test_addresses_are_those_of_the_standard_library(text):
+    try:
+        expected = str(ipaddress.ip_address(text))
+    except ValueError:
+        with pytest.raises(NodeError):
+            valid_ip(text)
+    else:
+        assert valid_ip(text) == expected

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
-from dataclasses import replace
 
 from lighthouse.cluster import Cluster
 from lighthouse.haproxy.member import Member, members_of
@@ -34,7 +33,4 @@ class BackendStanza(Stanza):
 
     def section(self) -> Section:
         """The value that goes into the file. Raises `ConfigError` for a line that is none."""
-        section = Section(self.header, self.lines, self.template, self.members)
-        if not any(line.startswith("server") for line in self.lines):
-            return section
-        return replace(section, members=tuple(item for item in self.members if not section.is_pinned(item.name)))
+        return Section(self.header, self.lines, self.template).filled(self.members)

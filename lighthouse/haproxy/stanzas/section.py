@@ -50,6 +50,17 @@ class Section:
         """The backend's name, if this is one that has members."""
         return None if self.template is None else self.header.removeprefix("backend ")
 
+    def filled(self, members: Sequence[Member]) -> Section:
+        """The same with these members, but those whose names the operator's own lines use."""
+        if any(line.startswith("server") for line in self.lines):
+            members = [member for member in members if not self.is_pinned(member.name)]
+        return replace(self, members=tuple(members))
+
+    def has_shape_of(self, other: Section) -> bool:
+        """Whether they differ in their members at most."""
+        mine = self.header, self.lines, self.template, self.slots
+        return mine == (other.header, other.lines, other.template, other.slots)
+
     def shape(self) -> Iterator[str]:
         """Its lines without the members."""
         yield self.header

@@ -1,0 +1,100 @@
+"""The balancer worker's job, with a runtime that makes calls at once and keeps timers in hand."""
+
+import time
+
+import pytest
+
+from lighthouse.balancer import Balancer
+from lighthouse.ipc.boot import Boot, members_topic
+from lighthouse.ipc.messages import pack, unpack
+from lighthouse.workers import balancer as worker
+from lighthouse.workers.balancer import BalancerJob
+from lighthouse.workers.lanes import Outcome
+
+NODE = {"host": "a", "ip": "10.0.0.1", "port": 80, "metadata": {}, "peer": None}
+
+
+class Noting(Balancer):
+    """Reports how often it was called, and notes with what."""
+
+    seen: list = []
+    deadlines: list = []
+
+    def apply_config(self, config):
+        self.deadlines.append(self.call_deadline)
+
+    def sync(self, clusters):
+        self.seen.append(list(clusters))
+        return {"servers": {}, "calls": len(self.seen)}
+
+
+class Runtime:
+    """Makes calls at once; ``timers`` by name; ``told`` holds the reports."""
+
+    def __init__(self):
+        self.boot = Boot("balancer/x", "balancer", 1, b"", call_deadline=3.0)
+        self.fresh, self.timers, self.told = 0.0, {}, []
+
+    def call(self, _name, function, done):
+        done(Outcome(function()))
+
+    def after(self, _delay, function, *, name=None):
+        self.timers[name] = function
+
+    def report(self, packed):
+        self.told.append(unpack(packed)["calls"])
+
+    def condition(self, degraded):
+        assert degraded is None
+
+    def ready(self):
+        pass
+
+
+@pytest.fixture
+def job(monkeypatch):
+    monkeypatch.setattr(Noting, "seen", [])
+    monkeypatch.setattr(Noting, "deadlines", [])
+    clock = [1000.0]
+    monkeypatch.setattr(time, "monotonic", lambda: clock[0])
+    runtime = Runtime()
+    made = BalancerJob(runtime)
+    clusters = [{"name": name, "discovery": "d", "options": {}} for name in ("web", "db")]
+    made.configure({"plugin": f"{__name__}:Noting", "config": {}, "clusters": clusters, "initial_wait": 0.0})
+    return made, runtime, clock
+
+
+def tell(job, cluster, *nodes):
+    job.receive(members_topic(cluster), pack({"nodes": list(nodes)}))
+
+
+def test_reports_keep_a_distance_and_the_last_one_is_told(job):
+    made, runtime, clock = job
+    assert runtime.told == [1]
+    for port in (1, 2, 3):
+        tell(made, "web", {**NODE, "port": port})
+    assert runtime.told == [1]
+    clock[0] += worker.TOLD_LEAST
+    runtime.timers["report"]()
+    assert runtime.told == [1, 4]
+    runtime.timers["report"]()
+    assert runtime.told == [1, 4], "it is told once"
+    clock[0] += worker.TOLD_LEAST
+    tell(made, "web")
+    assert runtime.told == [1, 4, 5], "after a while at once"
+
+
+def test_a_cluster_that_did_not_change_is_the_same_object(job):
+    made, _, _ = job
+    tell(made, "web", NODE)
+    tell(made, "db", NODE)
+    tell(made, "web", NODE, {**NODE, "host": "b"})
+    (_, _, before, after) = Noting.seen
+    assert after[1] is before[1]
+    assert after[0] is not before[0]
+    assert after[0].nodes[0] is before[0].nodes[0]
+
+
+def test_the_plugin_knows_how_long_a_call_may_take(job):
+    assert Noting.deadlines == [3.0]
+    assert job
