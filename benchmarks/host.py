@@ -82,6 +82,18 @@ def host(role: str, settings: Mapping[str, Any]) -> Iterator[Host]:
                 shutil.rmtree(root)
 
 
+@contextmanager
+def proxy() -> Iterator[Any]:
+    """Paths for a HAProxy without a host; whatever runs on them ends with the block."""
+    root = Path(tempfile.mkdtemp(prefix="lighthouse-bench-"))
+    paths = Paths(root)
+    try:
+        yield paths
+    finally:
+        paths.stop()
+        shutil.rmtree(root, ignore_errors=True)
+
+
 class Rotation:
     """The servers of one backend by HAProxy's own word, over one connection that stays open."""
 

@@ -23,7 +23,8 @@ class Options:
 class Row:
     """One figure.
 
-    ``floor`` is the median of ``against``, measured in the same run and unit; ``target`` is what the median should stay below.
+    ``floor`` is the median of ``against``, measured in the same run and unit; ``target`` is what the median should stay below, and
+    ``most`` how many times the floor it may be.
     """
 
     figure: str
@@ -34,6 +35,7 @@ class Row:
     against: str = ""
     floor: float | None = None
     target: float | None = None
+    most: float | None = None
 
     @property
     def ratio(self) -> float | None:
@@ -43,9 +45,11 @@ class Row:
     @property
     def verdict(self) -> str:
         """Whether the target is met; nothing where there is none."""
-        if self.target is None:
+        if self.target is None and self.most is None:
             return ""
-        return "met" if self.median < self.target else "MISSED"
+        late = self.target is not None and self.median >= self.target
+        dear = self.most is not None and self.ratio is not None and self.ratio > self.most
+        return "MISSED" if late or dear else "met"
 
 
 def row(
@@ -56,10 +60,13 @@ def row(
     against: str = "",
     floor: Sequence[float] | float | None = None,
     target: float | None = None,
+    most: float | None = None,
 ) -> Row:
     """The row of some samples; `floor` may be samples too."""
     base = statistics.median(floor) if isinstance(floor, Sequence) else floor
-    return Row(figure, unit, statistics.median(samples), percentile(samples, 99), len(samples), against, base, target)
+    return Row(
+        figure, unit, statistics.median(samples), percentile(samples, 99), len(samples), against, base, target, most
+    )
 
 
 def percentile(samples: Sequence[float], percent: float) -> float:

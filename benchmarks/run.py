@@ -22,7 +22,7 @@ from typing import NoReturn
 from measure import Options, Row
 
 TESTS = Path(__file__).resolve().parent.parent / "tests"
-NAMES = ("ctl", "startup", "join", "leave", "crash", "footprint")
+NAMES = ("ctl", "startup", "join", "leave", "balancer", "crash", "footprint")
 WIDTHS = (54, 5, 10, 10, 6)
 
 
@@ -83,7 +83,9 @@ def about() -> dict[str, str]:
 def shown(row: Row) -> str:
     """A row as a line of the table."""
     against = f"{row.ratio:.1f} x {row.against}" if row.ratio is not None else ""
-    target = f"< {row.target:g} {row.unit}: {row.verdict}" if row.target is not None else ""
+    limits = [f"< {row.target:g} {row.unit}"] if row.target is not None else []
+    limits += [f"{row.most:g} x at most"] if row.most is not None else []
+    target = f"{', '.join(limits)}: {row.verdict}" if limits else ""
     return line((row.figure, row.unit, f"{row.median:.2f}", f"{row.p99:.2f}", str(row.count)), against, target)
 
 
