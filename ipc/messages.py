@@ -145,9 +145,13 @@ class Progress(Message):
 
 @dataclass(frozen=True, slots=True)
 class Stop(Message):
-    """The supervisor asks the worker to finish what it must not leave half done, and to exit."""
+    """The supervisor asks the worker to finish what it must not leave half done, and to exit.
+
+    ``withdraw`` asks a discovery to leave no announcement in place.
+    """
 
     kind: ClassVar[Kind] = Kind.STOP
+    withdraw: bool = False
 
 
 _schemas: dict[type[Message], dict[str, tuple[type, ...]]] = {}

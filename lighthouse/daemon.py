@@ -38,6 +38,7 @@ from lighthouse.workers import bootstrap
 from lighthouse.workers.main import main as worker_main
 
 EXIT_USAGE = 2
+BOOT_ID = Path("/proc/sys/kernel/random/boot_id")
 BOOTSTRAP = 10.0  # seconds for the first look into lighthouse.yaml
 
 log = logging.getLogger("lighthouse.supervisor")
@@ -110,6 +111,7 @@ def _take_up(core: Core, keeper: Keeper, archive: Path | None) -> None:
     lost = {
         topic: payload for topic, payload in durable.items() if topic not in snapshots and topic.startswith(DURABLE)
     }
+    core.store.orders.boot = BOOT_ID.read_text().strip()
     aged = downtime is None or downtime > core.settings.hold
     for text in core.store.load({**lost, **snapshots}, aged=aged):
         log.error("%s", text)

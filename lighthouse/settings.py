@@ -121,6 +121,7 @@ class Settings:
     hold: float = setting(
         30.0, "how long a service's last state is shown while its checker is away", minimum=0, maximum=86400
     )
+    on_stop: str = setting("keep", "what becomes of this host's announcements when Lighthouse stops: keep or withdraw")
     initial_wait: float = setting(
         2.0, "how long a first sync waits for clusters that are not known yet", minimum=0, maximum=600
     )
@@ -177,6 +178,8 @@ def contradictions(settings: Settings) -> Iterator[tuple[tuple[str | int, ...], 
         path = getattr(settings, name)
         if path is not None and not path.startswith("/"):
             yield (name,), "not an absolute path: start it with a slash"
+    if settings.on_stop not in ("keep", "withdraw"):
+        yield ("on_stop",), "neither 'keep' nor 'withdraw': choose one of them"
     if settings.hostname is not None and not _accepts(valid_host, settings.hostname):
         yield ("hostname",), "not a host name"
     for place, text in advertise.wrong(settings.advertise):

@@ -14,7 +14,9 @@ from lighthouse.errors import LighthouseError
 from lighthouse.node import Node
 from lighthouse.peer import Peer
 from lighthouse.service import Service
+from lighthouse.service_state import Announced
 
+WITHDRAWN = Announced.WITHDRAWN.value
 _REMEDY = "set `advertise` in lighthouse.yaml, to an address, a network such as 10.0.0.0/8 or an interface such as eth0"
 NO_ADDRESS = "0.0.0.0"  # noqa: S104  stands in a node that is held because no address is known; it is never written
 
@@ -77,12 +79,26 @@ def announcements(
         )
         told = states.get(service.name, {})
         for port in service.ports:
-            wanted = Wanted(told.get(str(port), Wanted.HOLD.value))
+            wanted = _wanted(told.get(str(port), Wanted.HOLD.value))
             if choice is None and wanted is Wanted.UP:
                 wanted = Wanted.HOLD
             node = Node(addresses.hostname, ip, port, service.metadata, Peer(addresses.hostname, ip))
             made.append(Announcement(service, port, wanted, node))
     return made
+
+
+def announced(done: Sequence[Announcement], states: Mapping[str, Mapping[str, str]]) -> dict[str, dict[str, str]]:
+    """What has become of each port, by service: ``up``, ``hold`` or ``down``, or ``withdrawn`` if an operator wanted it down."""
+    found: dict[str, dict[str, str]] = {}
+    for item in done:
+        name, port = item.service.name, str(item.port)
+        by_will = item.wanted is Wanted.DOWN and states.get(name, {}).get(port) == WITHDRAWN
+        found.setdefault(name, {})[port] = WITHDRAWN if by_will else item.wanted.value
+    return found
+
+
+def _wanted(state: str) -> Wanted:
+    return Wanted.DOWN if state == WITHDRAWN else Wanted(state)
 
 
 def _of_name(hostname: str) -> Choice:

@@ -20,7 +20,7 @@ from lighthouse.errors import LighthouseError
 from lighthouse.ipc.boot import ACCEPT_TOPIC, ANNOUNCE_TOPIC
 from lighthouse.ipc.messages import pack, unpack
 from lighthouse.settings import MassLoss
-from lighthouse.workers.announcing import Addresses, announcements, find_addresses
+from lighthouse.workers.announcing import WITHDRAWN, Addresses, announced, announcements, find_addresses
 from lighthouse.workers.lanes import Outcome
 from lighthouse.workers.plugins import load, why
 from lighthouse.workers.registration import Registration
@@ -107,14 +107,20 @@ class DiscoveryJob:
         """What should be announced, or which losses of members are confirmed."""
         if topic == ANNOUNCE_TOPIC:
             self._states = unpack(payload)
+            self._due = 0.0
             self._next()
         elif topic == ACCEPT_TOPIC:
             self._watched.accept(unpack(payload))
             self._tell()
 
     def stop(self) -> None:
-        """The last wanted announcements are made before the end; all of them stay in the registry."""
+        """The last wanted announcements are made before the end; they stay in the registry unless they are to be withdrawn."""
         self._stopping = True
+        if self._runtime.withdraw:
+            self._states = {
+                item["name"]: dict.fromkeys(map(str, item["ports"]), WITHDRAWN)
+                for item in self._config.get("services", ())
+            }
         self._next()
 
     # What comes next
@@ -155,6 +161,7 @@ class DiscoveryJob:
         if now >= self._due and not self._stopping:
             about = {
                 "addresses": self._addresses.report() if self._addresses else {},
+                "announced": announced(self._announced or (), self._states),
                 "registration": {"waiting": self._registration.waiting, "delayed": self._registration.delayed},
             }
             yield Step("maintain", lambda: _maintain(discovery, about), self._maintained)
@@ -197,6 +204,8 @@ class DiscoveryJob:
             log.error("%s failed", name, exc_info=error)
         self._problems[name] = reason
         self._not_before[name] = time.monotonic() + RETRY
+        if name == "announce":
+            self._announced = None  # a part of it may have been done
         if name in ("connect", "maintain"):
             self._watched.heard(complete=False)
         self._say()
@@ -276,10 +285,11 @@ class DiscoveryJob:
     def _unwatched(self, name: str, _value: Any) -> None:
         self._watched.remove(name)
 
-    def _has_announced(self, announced: list[Announcement], wanted: list[Announcement], handover: bytes) -> None:
-        self._announced = announced
-        self._registration.spend(announced, wanted, time.monotonic())
+    def _has_announced(self, done: list[Announcement], wanted: list[Announcement], handover: bytes) -> None:
+        self._announced = done
+        self._registration.spend(done, wanted, time.monotonic())
         self._hand_over(handover)
+        self._due = 0.0  # to report it
 
     def _maintained(self, value: Maintained) -> None:
         self._due = time.monotonic() + value.period

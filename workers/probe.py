@@ -127,7 +127,7 @@ class Probe:
         self.results.extend(document.get("results", ()))
 
     def document(self) -> dict[str, Any]:
-        """What is told of it, as `lighthouse.supervisor.store.read_service` reads it."""
+        """What is told of it, as `lighthouse.supervisor.services.read_service` reads it."""
         return {
             "state": self.health.state.value,
             "streak": self.health.streak,

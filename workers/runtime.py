@@ -20,7 +20,7 @@ from lighthouse.ipc.boot import CONFIG_TOPIC, EXIT_BUG, EXIT_CONFIG, Boot, hando
 from lighthouse.ipc.channel import Channel
 from lighthouse.ipc.errors import ProtocolError
 from lighthouse.ipc.frames import MAX_SNAPSHOT, Frame, Kind
-from lighthouse.ipc.messages import Condition, Heartbeat, Hello, Message, Ready, unpack
+from lighthouse.ipc.messages import Condition, Heartbeat, Hello, Message, Ready, Stop, unpack
 from lighthouse.log.rotation import LogFile
 from lighthouse.log.setup import configure
 from lighthouse.workers.lanes import Done, Lanes
@@ -48,14 +48,16 @@ class Job(Protocol):
 class Runtime:
     """One worker's main loop; see the module.
 
-    ``fresh`` is when the job last had a complete answer from its source (CLOCK_MONOTONIC). ``on_wake`` is called after each
-    `Lanes.wake`, by which a plugin's own threads reach the job.
+    ``withdraw`` says, once the worker is to stop, that nothing is to stay announced. ``fresh`` is when the job last had a complete
+    answer from its source (CLOCK_MONOTONIC). ``on_wake`` is called after each `Lanes.wake`, by which a plugin's own threads reach
+    the job.
     """
 
     def __init__(self, boot: Boot, channel: Channel, log_file: LogFile | None = None) -> None:
         self.boot = boot
         self.lanes = Lanes()
         self.fresh = 0.0
+        self.withdraw = False
         self.on_wake: Callable[[], None] = lambda: None
         self._channel = channel
         self._log_file = log_file
@@ -189,7 +191,7 @@ class Runtime:
         try:
             for frame in self._channel.receive():
                 if frame.kind is Kind.STOP:
-                    self._stopping = True
+                    self._stopping, self.withdraw = True, Stop.read(frame).withdraw
                     self._guard(job.stop)
                 elif frame.kind is Kind.SNAPSHOT and frame.topic == CONFIG_TOPIC:
                     self._configure(job, unpack(frame.payload))

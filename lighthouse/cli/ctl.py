@@ -14,6 +14,7 @@ from typing import Any, TypeVar
 import click
 
 from lighthouse.cli import clusters as clusters  # noqa: PLC0414 - its commands belong to the group
+from lighthouse.cli import services as services  # noqa: PLC0414 - likewise
 from lighthouse.cli.client import Client, ControlError
 from lighthouse.cli.group import Target, command, ctl, print_json
 from lighthouse.cli.text import clock, safe, safe_line

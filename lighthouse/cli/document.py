@@ -30,7 +30,10 @@ def document(raw: Mapping[str, Any]) -> dict[str, Any]:
         "supervisor": _mapping(raw.get("supervisor")),
         "workers": workers,
         "clusters": {name: _cluster(name, _mapping(part), states) for name, part in clusters.items()},
-        "services": {name: _mapping(part) for name, part in _mapping(raw.get("services")).items()},
+        "services": {
+            name: _service(name, _mapping(part), _named(reports, "discovery"))
+            for name, part in _mapping(raw.get("services")).items()
+        },
         "config": {**_mapping(raw.get("config")), "files": _mapping(_mapping(raw.get("config")).get("files"))},
         "balancers": _named(reports, "balancer"),
         "discoveries": _named(reports, "discovery"),
@@ -128,6 +131,16 @@ def _cluster(name: str, part: Mapping[str, Any], states: list[Mapping[str, Any]]
     except (_DamagedError, KeyError, TypeError):
         result["error"] = "its members cannot be read"
     return result
+
+
+def _service(name: str, part: dict[str, Any], discoveries: Mapping[str, Mapping[str, Any]]) -> dict[str, Any]:
+    """The same with what has become of each port at its registry, as far as its discovery tells."""
+    told = _mapping(_mapping(discoveries.get(str(part.get("discovery")), {}).get("announced")).get(name))
+    ports = _mapping(part.get("ports"))
+    return {
+        **part,
+        "ports": {port: {**_mapping(item), "announced": told.get(port)} for port, item in ports.items()},
+    }
 
 
 def _node(node: Any, states: list[Mapping[str, Any]], held: set[str]) -> dict[str, Any]:

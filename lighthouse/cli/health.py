@@ -8,8 +8,9 @@ from __future__ import annotations
 from collections.abc import Callable, Iterator, Mapping
 from typing import Any
 
-from lighthouse.cli.text import age, clock, number
+from lighthouse.cli.text import age, clock, number, user
 
+ORDERED = ("maintenance", "draining")
 GOOD_WORKERS = ("up", "starting")
 GOOD_NODES = ("up", "known", "unused")
 NAMED = 5  # nodes that a sentence names
@@ -76,11 +77,29 @@ def _held_members(document: Document) -> Iterator[str]:
 
 
 def _down_services(document: Document) -> Iterator[str]:
-    return _ports(document, lambda state: state not in ("up", "unknown"))
+    return _ports(document, lambda state: state not in ("up", "unknown", "starting", *ORDERED))
+
+
+def _ordered_services(document: Document) -> Iterator[str]:
+    """What operators took out of service, one sentence each: nobody else will put it back."""
+    now = clock(document)
+    for name, service in document["services"].items():
+        orders = service.get("orders")
+        for kind, order in orders.items() if isinstance(orders, dict) else ():
+            if not isinstance(order, dict):
+                continue
+            since, until = number(order.get("since")), number(order.get("until"))
+            words = {"maintenance": "is in maintenance", "drain": "is draining"}.get(kind, f"has the order {kind}")
+            how_long = f" for {age(now - since)}" if since is not None and now is not None else ""
+            more = f", {age(until - now)} more" if until is not None and now is not None else ""
+            more += ", until the next boot" if order.get("until_boot") else ""
+            undo = {"maintenance": f"maintenance {name} off", "drain": f"drain {name} --off"}.get(kind, "")
+            reason = f": {order['reason']}" if order.get("reason") else ""
+            yield f"service {name} {words}{how_long}{more}, by {user(order.get('uid'))}{reason} (`lighthouse ctl {undo}` ends it)"
 
 
 def _unknown_services(document: Document) -> Iterator[str]:
-    return _ports(document, lambda state: state == "unknown")
+    return _ports(document, lambda state: state in ("unknown", "starting"))
 
 
 def _ports(document: Document, bad: Callable[[Any], bool]) -> Iterator[str]:
@@ -190,6 +209,7 @@ _RULES: tuple[Callable[[Document], Iterator[str]], ...] = (
     _empty_clusters,
     _held_members,
     _down_services,
+    _ordered_services,
     _bad_nodes,
     _failing_workers,
     _degraded,

@@ -33,6 +33,7 @@ _STYLES = {
     "stopping": "yellow",
     "draining": "yellow",
     "drain": "yellow",
+    "maintenance": "yellow",
     "maint": "yellow",
     "stale": "yellow",
 }

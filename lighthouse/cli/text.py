@@ -61,3 +61,13 @@ def clock(document: object) -> float | None:
         return None
     started, uptime = number(supervisor.get("started")), number(supervisor.get("uptime"))
     return None if started is None or uptime is None else started + uptime
+
+
+def user(uid: object) -> str:
+    """The user with this number, with the name that this host knows for it."""
+    import pwd
+
+    try:
+        return f"{pwd.getpwuid(uid).pw_name} (uid {uid})" if isinstance(uid, int) else "somebody"
+    except (KeyError, OverflowError):
+        return f"uid {uid}"

@@ -10,6 +10,7 @@ from typing import TYPE_CHECKING, Any
 from lighthouse.supervisor import status as status_of
 from lighthouse.supervisor.actions import Action, Send
 from lighthouse.supervisor.control import Command, Refusal
+from lighthouse.supervisor.ordering import ordering
 
 if TYPE_CHECKING:
     from lighthouse.supervisor.loop import Supervisor
@@ -82,6 +83,7 @@ def table(supervisor: Supervisor) -> dict[str, Command]:
         "stop": Command(steer(core.stop), mutates=True),
         "start": Command(steer(core.start), mutates=True),
         "accept": Command(accept, mutates=True),
+        **ordering(core, supervisor.perform),
         "explain": Command(explain),
         "explained": Command(explained),
         "dump": Command(dump, mutates=True),

@@ -40,10 +40,14 @@ class Refusal(Exception):  # noqa: N818 - it is an answer
 
 @dataclass(frozen=True, slots=True)
 class Command:
-    """One entry of the table: what to call with the request's arguments, and whether it changes anything."""
+    """One entry of the table: what to call with the request's arguments, and whether it changes anything.
 
-    function: Callable[[Mapping[str, Any]], Mapping[str, Any]]
+    One that is `signed` is also told who asks.
+    """
+
+    function: Callable[..., Mapping[str, Any]]
     mutates: bool = False
+    signed: bool = False
 
 
 @dataclass(frozen=True, slots=True)
@@ -191,7 +195,7 @@ class ControlServer:
             raise Refusal("usage", f"unknown command {name[:40]!r}; known are {', '.join(sorted(self._commands))}")
         if command.mutates:
             log.info("control: %s asked for %s %s", peer, name, json.dumps(arguments)[:200])
-        return command.function(arguments)
+        return command.function(arguments, peer) if command.signed else command.function(arguments)
 
     def _reply(self, client: Client, reply: Mapping[str, Any]) -> None:
         data = json.dumps(reply, separators=(",", ":")).encode() + b"\n"

@@ -9,7 +9,8 @@ from __future__ import annotations
 
 import logging
 import random
-from collections.abc import Callable, Mapping
+import time
+from collections.abc import Callable, Iterable, Mapping
 from dataclasses import dataclass, field
 
 from lighthouse.ipc.boot import CONFIG_TOPIC, EXIT_CONFIG, EXPLAIN_TOPIC
@@ -17,6 +18,7 @@ from lighthouse.ipc.errors import ProtocolError
 from lighthouse.ipc.frames import Frame, Kind
 from lighthouse.ipc.messages import Condition, Heartbeat, Hello, Stop, pack
 from lighthouse.plan import KINDS, Plan, WorkerSpec
+from lighthouse.service_state import Order, Will
 from lighthouse.settings import Settings
 from lighthouse.supervisor.actions import Action, DumpStacks, Finish, Fork, Kill, Log, Send
 from lighthouse.supervisor.restart import History
@@ -36,6 +38,7 @@ class Core:
     store: Store = field(default_factory=Store)
     workers: dict[str, Worker] = field(default_factory=dict)
     jitter: Callable[[float, float], float] = random.uniform
+    wall: Callable[[], float] = time.time
     epoch: int = 0
     unsolicited: int = 0
     stopping: bool = False
@@ -58,10 +61,7 @@ class Core:
         self._drop_removed()
         for spec in sorted(plan.workers.values(), key=lambda spec: KINDS.index(spec.kind)):
             actions += self._follow(spec, blobs[spec.id], now)
-        for spec in plan.workers.values():
-            if spec.kind == "discovery":  # also one without services any more: it has to withdraw them
-                actions += self._tell(self.store.announcements(plan, spec.id.partition("/")[2]))
-        return actions
+        return actions + self._announce()  # also to one without services any more: it has to withdraw them
 
     def _follow(self, spec: WorkerSpec, blob: bytes, now: float) -> list[Action]:
         worker = self.workers.get(spec.id)
@@ -89,7 +89,8 @@ class Core:
     def _stop(self, worker: Worker, now: float) -> list[Action]:
         if worker.state in JUDGED:
             worker.enter(WorkerState.STOPPING, now, due=now + self._patience())
-            return [Send(worker.spec.id, Stop().frame())]
+            withdraw = self.store.withdrawing and worker.spec.kind == "discovery"
+            return [Send(worker.spec.id, Stop(withdraw).frame())]
         if not worker.live:
             worker.enter(WorkerState.STOPPED, now)
         return []
@@ -226,7 +227,7 @@ class Core:
         actions: list[Action] = []
         for worker in self.workers.values():
             actions += self._judge(worker, now)
-        return actions + self._proceed(now)
+        return actions + self._expire() + self._proceed(now)
 
     def _judge(self, worker: Worker, now: float) -> list[Action]:
         name = worker.spec.id
@@ -242,10 +243,12 @@ class Core:
             return [Log(logging.WARNING, f"{name} did not stop in time and is killed"), Kill(name)]
         return self._start(worker)
 
-    def next_deadline(self) -> float | None:
+    def next_deadline(self, now: float) -> float | None:
         """When `tick` must be called at the latest."""
         heartbeat, deadlines = self.settings.heartbeat, self.settings.deadlines
-        times = (worker.next_judgement(heartbeat, deadlines) for worker in self.workers.values())
+        times = [worker.next_judgement(heartbeat, deadlines) for worker in self.workers.values()]
+        if (expiry := self.store.orders.next()) is not None:
+            times.append(now + max(0.0, expiry - self.wall()))
         return min((when for when in times if when is not None), default=None)
 
     def forgive(self, late: float) -> None:
@@ -281,6 +284,30 @@ class Core:
         worker.enter(worker.state, now)
         return self._start(worker)
 
+    def order(self, services: Iterable[str], kind: Will, order: Order | None) -> list[Action]:
+        """Order it of these services, or (None) take that order back. Raises `KeyError` for an unknown one."""
+        for service in services:
+            if order is None:
+                self.store.orders.take_back(service, kind)
+            else:
+                self.store.orders.give(service, kind, order)
+        self.store.keep_orders()
+        return self._announce()
+
+    def _expire(self) -> list[Action]:
+        """End the orders that end by themselves."""
+        over = self.store.orders.expire(self.wall())
+        if not over:
+            return []
+        self.store.keep_orders()
+        said = [Log(logging.INFO, f"service {service}: its {kind.value} is over") for service, kind in over]
+        return [*said, *self._announce()]
+
+    def _announce(self) -> list[Action]:
+        """Tell every discovery what is to be announced, where that has changed."""
+        names = [spec.id.partition("/")[2] for spec in self.plan.workers.values() if spec.kind == "discovery"]
+        return [action for name in names for action in self._tell(self.store.announcements(self.plan, name))]
+
     def accept(self, cluster: str, now: float) -> list[Action]:
         """Confirm that the members of a cluster that are held have really gone. Raises `KeyError` for an unknown cluster."""
         return self._tell(self.store.confirm(self.plan, cluster, now))
@@ -300,7 +327,8 @@ class Core:
                     worker.due = min(worker.due, now + self._patience())
             return []
         self.stopping = True
-        return self._proceed(now)
+        self.store.withdrawing = self.settings.on_stop == "withdraw"
+        return self._announce() + self._proceed(now)
 
     def _proceed(self, now: float) -> list[Action]:
         """While shutting down: stop the next kind once the one before has stopped."""

@@ -119,7 +119,7 @@ class Supervisor:
     def _patience(self, door: Door) -> float:
         now = time.monotonic()
         deadlines = (
-            self.core.next_deadline(),
+            self.core.next_deadline(now),
             door.deaf_until,
             self.compiler.next_deadline(),
             self._saver.due(now),

@@ -12,8 +12,10 @@ from typing import Any
 
 from lighthouse.health import State
 from lighthouse.ipc.boot import explained_topic, members_topic, report_topic
+from lighthouse.service_state import TABLE, Checker, Order, PortState
 from lighthouse.supervisor.compilation import Compilation
 from lighthouse.supervisor.core import Core
+from lighthouse.supervisor.services import UNTOLD
 from lighthouse.supervisor.worker import Worker
 
 
@@ -27,15 +29,6 @@ class Clock:
     def at(self, monotonic: float) -> float:
         """The unix time of a moment on CLOCK_MONOTONIC."""
         return self.wall - (self.monotonic - monotonic)
-
-
-_UNTOLD: Mapping[str, Any] = {
-    "state": State.UNKNOWN.value,
-    "since": None,
-    "verdict": State.UNKNOWN.value,
-    "flap": None,
-    "checks": {},
-}
 
 
 def document(core: Core, compilation: Compilation, supervisor: Mapping[str, Any], clock: Clock) -> dict[str, Any]:
@@ -123,15 +116,62 @@ def _moment(core: Core, topic: str, clock: Clock) -> float | None:
 
 
 def _service(core: Core, name: str, clock: Clock) -> dict[str, Any]:
-    plan, known = core.plan.services[name], core.store.service(name)
-    worker = core.workers.get(f"checker/{name}")
-    away = worker is None or not worker.ready or not worker.live
-    lost = away and worker is not None and clock.monotonic - worker.seen > core.settings.hold
+    plan, known, orders = core.plan.services[name], core.store.service(name), core.store.orders
+    worker, checker = core.workers.get(f"checker/{name}"), _checker(core, name, clock)
+    will, order = orders.counting(name)
     ports = {}
     for port in plan.ports:
-        told = known.get(str(port), _UNTOLD)
-        ports[str(port)] = {**told, "state": State.UNKNOWN.value} if lost else dict(told)
-    return {"discovery": plan.discovery, "ports": ports, "held": away}
+        told = known.get(str(port), UNTOLD)
+        state, _ = TABLE[will, checker, State(told["state"])]
+        since: float | None = told["since"]
+        if order is not None:
+            since, reason = order.since, order.reason
+        elif state is PortState.UNKNOWN:
+            since = None if worker is None else clock.at(worker.seen)
+            reason = f"its checker has been away for longer than {core.settings.hold:g} s"
+        elif state is PortState.STARTING:
+            since = None if worker is None else clock.at(worker.since)
+            reason = "its checks have come to no verdict yet"
+        else:
+            reason = _reason(told)
+        ports[str(port)] = {**told, "state": state.value, "since": since, "reason": reason}
+    return {
+        "discovery": plan.discovery,
+        "ports": ports,
+        "held": checker is not Checker.AT_WORK,
+        "orders": {kind.value: _order(order) for kind, order in orders.of(name).items()},
+    }
+
+
+def _checker(core: Core, service: str, clock: Clock) -> Checker:
+    """Whether the service's checker is there."""
+    worker = core.workers.get(f"checker/{service}")
+    if worker is None:
+        return Checker.AWAY
+    if worker.ready and worker.live:
+        return Checker.AT_WORK
+    return Checker.LOST if clock.monotonic - worker.seen > core.settings.hold else Checker.AWAY
+
+
+def _reason(told: Mapping[str, Any]) -> str:
+    """Why a port is what its checks say."""
+    if told["flap"] and told["flap"]["held"]:
+        return "held down because it flaps"
+    if told["state"] == State.UP.value:
+        return "its checks pass" if told["checks"] else "it has no check"
+    bad = {name: check for name, check in told["checks"].items() if check["state"] != State.UP.value}
+    return "; ".join(f"{name}: {check['reason']}" for name, check in bad.items())
+
+
+def _order(order: Order) -> dict[str, Any]:
+    until_boot = order.boot is not None
+    return {
+        "since": order.since,
+        "until": order.until,
+        "until_boot": until_boot,
+        "uid": order.uid,
+        "reason": order.reason,
+    }
 
 
 def _text(payload: bytes | None) -> str | None:

@@ -8,7 +8,6 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 from dataclasses import dataclass, field
-from math import isfinite
 from typing import Any
 
 from lighthouse.health import State
@@ -24,15 +23,17 @@ from lighthouse.ipc.boot import (
 from lighthouse.ipc.errors import ProtocolError
 from lighthouse.ipc.messages import pack, unpack
 from lighthouse.plan import Plan, WorkerSpec
+from lighthouse.service_state import TABLE, Announced, Checker
+from lighthouse.supervisor.orders import Orders
+from lighthouse.supervisor.services import UNTOLD, read_service
 
 MAX_HANDOVER = 1024 * 1024  # bytes
-MAX_SERVICE = 1024 * 1024  # bytes; a port with a check takes some 400
-MAX_RESULTS = 5  # of each check
-MAX_TIMES = 100  # changes of a port
 
 FRESH = "fresh"
 """The topic of when each discovery last had a complete answer: unix times by worker."""
-DURABLE = ("members/", FRESH)
+ORDERS = "orders"
+"""The topic of what operators ordered of services."""
+DURABLE = ("members/", FRESH, ORDERS)
 """What must survive a reboot."""
 PERSISTENT = ("service/", "handover/", *DURABLE)
 
@@ -50,13 +51,15 @@ class Store:
     """The kept snapshots by topic, and when each was last told (CLOCK_MONOTONIC, in ``times``).
 
     ``dirty`` names those that changed since they were last written, ``uncopied`` those whose copy in the state directory is not
-    up to date.
+    up to date. ``withdrawing`` says that nothing is to stay announced.
     """
 
     snapshots: dict[str, bytes] = field(default_factory=dict, repr=False)
     times: dict[str, float] = field(default_factory=dict)
     dirty: set[str] = field(default_factory=set)
     uncopied: set[str] = field(default_factory=set)
+    orders: Orders = field(default_factory=Orders)
+    withdrawing: bool = False
     _services: dict[str, dict[str, Any]] = field(default_factory=dict)
     _announced: dict[str, bytes] = field(default_factory=dict)
     _accepted: dict[str, float] = field(default_factory=dict)
@@ -75,6 +78,8 @@ class Store:
             try:
                 if topic.startswith("service/"):
                     self._services[topic] = read_service(payload)
+                elif topic == ORDERS:
+                    self.orders.load(payload)
             except ProtocolError as error:
                 refused.append(f"kept state {topic!r} is refused: {error}")
                 self.dirty.add(topic)
@@ -144,7 +149,9 @@ class Store:
     def forget(self, plan: Plan) -> None:
         """Drop what belongs to nothing in the plan."""
         wanted = (
-            {FRESH} | {service_topic(name) for name in plan.services} | {members_topic(name) for name in plan.clusters}
+            {FRESH, ORDERS}
+            | {service_topic(name) for name in plan.services}
+            | {members_topic(name) for name in plan.clusters}
         )
         for worker in plan.workers:
             wanted |= {report_topic(worker), handover_topic(worker), explained_topic(worker)}
@@ -158,6 +165,10 @@ class Store:
             self.times.pop(topic, None)
             self._services.pop(topic, None)
             self._changed(topic)
+
+    def keep_orders(self) -> None:
+        """The orders have changed."""
+        self._keep(ORDERS, self.orders.payload())
 
     def note_freshness(self, times: Mapping[str, float]) -> None:
         """Remember when each discovery last had a complete answer; one that has had none yet keeps what its predecessor had."""
@@ -188,61 +199,14 @@ class Store:
 
     def _wanted(self, plan: Plan, discovery: str) -> dict[str, dict[str, str]]:
         return {
-            name: {str(port): _announced_as(self.service(name).get(str(port))) for port in service.ports}
+            name: {str(port): self._announced_as(name, str(port)) for port in service.ports}
             for name, service in sorted(plan.services.items())
             if service.discovery == discovery
         }
 
-
-def _announced_as(port: Mapping[str, Any] | None) -> str:
-    """Unknown is not down: an announcement that stands is held."""
-    state = port["state"] if port else State.UNKNOWN.value
-    return "hold" if state == State.UNKNOWN.value else str(state)
-
-
-def read_service(payload: bytes) -> dict[str, Any]:
-    """A service's state in exactly the documented shape. Raises `ProtocolError`."""
-    if len(payload) > MAX_SERVICE:
-        raise ProtocolError(f"service state of {len(payload)} bytes is larger than {MAX_SERVICE}")
-    data = unpack(payload)
-    try:
-        return {str(int(port)): _port(document) for port, document in data.items()}
-    except (AttributeError, KeyError, OverflowError, TypeError, ValueError) as error:
-        raise ProtocolError(f"not a service state: {type(error).__name__}: {error}") from None
-
-
-def _port(document: Any) -> dict[str, Any]:
-    since = float(document["since"])
-    if not isfinite(since):
-        raise ValueError("'since' is no time")
-    flap = document.get("flap")
-    return {
-        "state": State(document["state"]).value,
-        "since": since,
-        "verdict": State(document.get("verdict", document["state"])).value,
-        "flap": flap and {"held": bool(flap["held"]), "changes": int(flap["changes"]), "times": _times(flap["times"])},
-        "checks": {
-            str(name)[:200]: {
-                "state": State(check["state"]).value,
-                "streak": int(check["streak"]),
-                "reason": str(check["reason"])[:200],
-                "results": [_result(result) for result in check.get("results", ())[-MAX_RESULTS:]],
-            }
-            for name, check in document["checks"].items()
-        },
-    }
-
-
-def _times(values: Any) -> list[float]:
-    return [float(value) for value in values][-MAX_TIMES:]
-
-
-def _result(document: Any) -> dict[str, Any]:
-    passed = document["passed"]
-    return {
-        "at": float(document["at"]),
-        "passed": None if passed is None else bool(passed),
-        "duration": float(document["duration"]),
-        "late": float(document["late"]),
-        "text": str(document["text"])[:200],
-    }
+    def _announced_as(self, service: str, port: str) -> str:
+        """What is announced of a port; it does not depend on whether its checker is there."""
+        if self.withdrawing:
+            return Announced.WITHDRAWN.value
+        verdict = State(self.service(service).get(port, UNTOLD)["state"])
+        return TABLE[self.orders.counting(service)[0], Checker.AT_WORK, verdict][1].value

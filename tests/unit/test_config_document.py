@@ -1,4 +1,5 @@
 import math
+import re
 
 import pytest
 import yaml
@@ -197,8 +198,7 @@ def test_what_json_writes_is_read_back(data):
     try:
         found = parse(text)
     except DocumentError as error:
-        assert (
-            "surrogate" in str(error) or "1024" in str(error) or "expected ':'" in str(error)
-        )  # a key of over 1024 characters
+        # A key of over 1024 characters is no key in YAML; each loader says so in its own way.
+        assert "surrogate" in str(error) or re.search(r'"(?:[^"\\\\]|\\\\.){800,}": ', text)
     else:
         assert found.data == data

@@ -10,9 +10,11 @@ from lighthouse.ipc.errors import ProtocolError
 from lighthouse.ipc.frames import Frame, Kind
 from lighthouse.ipc.messages import Condition, Heartbeat, Hello, Ready, Stop, pack, unpack
 from lighthouse.plan import Plan, ServicePlan, WorkerSpec
+from lighthouse.service_state import Order, Will
 from lighthouse.settings import Settings
 from lighthouse.supervisor.actions import DumpStacks, Finish, Fork, Kill, Log, Send
 from lighthouse.supervisor.core import Core
+from lighthouse.supervisor.store import Store
 from lighthouse.supervisor.worker import WorkerState
 
 CHECKER, DISCOVERY, BALANCER = "checker/web", "discovery/dir", "balancer/haproxy"
@@ -460,3 +462,66 @@ def test_a_hung_worker_that_ends_with_code_0_has_died(world):
     assert world.state(CHECKER) is WorkerState.HUNG
     world.exit(CHECKER, "exit code 0", 0)
     assert world.core.workers[CHECKER].history.deaths
+
+
+# orders --------------------------------------------------------------------------------------------------------------
+
+
+def ordered(world, kind=Will.MAINTENANCE, **order):
+    order = Order(since=world.core.wall(), uid=0, **order)
+    return world.do(world.core.order(["web"], kind, order))
+
+
+def told(world):
+    """What the discovery was told last."""
+    frames = [action.frame for action in world.take() if isinstance(action, Send) and action.worker == DISCOVERY]
+    return [unpack(frame.payload)["web"]["8001"] for frame in frames if frame.topic == "announce"]
+
+
+def test_an_order_beats_every_verdict_and_ends_without_a_trace(world):
+    world.snapshot(CHECKER, "service/web", UP)
+    ordered(world)
+    assert told(world) == ["up", "withdrawn"]
+    world.snapshot(CHECKER, "service/web", {"8001": {**UP["8001"], "state": "down"}})
+    world.snapshot(CHECKER, "service/web", UP)
+    assert told(world) == []
+    world.do(world.core.order(["web"], Will.MAINTENANCE, None))
+    assert told(world) == ["up"]
+
+
+def test_an_order_ends_by_itself_in_time(world):
+    world.core.wall = lambda: world.now + 1e9
+    world.snapshot(CHECKER, "service/web", UP)
+    ordered(world, until=world.core.wall() + 30.0)
+    assert world.core.next_deadline(world.now) <= world.now + 30.0
+    world.beat(CHECKER, DISCOVERY, BALANCER).later(4.0)
+    assert told(world) == ["up", "withdrawn"]
+    for _ in range(7):
+        world.beat(CHECKER, DISCOVERY, BALANCER).later(4.0)
+    assert told(world) == ["up"]
+
+
+def test_an_order_survives_a_successor(world):
+    ordered(world)
+    successor = Store()
+    assert successor.load({"orders": world.core.store.snapshots["orders"]}, aged=True) == []
+    assert unpack(successor.birthright(world.core.plan, world.core.plan.workers[DISCOVERY])["announce"]) == {
+        "web": {"8001": "withdrawn"}
+    }
+    assert "orders" in world.core.store.dirty & world.core.store.uncopied
+
+
+def test_stopping_withdraws_when_it_is_told_to(world):
+    world.snapshot(CHECKER, "service/web", UP).adopt(plan(on_stop="withdraw")).take()
+    world.do(world.core.shut_down(world.now))
+    assert told(world) == ["withdrawn"]
+    world.exit(CHECKER, "exit code 0", 0)
+    [stop] = [action.frame for action in world.take() if isinstance(action, Send)]
+    assert Stop.read(stop) == Stop(withdraw=True)
+
+
+def test_stopping_withdraws_nothing_otherwise(world):
+    world.snapshot(CHECKER, "service/web", UP).take()
+    world.do(world.core.shut_down(world.now)).exit(CHECKER, "exit code 0", 0)
+    stops = [Stop.read(action.frame) for action in world.take() if isinstance(action, Send)]
+    assert stops == [Stop(), Stop()]

@@ -11,7 +11,7 @@ import lighthouse.workers
 
 VALUES = {
     "advertise", "cluster", "errors", "guard", "health", "identity", "nerve", "node", "options", "peer", "plan",
-    "preview", "records", "role", "schedule", "service", "selection", "settings", "version",
+    "preview", "records", "role", "schedule", "service", "service_state", "selection", "settings", "version",
 }  # fmt: skip
 API = {"balancer", "check", "configurable", "discovery", "pluggable", "secrets"}
 PLUGINS = {"checks", "directory", "haproxy", "zookeeper"}

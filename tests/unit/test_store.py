@@ -5,7 +5,8 @@ import pytest
 from lighthouse.ipc.errors import ProtocolError
 from lighthouse.ipc.messages import pack, unpack
 from lighthouse.plan import Plan, ServicePlan, WorkerSpec
-from lighthouse.supervisor.store import Store, read_service
+from lighthouse.supervisor.services import read_service
+from lighthouse.supervisor.store import Store
 
 UP = pack({"8001": {"state": "up", "since": 1.0, "checks": {}}})
 PLAN = Plan(

@@ -1,0 +1,62 @@
+"""What operators ordered of services, and what counts."""
+
+import pytest
+
+from lighthouse.ipc.errors import ProtocolError
+from lighthouse.ipc.messages import pack
+from lighthouse.service_state import Order, Will
+from lighthouse.supervisor.orders import Orders
+
+FOREVER, TILL_BOOT, SHORT = Order(1.0, 0), Order(2.0, 0, boot="b1"), Order(3.0, 7, "why", until=60.0)
+
+
+@pytest.fixture
+def orders():
+    return Orders("b1")
+
+
+def test_to_drain_counts_before_maintenance_and_neither_ends_the_other(orders):
+    orders.give("web", Will.MAINTENANCE, SHORT)
+    orders.give("web", Will.DRAIN, FOREVER)
+    assert orders.counting("web") == (Will.DRAIN, FOREVER)
+    assert orders.take_back("web", Will.DRAIN)
+    assert orders.counting("web") == (Will.MAINTENANCE, SHORT)
+    assert orders.take_back("web", Will.MAINTENANCE)
+    assert not orders.take_back("web", Will.MAINTENANCE)
+    assert orders.counting("web") == (Will.SERVE, None)
+
+
+def test_a_shutdown_does_not_shorten_what_an_operator_ordered(orders):
+    orders.give("web", Will.DRAIN, FOREVER)
+    orders.give("web", Will.DRAIN, TILL_BOOT)
+    assert orders.counting("web")[1] == FOREVER
+    orders.give("db", Will.DRAIN, TILL_BOOT)
+    orders.give("db", Will.DRAIN, FOREVER)
+    assert orders.counting("db")[1] == FOREVER
+
+
+def test_they_end_by_themselves(orders):
+    orders.give("web", Will.MAINTENANCE, SHORT)
+    orders.give("db", Will.DRAIN, TILL_BOOT)
+    assert orders.next() == 60.0
+    assert orders.expire(59.9) == []
+    assert orders.expire(60.0) == [("web", Will.MAINTENANCE)]
+    assert orders.next() is None
+    orders.boot = "b2"
+    assert orders.expire(61.0) == [("db", Will.DRAIN)]
+
+
+def test_they_are_kept(orders):
+    orders.give("web", Will.MAINTENANCE, SHORT)
+    orders.give("web", Will.DRAIN, TILL_BOOT)
+    later = Orders("b1")
+    later.load(orders.payload())
+    assert later == orders
+
+
+@pytest.mark.parametrize(
+    "data", [[], {"web": []}, {"web": {"nap": {}}}, {"web": {"drain": {"since": "x"}}}, {"web": {"drain": None}}]
+)
+def test_a_record_of_another_shape_is_refused(orders, data):
+    with pytest.raises(ProtocolError):
+        orders.load(pack(data))
