@@ -25,6 +25,7 @@ LIBRARIES = (
     "stringprep",
     "subprocess",
     "tempfile",
+    "lighthouse.checks.exec",
     "lighthouse.checks.http",
     "lighthouse.checks.tcp",
     "lighthouse.directory.discovery",

@@ -14,16 +14,16 @@ import logging
 import random
 import time
 from collections.abc import Mapping
-from dataclasses import dataclass, field
 from functools import partial
 from typing import Any
 
-from lighthouse.health import Flap, FlapRules, State, combined, recent
+from lighthouse.health import FlapRules, State
 from lighthouse.ipc.boot import service_topic
 from lighthouse.ipc.messages import pack, unpack
 from lighthouse.schedule import first_slots, next_slot, starved, tolerance
 from lighthouse.workers.lanes import Outcome
 from lighthouse.workers.plugins import why
+from lighthouse.workers.portstates import PortStates
 from lighthouse.workers.probe import MAX_ABANDONED, MAX_TEXT, Attempt, Finding, Probe, build
 from lighthouse.workers.runtime import Runtime
 
@@ -32,18 +32,8 @@ SETUP = "setup"
 PULSE = "pulse"
 MARGIN = 0.5  # seconds that a call may take beyond the check's own timeout before it is left behind
 PATIENCE = 60.0  # seconds that such a call may go on, unless the configuration says otherwise
-TELL_EVERY = 10.0  # seconds between two tellings of results that change nothing
 
 log = logging.getLogger(__name__)
-
-
-@dataclass(slots=True)
-class PortState:
-    """The state of a port as last told, since when (unix time), and its flapping."""
-
-    state: State = State.UNKNOWN
-    since: float = 0.0
-    flap: Flap = field(default_factory=Flap)
 
 
 class Checker:
@@ -53,12 +43,8 @@ class Checker:
         self._runtime = runtime
         self._service = ""
         self._probes: list[Probe] = []
-        self._ports: dict[int, PortState] = {}
-        self._flap: FlapRules | None = None
+        self._ports = PortStates()
         self._patience = PATIENCE
-        self._document: dict[str, Any] = {}
-        self._news: Any = None
-        self._told_at = 0.0
         self._pulse: float | None = None
         self._refusal = ""
         self._epoch = 0
@@ -92,41 +78,23 @@ class Checker:
             return
         self._refusal = ""
         name = config["service"]["name"]
-        kept = self._document if self._service else _kept(self._runtime.boot.kept.get(service_topic(name)))
+        kept = self._ports.document if self._service else _kept(self._runtime.boot.kept.get(service_topic(name)))
         retired = {SETUP, *(probe.lane for probe in self._probes)}
         self._service, self._probes = name, outcome.value
-        self._flap = FlapRules(**config["flap"]) if config.get("flap") else None
         self._patience = config.get("patience", PATIENCE)
         self._runtime.lanes.retire(retired)
-        self._restore(kept, config["service"]["ports"])
+        rules = FlapRules(**config["flap"]) if config.get("flap") else None
+        now = time.monotonic()
+        self._ports = PortStates(name, config["service"]["ports"], self._probes, rules=rules, kept=kept, now=now)
         if not self._probes:
             log.warning("no check is configured for %s: its ports count as up, whatever they do", name)
         self._complain()
         self._tell()
         self._runtime.ready()
-        now = time.monotonic()
         for probe in self._probes:
             known = probe.health.state is not State.UNKNOWN
             slot, probe.anchor = first_slots(now, probe.rules.interval, known, random.random())  # noqa: S311 - no secret
             self._schedule(probe, slot)
-
-    def _restore(self, kept: Mapping[str, Any], ports: list[int]) -> None:
-        now = time.monotonic()
-        self._ports = {}
-        for port in ports:
-            document = kept.get(str(port), {})
-            flap = document.get("flap") or {}
-            self._ports[port] = PortState(
-                State(document.get("state", "unknown")),
-                float(document.get("since", 0.0)),
-                Flap(
-                    State(document.get("verdict", "unknown")),
-                    tuple(when for when in flap.get("times", ()) if when <= now),  # a later one is of an earlier boot
-                    bool(flap.get("held", False)),
-                ),
-            )
-        for probe in self._probes:
-            probe.restore(kept.get(str(probe.port), {}).get("checks", {}).get(probe.name, {}))
 
     # Running checks
 
@@ -175,7 +143,8 @@ class Checker:
         now = time.monotonic()
         self._runtime.fresh = now
         self._complain()
-        self._tell()
+        if self._ports.update(probe.port, now):
+            self._tell()
         self._schedule(probe, next_slot(probe.anchor, probe.rules.interval, max(now, attempt.slot)))
         if not any(other.attempt for other in self._probes):
             self._pulse = None
@@ -226,56 +195,11 @@ class Checker:
         self._runtime.condition("; ".join(filter(None, [self._refusal, frozen])) or None)
 
     def _tell(self) -> None:
-        now = time.monotonic()
-        self._document = {str(port): self._port(port, known, now) for port, known in self._ports.items()}
-        news = _without_results(self._document)
-        if news != self._news or now - self._told_at >= TELL_EVERY:
-            self._news, self._told_at = news, now
-            self._runtime.publish(service_topic(self._service), pack(self._document))
-
-    def _port(self, port: int, known: PortState, now: float) -> dict[str, Any]:
-        probes = [probe for probe in self._probes if probe.port == port]
-        # A check that is new or between verdicts is unknown and changes nothing.
-        held = known.flap.held
-        known.flap = known.flap.after(combined(probe.health.state for probe in probes), now, self._flap)
-        if known.flap.held is not held:
-            log.warning("port %d of %s %s", port, self._service, "flaps: held down" if not held else "is calm again")
-        state = known.flap.state
-        if state is not known.state or not known.since:
-            if state is not known.state:
-                log.info("port %d of %s is %s", port, self._service, state.value)
-            known.state, known.since = state, time.time()
-        return {
-            "state": known.state.value,
-            "since": known.since,
-            "verdict": known.flap.verdict.value,
-            "flap": self._flapping(known.flap, now),
-            "checks": {probe.name: probe.document() for probe in probes},
-        }
-
-    def _flapping(self, flap: Flap, now: float) -> dict[str, Any] | None:
-        if self._flap is None:
-            return None
-        count = recent(flap.changes, now, self._flap.window)
-        return {"held": flap.held, "changes": count, "times": list(flap.changes)}
+        self._runtime.publish(service_topic(self._service), pack(self._ports.document))
 
 
 def _hang(probe: Probe, began: float, now: float) -> Finding:
     return Finding(False, f"no result within {probe.rules.timeout:g} s: the check itself hangs", began, now)
-
-
-def _without_results(document: Mapping[str, Any]) -> dict[str, Any]:
-    """What is told at once. A result waits for company, unless it is of another kind than the one before it."""
-    return {
-        port: {
-            **part,
-            "checks": {
-                name: {**check, "results": [result["passed"] for result in check["results"][-1:]]}
-                for name, check in part["checks"].items()
-            },
-        }
-        for port, part in document.items()
-    }
 
 
 def _kept(payload: bytes | None) -> Mapping[str, Any]:
