@@ -199,7 +199,7 @@ def test_no_descriptor_is_left_open(plain, locked):
         redis_check(plain),
         redis_check(locked),
         redis_check(free_port()),
-        redis_check(plain, tls=True, timeout=1.0),
+        redis_check(plain, tls=True, timeout=0.2),
     ]
     for check in checks:
         check.perform()

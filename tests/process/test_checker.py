@@ -70,7 +70,7 @@ def test_a_call_that_hangs_fails_at_its_deadline_and_delays_no_other(stack, web,
         until(lambda: state(stack, hung) == "up", what="the next call, of a new object, to pass")
         assert f"port {well} of web is down" not in stack.log("checker/web")
         assert stack.worker("checker/web")["pid"] == pid
-        assert any("hangs" in result["text"] for result in results(stack, hung, "zoo_http"))
+        assert f"check zoo_http of port {hung} is down no result within 0.3 s" in stack.log("checker/web")
     finally:
         other.stop()
 
@@ -103,7 +103,7 @@ def test_a_checker_that_is_held_up_in_the_middle_of_a_call_blames_nobody(stack):
         thread = threading.Thread(target=serve, args=(listener,), daemon=True)
         thread.start()
         go_on.set()
-        service(stack, number, interval=0.2, http={"uri": "/", "rise": 1, "fall": 1, "timeout": 1.0})
+        service(stack, number, interval=0.2, http={"uri": "/", "rise": 1, "fall": 1, "timeout": 2.0})
         stack.start().wait_up("checker/web")
         until(lambda: state(stack, number) == "up", what="the port up")
         pid = stack.worker("checker/web")["pid"]
@@ -111,7 +111,7 @@ def test_a_checker_that_is_held_up_in_the_middle_of_a_call_blames_nobody(stack):
         asked.clear()
         assert asked.wait(60)
         os.kill(pid, signal.SIGSTOP)
-        time.sleep(2.5)  # the timeout passes, and more: this is the fault, not a wait
+        time.sleep(3.5)  # the timeout passes, and more: this is the fault, not a wait
         go_on.set()  # an answer that is there when the process goes on, and too late by the clock
         os.kill(pid, signal.SIGCONT)
         until(
