@@ -28,7 +28,7 @@ setup(
     install_requires=[
         "click>=8.1",
         "inotify-simple>=1.3.5",
-        "kazoo>=2.10",
+        "kazoo>=2.11",
         "msgpack>=1.0.7",
         "psutil>=5.9",
         "pydantic>=2.7",

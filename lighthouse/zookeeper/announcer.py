@@ -13,7 +13,7 @@ from lighthouse.discovery import Announcement, Wanted
 from lighthouse.errors import NodeError
 from lighthouse.identity import shown
 from lighthouse.zookeeper.messages import Answer, Changed, Failure, Kind, Request
-from lighthouse.zookeeper.own import Own, record_of
+from lighthouse.zookeeper.own import Own, key_of, record_of
 from lighthouse.zookeeper.ownership import Act, decide, whose
 from lighthouse.zookeeper.paths import parent
 from lighthouse.zookeeper.session import Key
@@ -49,9 +49,7 @@ class Announcer:
     @property
     def settled(self) -> bool:
         """Whether all is as it should be, as far as it can be."""
-        return all(
-            own.problem or (not own.asked and own.looked and self._act(own) is Act.LEAVE) for own in self._own.values()
-        )
+        return all(own.problem or self._is_right(own) for own in self._own.values())
 
     def handed_over(self) -> dict[Key, bytes]:
         """What stands, or is about to, with its content."""
@@ -73,18 +71,24 @@ class Announcer:
         standing = {own.key.port for own in self._own.values() if own.stood}
         wanted: set[str] = set()
         for item in announcements:
+            key = None
+            state, content = item.wanted, b""
             try:
-                key, content = record_of(item, base, record)
+                key = key_of(item, base)
+                if state is not Wanted.DOWN:
+                    content = record_of(item, record)
             except NodeError as error:
                 self._refused.append(f"{shown(item.service.name)} cannot be announced: {error}")
-                continue
+                if key is None:
+                    continue
+                state = Wanted.HOLD  # what it said before goes on
             wanted.add(key.path)
             own = self._own.setdefault(key.path, Own(key))
             own.stood = own.stood or key.port in standing
-            if (own.wanted, own.content) != (item.wanted, content):
+            if (own.wanted, own.content) != (state, content):
                 own.not_before, own.problem = 0.0, None
-            own.wanted, own.node = item.wanted, item.node
-            own.content = own.content if item.wanted is Wanted.HOLD and own.content else content
+            own.wanted, own.node = state, item.node
+            own.content = content if state is Wanted.UP or not own.content else own.content
         for path, own in self._own.items():
             if path not in wanted:
                 own.wanted, own.node = Wanted.DOWN, None
@@ -183,6 +187,13 @@ class Announcer:
         same = own.found is not None and own.found.data == own.content
         return decide(owner, own.wanted, same=same, stood=own.stood and bool(own.content))
 
+    def _is_right(self, own: Own) -> bool:
+        """Whether nothing is to be done; what waits for its successor is as it should be, as long as that is not."""
+        if own.asked or not own.looked:
+            return False
+        act = self._act(own)
+        return act is Act.LEAVE or (act is Act.DELETE and not self._succeeded(own))
+
     def _stands(self, own: Own) -> bool:
         return own.looked and own.found is not None and own.found.owner == self._session
 
@@ -238,5 +249,6 @@ class Announcer:
         if answer.failure is Failure.LOST:
             return
         why = "this host has no permission" if answer.failure is Failure.DENIED else answer.text
-        own.problem = f"{own.key.path} cannot be announced: {why}"
+        what = "withdrawn" if own.wanted is Wanted.DOWN else "announced"
+        own.problem = f"{own.key.path} cannot be {what}: {why}"
         own.not_before = now + RETRY

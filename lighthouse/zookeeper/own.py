@@ -37,11 +37,16 @@ class Own:
     disputed: float = float("-inf")
 
 
-def record_of(item: Announcement, base: str, record: Format) -> tuple[Key, bytes]:
-    """Where an announcement stands, and what it says. Raises `NodeError`."""
+def key_of(item: Announcement, base: str) -> Key:
+    """Where an announcement stands. Raises `NodeError`."""
     valid_host(item.node.host)
     valid_port(item.node.port)
+    return Key(base, valid_name(item.service.name), item.node.name)
+
+
+def record_of(item: Announcement, record: Format) -> bytes:
+    """What it says. Raises `NodeError`."""
     content = (nerve.serialize(item.node) if record == "nerve" else item.node.serialize()).encode()
     if len(content) > MAX_RECORD:
         raise NodeError(f"its record of {len(content)} bytes is larger than {MAX_RECORD}: shorten its metadata")
-    return Key(base, valid_name(item.service.name), item.node.name), content
+    return content

@@ -224,7 +224,6 @@ def test_a_refusal_is_told_and_tried_again_later(host, model):
     host.ask()
     model.out[:] = [Answer(answer.request, Failure.DENIED) for answer in model.out]
     model.delete(PATH)
-    model.out.clear() if not model.out else None
     host.take()
     host.settle()
     assert "no permission" in host.announcer.problems[0]
@@ -239,6 +238,24 @@ def test_what_cannot_be_a_record_is_told_and_the_rest_goes_on(host, model):
     host.want(item(port=81, text="x" * MAX_RECORD), item()).settle()
     assert model.names("/s/web") == ["me:80"]
     assert "larger" in host.announcer.problems[0]
+
+
+def test_a_record_that_grew_too_large_leaves_the_last_one_in_force(host, model):
+    host.want(item()).settle()
+    host.want(item(text="x" * MAX_RECORD)).settle()
+    assert model.znodes[PATH].data == record()
+    assert "larger" in host.announcer.problems[0]
+    host.want(item(Wanted.DOWN, text="x" * MAX_RECORD)).settle()
+    assert PATH not in model.znodes
+    assert host.announcer.problems == []
+
+
+def test_what_may_not_be_withdrawn_is_told_as_that(host, model):
+    host.want(item(Wanted.DOWN))
+    host.ask()
+    model.out[:] = [Answer(answer.request, Failure.DENIED) for answer in model.out]
+    host.take()
+    assert "cannot be withdrawn" in host.announcer.problems[0]
 
 
 # Generations and sessions
@@ -299,6 +316,8 @@ def test_what_cannot_be_made_at_the_new_path_stays_at_the_old(host, model):
     model.create("/t/web/me:80", record(ip="10.9.9.9"), OTHERS)
     host.want(item(), base="/t").settle()
     assert model.znodes[PATH].owner == OURS
+    assert host.announcer.settled, "the reason is told, and nothing is waited for"
+    assert len(host.announcer.problems) == 1
 
 
 def test_under_another_name_the_new_comes_before_the_old_goes(host, model):
