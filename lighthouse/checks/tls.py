@@ -7,8 +7,9 @@ A certificate is verified where there is something to verify it by. A check asks
 from __future__ import annotations
 
 import os
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass
+from functools import partial
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -83,13 +84,12 @@ class TLS:
         context.check_hostname = self.verify
         context.verify_mode = ssl.CERT_REQUIRED if self.verify else ssl.CERT_NONE
         if self.ca_file:
-            _use("ca_file", self.ca_file, lambda: context.load_verify_locations(self.ca_file))
+            _use("ca_file", self.ca_file, partial(context.load_verify_locations, self.ca_file))
         elif self.verify:
             context.load_default_certs()
-        certificate = self.certificate_file
-        if certificate is not None:
-            chain = lambda: context.load_cert_chain(certificate, self.key_file, password=_no_password)  # noqa: E731
-            _use("certificate_file", certificate, chain)
+        if self.certificate_file:
+            load = partial(context.load_cert_chain, self.certificate_file, self.key_file, _no_password)
+            _use("certificate_file", self.certificate_file, load)
         return context
 
 
@@ -137,7 +137,7 @@ def _version(key: str, path: str) -> tuple[int, int, int]:
     return found.st_ino, found.st_size, found.st_mtime_ns
 
 
-def _use(key: str, path: str, load: Any) -> None:
+def _use(key: str, path: str, load: Callable[[], None]) -> None:
     try:
         load()
     except OSError as error:  # an SSLError is one
