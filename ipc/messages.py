@@ -6,6 +6,7 @@ A payload is a msgpack map. Unknown keys are ignored so that a newer peer may sa
 
 from __future__ import annotations
 
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, fields
 from types import NoneType, UnionType
 from typing import Any, ClassVar, Self, get_args, get_origin, get_type_hints
@@ -20,6 +21,18 @@ def pack(value: Any) -> bytes:
     """Plain data as msgpack. Text from the operating system may hold surrogates, which survive."""
     packed: bytes = msgpack.packb(value, unicode_errors="surrogateescape")
     return packed
+
+
+def pack_list(items: Sequence[bytes]) -> bytes:
+    """A list of values that are packed already."""
+    head: bytes = msgpack.Packer().pack_array_header(len(items))
+    return head + b"".join(items)
+
+
+def pack_map(values: Mapping[str, bytes]) -> bytes:
+    """A map whose values are packed already."""
+    head: bytes = msgpack.Packer().pack_map_header(len(values))
+    return head + b"".join(pack(key) + value for key, value in values.items())
 
 
 def unpack(payload: bytes) -> Any:

@@ -11,7 +11,7 @@ from typing import Any
 from lighthouse.guard import Guard, Hold
 from lighthouse.ipc.errors import ProtocolError
 from lighthouse.ipc.frames import MAX_SNAPSHOT
-from lighthouse.ipc.messages import pack, unpack
+from lighthouse.ipc.messages import pack, pack_list, pack_map, unpack
 from lighthouse.node import Node
 from lighthouse.settings import MassLoss as Rules
 
@@ -19,15 +19,29 @@ SHOWN = 5  # members that a line of the log names
 MOST = 50  # refused records, and members that left, that are told
 TEXT = 300  # characters of the name of a record, and of a reason
 
-Member = Mapping[str, Any]
-"""A node as `Node.to_mapping` gives it."""
-
 log = logging.getLogger(__name__)
+
+
+@dataclass(frozen=True, slots=True)
+class Member:
+    """A member as it is told: packed once, because a cluster may have thousands and one change is about one of them.
+
+    ``node`` is what the plugin gave, None for one that an earlier generation told; ``since`` is when it was first told (unix time).
+    """
+
+    node: Node | None
+    since: float
+    packed: bytes
+
+    @classmethod
+    def of(cls, node: Node, since: float) -> Member:
+        """A node that is told."""
+        return cls(node, since, pack({**node.to_mapping(), "since": since}))
 
 
 @dataclass(slots=True)
 class Telling:
-    """One cluster. ``payload`` is the snapshot that was told last, ``problem`` why a newer one could not be.
+    """One cluster, its members by name. ``payload`` is the snapshot that was told last, ``problem`` why a newer one could not be.
 
     ``gone`` is who left lately, and when; ``refused`` the records that cannot be used. ``epoch`` is the unix time at which
     CLOCK_MONOTONIC was 0.
@@ -36,7 +50,7 @@ class Telling:
     name: str
     epoch: float = 0.0
     guard: Guard = field(default_factory=Guard)
-    members: list[Member] = field(default_factory=list)
+    members: dict[str, Member] = field(default_factory=dict)
     gone: dict[str, float] = field(default_factory=dict)
     refused: list[dict[str, str]] = field(default_factory=list)
     payload: bytes = b""
@@ -47,10 +61,13 @@ class Telling:
         """Go on with what an earlier generation told; a hold that it had goes on, with its times begun anew."""
         try:
             data = unpack(payload)
-            members: list[Member] = [dict(item) for item in data["nodes"]]
+            members = {
+                f"{item['host']}:{item['port']}": Member(None, float(item.get("since") or 0.0), pack(item))
+                for item in data["nodes"]
+            }
             held = data.get("held")
             hold = held and Hold(dict.fromkeys(map(str, held["names"])), min(float(held["began"]), time.monotonic()))
-            guard = Guard(frozenset(map(_name, members)), hold=hold)
+            guard = Guard(frozenset(members), hold=hold)
             return cls(name, epoch, guard, members, dict(data.get("gone", {})), list(data.get("refused", [])), payload)
         except (AttributeError, KeyError, ProtocolError, TypeError, ValueError) as error:
             log.error("the kept members of %s cannot be read: %s", name, error)
@@ -58,41 +75,50 @@ class Telling:
 
     def answered(self, nodes: Iterable[Node], refused: Mapping[str, str], now: float, rules: Rules | None) -> None:
         """The registry gave a complete answer, with these records that cannot be used, and why."""
-        answer = [node.to_mapping() for node in nodes]
         some = sorted(refused.items())[:MOST]
         self.refused = [{"record": record[:TEXT], "reason": reason[:TEXT]} for record, reason in some]
-        self._become(self.guard.answered(map(_name, answer), now, rules), answer, now, rules)
+        answer = {node.name: node for node in nodes}
+        self._become(self.guard.answered(answer, now, rules), answer, now, rules)
 
     def heard(self, now: float, rules: Rules | None, *, complete: bool) -> None:
         """The registry still says the same in a complete answer, or it gave none."""
         if self.guard.hold is not None:
-            self._become(self.guard.confirmed(now, rules) if complete else self.guard.doubted(), (), now, rules)
+            self._become(self.guard.confirmed(now, rules) if complete else self.guard.doubted(), {}, now, rules)
 
     def accepted(self, at: float, now: float) -> None:
         """A person confirmed what was held at that time."""
         guard = self.guard.accepted(at)
         if guard is not self.guard:
-            self._become(guard, (), now, None)
+            self._become(guard, {}, now, None)
 
-    def _become(self, guard: Guard, answer: Iterable[Member], now: float, rules: Rules | None) -> None:
+    def _become(self, guard: Guard, answer: Mapping[str, Node], now: float, rules: Rules | None) -> None:
         """Tell what `guard` says: of its members those of the answer as they are there, the others as they were."""
         moment = round(self.epoch + now, 3)
-        since = {_name(item): item.get("since") for item in self.members}
-        fresh = {_name(item): {**item, "since": since.get(_name(item), moment)} for item in answer}
-        old = [item for item in self.members if (name := _name(item)) in guard.told and name not in fresh]
-        members = sorted([*fresh.values(), *old], key=_name)
+        members = {name: self._member(name, answer.get(name), moment) for name in sorted(guard.told)}
         gone = {name: when for name, when in self.gone.items() if name not in guard.told}
         gone |= dict.fromkeys(sorted(self.guard.told - guard.told), moment)
         gone = dict(list(gone.items())[-MOST:])
-        document: dict[str, Any] = {"nodes": members, "gone": gone, "refused": self.refused}
+        document = {
+            "nodes": pack_list([member.packed for member in members.values()]),
+            "gone": pack(gone),
+            "refused": pack(self.refused),
+        }
         if guard.hold is not None:
-            document["held"] = self._held(guard.hold, rules)
-        payload = pack(document)
+            document["held"] = pack(self._held(guard.hold, rules))
+        payload = pack_map(document)
         if len(payload) > MAX_SNAPSHOT:
             self.problem = f"{len(members)} members of {self.name} are more than can be told; the last known ones stay"
             return
         _say(self.name, self.guard, guard)
         self.guard, self.members, self.gone, self.payload, self.problem = guard, members, gone, payload, None
+
+    def _member(self, name: str, node: Node | None, moment: float) -> Member:
+        if node is None:
+            return self.members[name]
+        known = self.members.get(name)
+        if known is not None and known.node == node:
+            return known
+        return Member.of(node, known.since if known is not None and known.since else moment)
 
     def _held(self, hold: Hold, rules: Rules | None) -> dict[str, Any]:
         """The mark of a hold, for status and for the next generation: unix times, and its begin on CLOCK_MONOTONIC, too."""
@@ -103,10 +129,6 @@ class Telling:
             "since": round(self.epoch + hold.since, 3),
             "until": None if until is None else round(self.epoch + until, 3),
         }
-
-
-def _name(member: Member) -> str:
-    return f"{member['host']}:{member['port']}"
 
 
 def _say(cluster: str, before: Guard, after: Guard) -> None:

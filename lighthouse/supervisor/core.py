@@ -23,7 +23,7 @@ from lighthouse.settings import Settings
 from lighthouse.supervisor.actions import Action, DumpStacks, Finish, Fork, Kill, Log, Send
 from lighthouse.supervisor.restart import History
 from lighthouse.supervisor.store import Store
-from lighthouse.supervisor.worker import JUDGED, WAITING, CallInHand, Exit, Worker, WorkerState
+from lighthouse.supervisor.worker import JUDGED, WAITING, Exit, Worker, WorkerState
 
 STOP_ORDER = tuple(reversed(KINDS))
 """Who tells stops first, who is told last."""
@@ -107,12 +107,7 @@ class Core:
 
     def forked(self, name: str, pid: int, now: float) -> None:
         """A process was started for the worker's next generation (see `next_generation`)."""
-        worker = self.workers[name]
-        worker.pid, worker.forked, worker.heard = pid, now, now
-        worker.greeted = worker.ready = False
-        worker.call = worker.degraded = worker.fatal = None
-        worker.uss = worker.pss = 0
-        worker.enter(WorkerState.STARTING, now)
+        self.workers[name].born(pid, now)
 
     def next_generation(self, name: str) -> int:
         """The number of the life that is about to begin."""
@@ -144,12 +139,11 @@ class Core:
                 Hello.read(frame)
                 worker.greeted = True
             case Kind.READY:
-                worker.ready = True
-                self._settle(worker, now)
+                worker.settle(now, ready=True)
             case Kind.HEARTBEAT:
-                self._beat(worker, Heartbeat.read(frame), now)
+                worker.beats(Heartbeat.read(frame), now)
             case Kind.CONDITION:
-                self._condition(worker, Condition.read(frame), now)
+                worker.finds(Condition.read(frame), now)
             case Kind.SNAPSHOT:
                 accepted = self.store.accept(self.plan, worker.spec, frame.topic, frame.payload)
                 if accepted is None:
@@ -343,23 +337,11 @@ class Core:
                 return actions
         return [*actions, Finish()]
 
-    # What a worker tells
-
-    def _beat(self, worker: Worker, beat: Heartbeat, now: float) -> None:
-        worker.call = None if beat.call is None else CallInHand(beat.call, beat.started, beat.deadline)
-        worker.fresh = max(worker.fresh, min(beat.fresh, now))
-        worker.uss, worker.pss = beat.uss, beat.pss
-
-    def _condition(self, worker: Worker, condition: Condition, now: float) -> None:
-        worker.degraded = condition.degraded
-        if condition.fatal:
-            worker.fatal = condition.degraded
-        self._settle(worker, now)
-
-    def _settle(self, worker: Worker, now: float) -> None:
-        if worker.ready and worker.state in JUDGED:
-            state = WorkerState.DEGRADED if worker.degraded else WorkerState.UP
-            worker.enter(state, now, reason=worker.degraded)
+    def freshness(self, now: float) -> dict[str, float]:
+        """When each discovery last had a complete answer (unix time, whole seconds)."""
+        offset = self.wall() - now
+        known = [worker for worker in self.workers.values() if worker.fresh and worker.spec.kind == "discovery"]
+        return {worker.spec.id: round(offset + worker.fresh) for worker in known}
 
     def _tell(self, told: Mapping[str, tuple[str, bytes]]) -> list[Action]:
         return [

@@ -17,13 +17,13 @@ from dataclasses import dataclass
 from functools import partial
 from typing import Any
 
-from lighthouse.ipc.boot import Boot, handover_topic
 from lighthouse.ipc.channel import Channel
 from lighthouse.ipc.errors import Overflow, ProtocolError
 from lighthouse.plan import Plan
 from lighthouse.supervisor import control, process, status
 from lighthouse.supervisor.actions import Action, DumpStacks, Finish, Fork, Kill, Log, Send
 from lighthouse.supervisor.archive import Archive
+from lighthouse.supervisor.birth import birth
 from lighthouse.supervisor.commands import table
 from lighthouse.supervisor.compiling import Compiler
 from lighthouse.supervisor.core import Core
@@ -61,7 +61,7 @@ class Supervisor:
         self._running: dict[str, Running] = {}
         self._unflushed: list[Running] = []
         self._sources = Sources()
-        self._saver = Saver(keeper, core.store, self._freshness)
+        self._saver = Saver(keeper, core)
         self._archive = Archive(place.archive, core.store, self._sources)
         self.compiler = Compiler(main, place, core, self._sources, adopt=self._adopt, done=self._compiled)
         self._started = time.time()
@@ -136,15 +136,6 @@ class Supervisor:
             self.core.forgive(late)
             self.compiler.state.started += late
 
-    def _freshness(self) -> dict[str, float]:
-        clock = status.Clock(time.monotonic(), time.time())
-        workers = self.core.workers.values()
-        return {
-            worker.spec.id: round(clock.at(worker.fresh))
-            for worker in workers
-            if worker.fresh and worker.spec.kind == "discovery"
-        }
-
     # Doing what the core decides
 
     def perform(self, actions: list[Action]) -> None:
@@ -165,20 +156,7 @@ class Supervisor:
                     self._finished = True
 
     def _fork(self, name: str) -> None:
-        worker, settings = self.core.workers[name], self.core.settings
-        boot = Boot(
-            id=name,
-            kind=worker.spec.kind,
-            generation=self.core.next_generation(name),
-            config=worker.blob,
-            kept=self.core.store.birthright(self.core.plan, worker.spec),
-            handover=self.core.store.snapshots.get(handover_topic(name), b""),
-            heartbeat=settings.heartbeat.interval,
-            call_deadline=settings.deadlines.call,
-            log_path=str(self.place.log_path(name)),
-            log_max_bytes=settings.logs.max_bytes,
-            log_backups=settings.logs.backups,
-        )
+        boot = birth(self.core, name, self.place)
         try:
             child = process.fork(self._main, boot, self)
         except OSError as error:

@@ -4,11 +4,10 @@ from __future__ import annotations
 
 import logging
 import time
-from collections.abc import Callable, Mapping
 from itertools import islice
 
+from lighthouse.supervisor.core import Core
 from lighthouse.supervisor.keeper import Keeper
-from lighthouse.supervisor.store import Store
 
 EVERY = 1.0  # seconds between two signs of life in the kept state, and between tries while it cannot be written
 AT_MOST = 200  # files per turn
@@ -19,11 +18,10 @@ log = logging.getLogger("lighthouse.supervisor")
 class Saver:
     """Writes what changed before anybody is told of it: a successor must never know less than the workers did."""
 
-    def __init__(self, keeper: Keeper, store: Store, freshness: Callable[[], Mapping[str, float]]) -> None:
-        """`freshness` tells when each discovery last had a complete answer (unix time)."""
+    def __init__(self, keeper: Keeper, core: Core) -> None:
         self._keeper = keeper
-        self._freshness = freshness
-        self._store = store
+        self._core = core
+        self._store = core.store
         self._saved = 0.0
         self._failed = False
 
@@ -38,7 +36,7 @@ class Saver:
         now = time.monotonic()
         pulse = everything or now - self._saved >= EVERY
         if pulse:
-            self._store.note_freshness(self._freshness())
+            self._store.note_freshness(self._core.freshness(now))
         dirty = self._store.dirty
         if self._failed and not pulse:
             return

@@ -21,6 +21,8 @@ from __future__ import annotations
 from dataclasses import dataclass, field
 from enum import Enum
 
+from lighthouse.ipc.messages import Condition
+from lighthouse.ipc.messages import Heartbeat as Beat
 from lighthouse.plan import WorkerSpec
 from lighthouse.settings import Deadlines, Heartbeat
 from lighthouse.supervisor.restart import History
@@ -112,6 +114,34 @@ class Worker:
         if state is not self.state:
             self.since = now
         self.state, self.due, self.reason = state, due, reason
+
+    def born(self, pid: int, now: float) -> None:
+        """A process of it was started."""
+        self.pid, self.forked, self.heard = pid, now, now
+        self.greeted = self.ready = False
+        self.call = self.degraded = self.fatal = None
+        self.uss = self.pss = 0
+        self.enter(WorkerState.STARTING, now)
+
+    def beats(self, beat: Beat, now: float) -> None:
+        """It told what it is at."""
+        self.call = None if beat.call is None else CallInHand(beat.call, beat.started, beat.deadline)
+        self.fresh = max(self.fresh, min(beat.fresh, now))
+        self.uss, self.pss = beat.uss, beat.pss
+
+    def finds(self, condition: Condition, now: float) -> None:
+        """It told what keeps it from its job, or that nothing does."""
+        self.degraded = condition.degraded
+        if condition.fatal:
+            self.fatal = condition.degraded
+        self.settle(now)
+
+    def settle(self, now: float, *, ready: bool = False) -> None:
+        """Be up or degraded, once it is ready."""
+        self.ready = self.ready or ready
+        if self.ready and self.state in JUDGED:
+            state = WorkerState.DEGRADED if self.degraded else WorkerState.UP
+            self.enter(state, now, reason=self.degraded)
 
     def overdue(self, now: float, heartbeat: Heartbeat, deadlines: Deadlines) -> str | None:
         """Why a live worker counts as hung, or None."""

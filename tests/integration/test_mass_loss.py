@@ -64,7 +64,7 @@ def test_a_mass_loss_is_held_until_a_person_accepts_it(make):
 
 def test_a_wiped_registry_is_believed_once_it_has_said_so_for_long_enough(make):
     consumer = make(members=TEN[:4], settings={"mass_loss": {"hold": 2.0}})
-    consumer.keep_only()
+    consumer.wipe()
     until(lambda: consumer.held() == 4, what="the loss to be held")
     assert consumer.servers() == set(TEN[:4])
     until(lambda: consumer.cluster()["nodes"] == [], what="the loss to be confirmed by time")

@@ -56,6 +56,10 @@ class Consumer:
         new.rename(self.folder)
         shutil.rmtree(old)
 
+    def wipe(self):
+        """Remove the whole folder, at once."""
+        shutil.rmtree(self.folder.rename(self.registry / ".old"))
+
     def servers(self):
         """The names of the members that HAProxy has; None while it does not answer."""
         try:
