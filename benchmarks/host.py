@@ -47,8 +47,8 @@ class Host:
         return self
 
     def cluster(self, name: str, port: int) -> Self:
-        """Configure a cluster that is consumed."""
-        self.stack.write(f"clusters/{name}.yaml", {"discovery": "dir", "haproxy": {"port": port}})
+        """Configure a cluster that is consumed; no guard takes the coming and going of a benchmark's nodes for a mass loss."""
+        self.stack.write(f"clusters/{name}.yaml", {"discovery": "dir", "guard": "off", "haproxy": {"port": port}})
         return self
 
     def service(self, name: str, ports: list[int], *, interval: float, rise: int = 1, fall: int = 2) -> Self:

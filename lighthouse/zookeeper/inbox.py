@@ -54,7 +54,9 @@ class Inbox:
         """Wait until there is a message, `timeout` seconds at most."""
         if self._fd is None:
             return False
-        return bool(select.select([self._fd], [], [], max(0.0, timeout))[0])
+        poll = select.poll()  # select(2) takes no descriptor from 1024 on
+        poll.register(self._fd, select.POLLIN)
+        return bool(poll.poll(max(0.0, timeout) * 1000))
 
     def close(self) -> None:
         """Drop everything, for ever."""

@@ -76,9 +76,11 @@ class Reporter:
 class Writer:
     """The half of 1.0 that consumes: ``updates`` holds the members by name after each of its updates."""
 
-    def __init__(self, client, path, cluster):
+    def __init__(self, client, path, cluster, told=lambda: None):
         self._client = client
         self._path = f"{path}/{cluster}"
+        self._told = told
+        self._stopped = False
         self.updates = []
         self.broken = []
         client.ensure_path(self._path)  # it polls until it is there
@@ -88,7 +90,13 @@ class Writer:
     def members(self):
         return set(self.updates[-1]) if self.updates else set()
 
+    def stop(self):
+        """Watch no longer, from the next event on."""
+        self._stopped = True
+
     def _update(self, names):
+        if self._stopped:
+            return False
         nodes = {}
         try:
             for name in names:
@@ -101,3 +109,5 @@ class Writer:
             self.broken.append(repr(error))
         else:
             self.updates.append(nodes)
+        self._told()
+        return True
