@@ -70,15 +70,10 @@ def _mapped(document: Document, function: Callable[[Section], Section]) -> Docum
     return document if sections == document.sections else replace(document, sections=sections)
 
 
-def looked_at(
-    document: Document, running: Running, limited: Collection[str], only: Collection[str] | None = None
-) -> set[str]:
+def looked_at(sections: Mapping[str, Section], running: Running, limited: Collection[str]) -> set[str]:
     """The backends about which ``show stat`` must be asked: for limits, for backups, and for slots that are being left."""
-    backends = document.backends()
-    names = backends if only is None else only
-    found = {name for name in limited if name in names}
-    for name in names:
-        section = backends[name]
+    found = {name for name in limited if name in sections}
+    for name, section in sections.items():
         if section.slots and freed(section, running.servers.get(name, {})):
             found.add(name)
     return found

@@ -9,7 +9,7 @@ from __future__ import annotations
 
 import hashlib
 import re
-from collections.abc import Callable, Iterator, Mapping, Sequence
+from collections.abc import Callable, Collection, Mapping, Sequence
 from dataclasses import dataclass, field, replace
 
 from lighthouse.errors import ConfigError, NodeError
@@ -28,6 +28,7 @@ class Document:
     comments: tuple[str, ...]
     sections: tuple[Section, ...]
     _skeleton: str = field(default="", init=False, repr=False, compare=False)
+    _pieces: tuple[str, ...] = field(default=(), init=False, repr=False, compare=False)
     _text: str = field(default="", init=False, repr=False, compare=False)
     _index: Mapping[str, int] = field(default_factory=dict, init=False, repr=False, compare=False)
     _backends: Mapping[str, Section] = field(default_factory=dict, init=False, repr=False, compare=False)
@@ -42,16 +43,19 @@ class Document:
     def text(self) -> str:
         """The file. Equal documents give equal bytes."""
         if not self._text:
-            object.__setattr__(self, "_text", "\n".join((*self._parts(), "")))
+            head = "\n".join((*self.comments, "", ""))
+            object.__setattr__(self, "_text", head + "\n\n".join(self._rendered()) + "\n")
         return self._text
 
-    def _parts(self) -> Iterator[str]:
-        yield from self.comments
-        for section in self.sections:
-            yield ""
-            yield section.rendered
-            if section.header == "global":
-                yield _SETENV + self.skeleton
+    def _rendered(self) -> list[str]:
+        """The text of each section; those that another document had already are taken from there."""
+        pieces = list(self._pieces) or [""] * len(self.sections)
+        for index in [index for index, piece in enumerate(pieces) if not piece]:
+            section = self.sections[index]
+            more = f"\n{_SETENV}{self.skeleton}" if section.header == "global" else ""
+            pieces[index] = section.rendered + more
+        object.__setattr__(self, "_pieces", tuple(pieces))
+        return pieces
 
     def section(self, header: str) -> Section | None:
         """The section with this header, the first of several."""
@@ -65,6 +69,10 @@ class Document:
             object.__setattr__(self, "_backends", found)
         return self._backends
 
+    def known(self, unknown: Collection[str]) -> Mapping[str, Section]:
+        """The same without those whose members are `unknown`."""
+        return {name: section for name, section in self.backends().items() if name not in unknown}
+
     def with_members(self, members: Callable[[Section], Sequence[Member]]) -> Document:
         """The same skeleton with other members."""
         return replace(self, sections=tuple(_refilled(section, members) for section in self.sections))
@@ -72,10 +80,14 @@ class Document:
     def exchanged(self, backends: Mapping[str, Section]) -> Document:
         """The same with these backends, which have the shape of those that they take the place of: the skeleton is the same."""
         positions = self._positions()
-        sections = list(self.sections)
+        sections, pieces = list(self.sections), list(self._pieces)
         for section in backends.values():
-            sections[positions[section.header]] = section
+            index = positions[section.header]
+            sections[index] = section
+            if pieces:
+                pieces[index] = ""
         made = replace(self, sections=tuple(sections))
+        object.__setattr__(made, "_pieces", tuple(pieces))
         object.__setattr__(made, "_skeleton", self.skeleton)
         object.__setattr__(made, "_index", positions)
         object.__setattr__(made, "_backends", {**self.backends(), **backends})

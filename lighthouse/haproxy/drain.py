@@ -3,10 +3,10 @@
 from __future__ import annotations
 
 import time
-from collections.abc import Callable, Collection, Iterable
+from collections.abc import Callable, Collection, Iterable, Mapping
 
-from lighthouse.haproxy.document import Document
 from lighthouse.haproxy.running import Running, Server
+from lighthouse.haproxy.stanzas.section import Section
 
 Place = tuple[str, str]  # backend and server
 
@@ -49,20 +49,13 @@ class Drain:
         return max(0.0, min(self._since.values()) + self._timeout - self._clock()) if self._since else None
 
 
-def leaving(
-    document: Document, running: Running, unknown: Iterable[str] = (), only: Collection[str] | None = None
-) -> list[tuple[Place, Server]]:
-    """The servers that are none of the members and have not gone yet. In slots: those whose last session has not ended.
+def leaving(sections: Mapping[str, Section], running: Running) -> list[tuple[Place, Server]]:
+    """The servers of these backends that are none of the members and have not gone yet.
 
-    Backends that are `unknown`, and others than `only` if that is given, are not looked at.
+    In slots: those whose last session has not ended.
     """
     found = []
-    skipped = frozenset(unknown)
-    backends = document.backends()
-    for backend in backends if only is None else only:
-        if backend in skipped:
-            continue
-        section = backends[backend]
+    for backend, section in sections.items():
         members = {member.server for member in section.members}
         for name, server in running.servers.get(backend, {}).items():
             if name in members or section.is_pinned(name) or (name in section.slots and not server.sessions):

@@ -84,7 +84,7 @@ def _in_backend(backend: str, left: Running, now: Running, skipped: Collection[t
     old, new = left.servers.get(backend, {}), now.servers.get(backend, {})
     if old is new:
         return
-    for name in sorted(old.keys() | new.keys()):
+    for name in sorted(name for name in old.keys() | new.keys() if old.get(name) != new.get(name)):
         if (backend, name) not in skipped and (what := _difference(old.get(name), new.get(name))):
             yield f"{backend}/{name} {what}"
 

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Collection, Mapping
 from dataclasses import dataclass, field
 
 from lighthouse.haproxy.config import Desired
@@ -39,12 +39,13 @@ class Account:
 
 @dataclass(frozen=True, slots=True)
 class Outcome:
-    """The end of a reconciliation; ``document`` is what is in force."""
+    """The end of a reconciliation; ``document`` is what is in force, ``only`` the backends that were looked at (None: all)."""
 
     desired: Desired
     document: Document
     running: Running
     account: Account
+    only: Collection[str] | None = None
 
     @property
     def notes(self) -> list[str]:

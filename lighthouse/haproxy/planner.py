@@ -20,10 +20,11 @@ Joins come before leaves, so that no backend is empty in between.
 
 from __future__ import annotations
 
-from collections.abc import Collection, Mapping
+from collections.abc import Collection, Mapping, Sequence
 from dataclasses import dataclass, field, replace
 
 from lighthouse.errors import NodeError
+from lighthouse.haproxy.arrange import defaults_of
 from lighthouse.haproxy.change import Change, Kind, Step
 from lighthouse.haproxy.document import Document
 from lighthouse.haproxy.dynamic import recipe
@@ -57,30 +58,30 @@ def plan(
     running: Running,
     unknown: Collection[str] = (),
     expired: Collection[tuple[str, str]] = (),
-    *,
-    only: Collection[str] | None = None,
-    before: Document | None = None,
 ) -> Plan:
     """How to bring the servers of `running` to `wanted`, which must have the skeleton that runs.
 
-    `expired` names backend and server of those that have been leaving for too long; `only` is given if nothing but these backends
-    is to be looked at; `before` if it is known to run, so that only what differs from it is looked at.
+    `expired` names backend and server of those that have been leaving for too long.
     """
-    known = before.backends() if before else {}
-    defaults = wanted.section("defaults")
-    inherited = defaults.lines if defaults else ()
+    return plan_of(wanted.known(unknown), defaults_of(wanted), running, expired)
+
+
+def plan_of(
+    sections: Mapping[str, Section],
+    defaults: Sequence[str],
+    running: Running,
+    expired: Collection[tuple[str, str]] = (),
+    before: Mapping[str, Section] | None = None,
+) -> Plan:
+    """The same for some backends. Of those that are in `before`, which is known to run, only what differs is looked at."""
     steps: list[Step] = []
     blocked: dict[str, str] = {}
     waiting: dict[str, Mapping[str, str]] = {}
-    backends = wanted.backends()
-    for backend in backends if only is None else only:
-        if backend in unknown:
-            continue
-        section = backends[backend]
+    for backend, section in sections.items():
         have = running.servers.get(backend, {})
-        if backend in known:
-            section, have = _differing(section, known[backend], have)
-        change = Change(backend, section, have, recipe(section, inherited), expired)
+        if before and backend in before:
+            section, have = _differing(section, before[backend], have)  # noqa: PLW2901  what is left to look at
+        change = Change(backend, section, have, recipe(section, defaults), expired)
         if late := change.waiting():
             waiting[backend] = late
         if change.is_none():
@@ -94,15 +95,13 @@ def plan(
 
 def _differing(wanted: Section, before: Section, have: Mapping[str, Server]) -> tuple[Section, Mapping[str, Server]]:
     """The same without the members that are in both, and without their servers and slots."""
-    old = set(
-        map(id, before.members)
-    )  # mostly the same objects; one that is only equal is looked at, which does no harm
+    # Mostly they are the same objects; one that is only equal is looked at, which does no harm.
+    old = set(map(id, before.members))
     same = {member.server for member in wanted.members if id(member) in old}
     members = tuple(member for member in wanted.members if id(member) not in old)
     slots = tuple(slot for slot in wanted.slots if slot not in same)
-    return replace(wanted, members=members, slots=slots), {
-        name: server for name, server in have.items() if name not in same
-    }
+    left = {name: server for name, server in have.items() if name not in same}
+    return replace(wanted, members=members, slots=slots), left
 
 
 def reload_reason(wanted: Document, running: Document | None) -> str | None:

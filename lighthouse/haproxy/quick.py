@@ -22,13 +22,12 @@ from dataclasses import replace
 from lighthouse.cluster import Cluster
 from lighthouse.haproxy.arrange import defaults_of, looked_at, refilled_section
 from lighthouse.haproxy.deadline import Deadline
-from lighthouse.haproxy.document import Document
 from lighthouse.haproxy.drain import leaving
 from lighthouse.haproxy.errors import BrokenOffError, HAProxyControlError, NotRunningError
 from lighthouse.haproxy.memory import Known
 from lighthouse.haproxy.options import ClusterOptions
 from lighthouse.haproxy.outcome import Account, Outcome
-from lighthouse.haproxy.planner import Plan, plan
+from lighthouse.haproxy.planner import Plan, plan_of
 from lighthouse.haproxy.running import Running
 from lighthouse.haproxy.runtime import LOOK_AGAIN, ROUNDS, commands_of, refused_joins
 from lighthouse.haproxy.stanzas.section import Section
@@ -96,72 +95,76 @@ class _Quick:
         outcome = known.outcome
         self._desired = outcome.desired
         self._before = outcome.document
+        self._defaults = defaults_of(outcome.document)
+        self._old = {name: outcome.document.backends()[name] for name in self._backends}
         self._running = outcome.running
         self._account = Account(processes=outcome.account.processes, waiting=outcome.account.waiting)
 
     def run(self) -> Outcome | None:
-        document = self._document()
-        if document is None or not self._brought(document):
+        made = self._made()
+        if made is None:
             return None
-        if document is not self._before:
+        well = self._brought(made)
+        self._tools.drift.left(self._running, self._tools.drain.places, self._before.backends())
+        if not well:
+            return None
+        # Only now, with HAProxy served, what is as large as the whole: to copy a list means to touch all that is in it.
+        new = {name: section for name, section in made.items() if section is not self._old[name]}
+        document = self._before.exchanged(new) if new else self._before
+        if new:
             self._tools.file.write(document, judged=False)
         if self._tools.drain.places:
             self._account.look_again(min(LOOK_AGAIN, self._tools.drain.next() or LOOK_AGAIN))
         desired = self._desired
         if self._news:
             desired = replace(desired, document=desired.document.exchanged(self._news))
-        return Outcome(desired, document, self._running, self._account)
+        return Outcome(desired, document, self._running, self._account, self._backends)
 
-    def _document(self) -> Document | None:
-        """What runs, with the members that should; None if they do not fit into it."""
-        backends = self._before.backends()
-        defaults = defaults_of(self._before)
-        made: dict[str, Section] = {}
+    def _made(self) -> dict[str, Section] | None:
+        """The backends with the members that they should have; None if these do not fit."""
+        made = dict(self._old)
         for name, section in self._news.items():
-            base = backends[name]
-            new = refilled_section(base, section, defaults, self._running.servers.get(name, {}))
+            base = self._old[name]
+            new = refilled_section(base, section, self._defaults, self._running.servers.get(name, {}))
             if len(new.members) != len(section.members) or not new.has_shape_of(base):
                 return None
-            if new is not base:
-                made[name] = new
-        return self._before.exchanged(made) if made else self._before
+            made[name] = new
+        return made
 
-    def _brought(self, document: Document) -> bool:
+    def _brought(self, made: Mapping[str, Section]) -> bool:
         """Bring the members to HAProxy. Whether they and nothing else are there now."""
-        tools = self._tools
-        todo = self._plan(document, self._before)
+        todo = self._plan(made, self._old)
         for _ in range(ROUNDS):
-            if todo.blocked or not self._exchanged(document, todo):
+            if todo.blocked or not self._exchanged(made, todo):
                 return False
-            todo = self._plan(document)
+            todo = self._plan(made)
             if not todo.open:
                 break
-        others = {name: late for name, late in self._account.waiting.items() if name not in self._backends}
+        others = {name: late for name, late in self._account.waiting.items() if name not in made}
         self._account.waiting = {**others, **todo.waiting}
-        tools.drift.left(self._running, tools.drain.places, document.backends())
         return not todo.open and not todo.blocked
 
-    def _plan(self, document: Document, before: Document | None = None) -> Plan:
+    def _plan(self, made: Mapping[str, Section], before: Mapping[str, Section] | None = None) -> Plan:
         drain = self._tools.drain
-        drain.note(leaving(document, self._running, (), self._backends), self._backends)
-        return plan(document, self._running, (), drain.expired(), only=self._backends, before=before)
+        drain.note(leaving(made, self._running), self._backends)
+        return plan_of(made, self._defaults, self._running, drain.expired(), before)
 
-    def _exchanged(self, document: Document, todo: Plan) -> bool:
+    def _exchanged(self, made: Mapping[str, Section], todo: Plan) -> bool:
         """Take the steps and read back. Whether it is the HAProxy that is known, and took new servers."""
         tools, before = self._tools, self._running
         commands = commands_of(todo)
-        closely = {name for name in self._backends if name in self._desired.limited or document.backends()[name].slots}
+        closely = {name for name, section in made.items() if section.slots or name in self._desired.limited}
         answers, running = tools.control.exchange(before, commands, self._backends, closely, self._deadline)
         self._account.commands += len(commands)
         if (running.pid, running.skeleton, running.stopping) != (before.pid, before.skeleton, False):
             return False
-        self._running = tools.control.details(running, self._unseen(document, running), self._deadline)
+        self._running = tools.control.details(running, self._unseen(made, running), self._deadline)
         touched = {(step.backend, step.server) for step in todo.steps}
         if found := tools.drift.seen(self._running, self._backends, touched):
             log.warning("HAProxy was changed from outside, which is put right: %s", ", ".join(found))
-        return not refused_joins(tools, todo, answers, document)
+        return not refused_joins(tools, todo, answers, made)
 
-    def _unseen(self, document: Document, running: Running) -> set[str]:
+    def _unseen(self, made: Mapping[str, Section], running: Running) -> set[str]:
         """The backends of which details count, but could not be asked for: they had no server before."""
-        found = looked_at(document, running, self._desired.limited, self._backends)
+        found = looked_at(made, running, self._desired.limited)
         return {name for name in found if any(item.sessions is None for item in running.servers[name].values())}

@@ -59,7 +59,7 @@ class Reader:
 
     def closely(self, document: Document, running: Running) -> Running:
         """The same with the details of those backends for which they decide something."""
-        backends = looked_at(document, running, self.watched)
+        backends = looked_at(document.backends(), running, self.watched)
         return self._tools.control.details(running, backends, self._deadline)
 
     def noted(self, current: Current) -> Running:

@@ -13,10 +13,10 @@ from lighthouse.haproxy.versions import limits, too_old
 
 
 class Report:
-    """Makes reports. The part of a cluster of which nothing changed is taken from the last one."""
+    """Makes the report of each reconciliation. What it says of clusters that were not looked at is taken from the last one."""
 
     def __init__(self) -> None:
-        self._states: dict[str, _States] = {}
+        self._states: dict[str, dict[str, str]] = {}
 
     def of(self, outcome: Outcome, tools: Tools) -> dict[str, Any]:
         """The report on an outcome; see `lighthouse.haproxy.balancer.HAProxy.sync`."""
@@ -35,31 +35,23 @@ class Report:
         }
 
     def _servers(self, outcome: Outcome) -> dict[str, dict[str, str]]:
-        before, self._states = self._states, {}
-        in_force = outcome.document.backends()
-        for name, wanted in outcome.desired.document.backends().items():
-            parts = wanted, in_force.get(name), outcome.running.servers.get(name)
-            states = before.get(name)
-            self._states[name] = states if states is not None and states.are_of(*parts) else _States(*parts)
-        return {name: states.states for name, states in self._states.items()}
-
-
-class _States:
-    """The states of one cluster's members, and what they were taken from."""
-
-    __slots__ = ("_have", "_in_force", "_wanted", "states")
-
-    def __init__(self, wanted: Section, in_force: Section | None, have: Mapping[str, Server] | None) -> None:
-        self._wanted, self._in_force, self._have = wanted, in_force, have
-        server = {item.name: item.server for item in in_force.members} if in_force else {}
-        there = have or {}
-        self.states = {
-            item.name: there[key].state if (key := server.get(item.name, item.name)) in there else "pending"
-            for item in wanted.members
+        wanted, in_force = outcome.desired.document.backends(), outcome.document.backends()
+        names = wanted if outcome.only is None else outcome.only
+        states = {
+            name: _states(wanted[name], in_force.get(name), outcome.running.servers.get(name, {}))
+            for name in names
+            if name in wanted
         }
+        self._states = states if outcome.only is None else {**self._states, **states}
+        return self._states
 
-    def are_of(self, wanted: Section, in_force: Section | None, have: Mapping[str, Server] | None) -> bool:
-        return wanted is self._wanted and in_force is self._in_force and have is self._have
+
+def _states(wanted: Section, in_force: Section | None, have: Mapping[str, Server]) -> dict[str, str]:
+    server = {item.name: item.server for item in in_force.members} if in_force else {}
+    return {
+        item.name: have[key].state if (key := server.get(item.name, item.name)) in have else "pending"
+        for item in wanted.members
+    }
 
 
 def _process(outcome: Outcome, missing_master: str | None) -> dict[str, Any]:

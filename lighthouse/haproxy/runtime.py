@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Collection, Sequence
+from collections.abc import Collection, Mapping, Sequence
 
 from lighthouse.haproxy.change import Kind
 from lighthouse.haproxy.control import raise_refusal
@@ -13,6 +13,7 @@ from lighthouse.haproxy.outcome import Account
 from lighthouse.haproxy.planner import Plan, plan
 from lighthouse.haproxy.reader import Reader
 from lighthouse.haproxy.running import Running
+from lighthouse.haproxy.stanzas.section import Section
 from lighthouse.haproxy.tools import Tools
 
 LOOK_AGAIN = 1.0  # seconds after which servers that are leaving are looked at again
@@ -32,7 +33,7 @@ class Runtime:
     def bring(self, document: Document, running: Running) -> tuple[Running, dict[str, str]]:
         """Bring the members to those of `document`, which must be what runs; also tell which backends need a reload for it."""
         drain = self._tools.drain
-        drain.note(leaving(document, running, self.unknown))
+        drain.note(leaving(document.known(self.unknown), running))
         refused: dict[str, str] = {}
         todo = plan(document, running, self.unknown, drain.expired())
         for _ in range(ROUNDS):
@@ -56,7 +57,7 @@ class Runtime:
         commands = commands_of(todo)
         answers = self._tools.control.batch(commands, self._deadline)
         self._account.commands += len(commands)
-        return refused_joins(self._tools, todo, answers, document)
+        return refused_joins(self._tools, todo, answers, document.backends())
 
 
 def commands_of(todo: Plan) -> list[str]:
@@ -64,11 +65,10 @@ def commands_of(todo: Plan) -> list[str]:
     return [command for step in todo.steps for command in step.commands]
 
 
-def refused_joins(tools: Tools, todo: Plan, answers: Sequence[str], document: Document) -> dict[str, str]:
+def refused_joins(tools: Tools, todo: Plan, answers: Sequence[str], sections: Mapping[str, Section]) -> dict[str, str]:
     """Which backends refused a new server, and why, by the answers to `commands_of`; it is learned. Raises `PermissionError`."""
     rest = iter(answers)
     refused = {}
-    sections = document.backends()
     for step in todo.steps:
         first, *_ = [next(rest) for _ in step.commands]
         if first.startswith("Permission denied"):
