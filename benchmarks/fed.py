@@ -58,10 +58,15 @@ class Fed:
 
 
 class Worker(Fed):
-    """The balancer worker, with a HAProxy of the given configuration and clusters with their members."""
+    """The balancer worker, with a HAProxy of the given configuration and clusters with their members and options."""
 
-    def __init__(self, config: Mapping[str, Any], clusters: Mapping[str, Sequence[Node]]) -> None:
-        plan = [{"name": name, "discovery": "dir", "options": {}} for name in clusters]
+    def __init__(
+        self,
+        config: Mapping[str, Any],
+        clusters: Mapping[str, Sequence[Node]],
+        options: Mapping[str, Mapping[str, Any]] | None = None,
+    ) -> None:
+        plan = [{"name": name, "discovery": "dir", "options": (options or {}).get(name, {})} for name in clusters]
         blob = {"plugin": "lighthouse.haproxy.balancer:HAProxy", "config": dict(config), "clusters": plan}
         kept = {members_topic(name): packed(nodes) for name, nodes in clusters.items()}
         super().__init__("worker", {"config": {**blob, "initial_wait": 0.0, "logging": None}, "kept": kept})

@@ -22,7 +22,10 @@ from typing import NoReturn
 from measure import Options, Row
 
 TESTS = Path(__file__).resolve().parent.parent / "tests"
-NAMES = ("ctl", "startup", "join", "leave", "balancer", "crash", "footprint", "zk_join", "zk_picture", "zk_fleet")
+NAMES = (
+    *("ctl", "startup", "join", "leave", "balancer", "scale", "churn", "crash", "footprint"),
+    *("zk_join", "zk_picture", "zk_fleet"),
+)
 WIDTHS = (54, 5, 10, 10, 6)
 
 
