@@ -88,7 +88,7 @@ class BalancerJob:
         """Have the plugin explain a cluster, after whatever it is at."""
         balancer, cluster = self._balancer, asked["cluster"]
         if balancer is None or not self._consumed.has(cluster):
-            self._explained(asked, Outcome())
+            self._explained({**asked, "configured": balancer is None}, Outcome())
             return
         self._runtime.call("explain", lambda: _explain(balancer, cluster), partial(self._explained, asked))
 

@@ -57,7 +57,8 @@ def why(target: Target, cluster: str, node: str | None) -> None:
     NODE is `host:port`, `host` or `ip:port`. Exit with 1 if a node that is shown is not in rotation.
     """
     from lighthouse.cli.document import document
-    from lighthouse.cli.why import Mark, Why
+    from lighthouse.cli.way import Mark
+    from lighthouse.cli.why import Why
 
     client = target.client()
     explained = _explained(client, cluster)

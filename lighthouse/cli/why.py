@@ -8,63 +8,12 @@ ends at the step where the node is missing.
 from __future__ import annotations
 
 from collections.abc import Iterator, Mapping
-from dataclasses import dataclass
-from enum import Enum
 from typing import Any
 
 from lighthouse.cli.text import age, clock, number
+from lighthouse.cli.way import Mark, Step, Way
 
 Document = Mapping[str, Any]
-
-
-class Mark(Enum):
-    """What a step means for traffic: fine; worth knowing; here the way ends; nobody can tell."""
-
-    OK = "ok"
-    NOTE = "note"
-    BAD = "bad"
-    UNKNOWN = "unknown"
-
-
-@dataclass(frozen=True, slots=True)
-class Step:
-    """One step: its name, what it means, a sentence, and since when it is so or when it happened (unix time)."""
-
-    step: str
-    mark: Mark
-    text: str
-    at: float | None = None
-
-    def to_mapping(self) -> dict[str, Any]:
-        """Plain data, see docs/status.md."""
-        return {"step": self.step, "mark": self.mark.value, "text": self.text, "at": self.at}
-
-
-@dataclass(frozen=True, slots=True)
-class Way:
-    """The way of one node."""
-
-    node: str
-    steps: tuple[Step, ...]
-
-    @property
-    def in_rotation(self) -> bool:
-        """Whether it gets new connections, as far as anybody knows."""
-        return all(step.mark in (Mark.OK, Mark.NOTE) for step in self.steps)
-
-    @property
-    def verdict(self) -> str:
-        """One line: in rotation or not, and the step that says why."""
-        wrong = [step for step in self.steps if step.mark in (Mark.BAD, Mark.UNKNOWN)]
-        notes = [step for step in self.steps if step.mark is Mark.NOTE]
-        if wrong:
-            return f"not in rotation; {wrong[0].step}: {wrong[0].text}"
-        return f"in rotation; {notes[0].step}: {notes[0].text}" if notes else "in rotation"
-
-    def to_mapping(self) -> dict[str, Any]:
-        """Plain data, see docs/status.md."""
-        steps = [step.to_mapping() for step in self.steps]
-        return {"node": self.node, "in_rotation": self.in_rotation, "verdict": self.verdict, "steps": steps}
 
 
 class Why:
@@ -102,7 +51,16 @@ class Why:
         return steps + [self._synced(name) for name in self._balancers()]
 
     def _balancers(self) -> list[str]:
-        return sorted(name.partition("/")[2] for name in self._workers if name.startswith("balancer/"))
+        """The balancers that write this cluster, as far as they tell."""
+        names = (name.partition("/")[2] for name in self._workers if name.startswith("balancer/"))
+        return sorted(name for name in names if self._writes(name))
+
+    def _writes(self, balancer: str) -> bool:
+        answer = self._explained.get(f"balancer/{balancer}")
+        if answer is not None:
+            return answer.get("configured") is not False
+        servers = self._report(balancer).get("servers")
+        return not isinstance(servers, dict) or self._name in servers
 
     # What all nodes share
 
@@ -130,11 +88,10 @@ class Why:
             return Step("registry", Mark.BAD, cluster["error"], at)
         if cluster["nodes"] is None:
             return Step("registry", Mark.UNKNOWN, "its members are not known yet", at)
-        refused = [f"{record} ({reason})" for record, reason in self._refused.items()]
-        if refused:
-            text = f"{_count(len(self._nodes), 'member')}, and {_count(len(refused), 'record')} refused: {', '.join(refused)}"
-            return Step("registry", Mark.NOTE, text, at)
-        return Step("registry", Mark.OK if self._nodes else Mark.BAD, _count(len(self._nodes), "member"), at)
+        members = _count(len(self._nodes), "member")
+        if self._refused:
+            return Step("registry", Mark.NOTE, f"{members}, and {_count(len(self._refused), 'record')} refused", at)
+        return Step("registry", Mark.OK if self._nodes else Mark.BAD, members, at)
 
     def _guard(self, held: Mapping[str, Any]) -> Step:
         until = number(held["until"])

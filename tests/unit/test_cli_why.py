@@ -3,7 +3,8 @@
 import pytest
 
 from lighthouse.cli.document import document
-from lighthouse.cli.why import Mark, Why
+from lighthouse.cli.way import Mark
+from lighthouse.cli.why import Why
 from support.control import node, packed, raw_status, worker
 
 SERVER = {
@@ -162,3 +163,14 @@ def test_a_balancer_that_is_away_leaves_its_last_word():
 def test_nothing_of_a_document_that_a_worker_spoilt_makes_it_fail():
     status = raw(report={"servers": 1, "left_out": [], "refused": "x", "last": 7, "quarantined": None})
     assert Why(document(status), {"balancer/haproxy": {"servers": {"a:8001": 3}}}, "web").ways()
+
+
+@pytest.mark.parametrize("answers", [True, False])
+def test_a_balancer_that_does_not_write_the_cluster_says_nothing(answers):
+    status = raw()
+    status["workers"].append(worker("balancer/inner"))
+    status["reports"]["balancer/inner"] = packed({"servers": {"other": {}}, "degraded": None})
+    inner = {"balancer/inner": {"servers": None, "error": None, "configured": False}} if answers else {}
+    found = way(status, explained={**EXPLAINED, **inner})
+    assert found.verdict == "in rotation"
+    assert not any("inner" in step.step for step in found.steps)
