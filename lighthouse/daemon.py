@@ -12,7 +12,7 @@ import socket
 import sys
 import time
 from collections.abc import Iterator
-from contextlib import ExitStack, contextmanager
+from contextlib import ExitStack, contextmanager, suppress
 from pathlib import Path
 
 from setproctitle import setproctitle
@@ -111,7 +111,8 @@ def _take_up(core: Core, keeper: Keeper, archive: Path | None) -> None:
     lost = {
         topic: payload for topic, payload in durable.items() if topic not in snapshots and topic.startswith(DURABLE)
     }
-    core.store.orders.boot = BOOT_ID.read_text().strip()
+    with suppress(OSError):  # without it an order until the next boot ends with the next start
+        core.store.orders.boot = BOOT_ID.read_text().strip()
     aged = downtime is None or downtime > core.settings.hold
     for text in core.store.load({**lost, **snapshots}, aged=aged):
         log.error("%s", text)

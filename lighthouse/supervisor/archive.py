@@ -20,6 +20,7 @@ from lighthouse.supervisor.store import FRESH, Store
 
 GATHER = 0.5  # seconds between two copies
 SELDOM = 60.0  # seconds between two copies of what only tells how fresh the rest is, and between tries after a failure
+TOLD = 1000  # bytes of a reason
 SLOW = 30.0  # seconds after which a copy that does not end is told of
 END = 5.0  # seconds that the last copy may take
 
@@ -91,24 +92,25 @@ class Archive:
             return
         self._sources.add(self._child.pidfd, EXITS, partial(self._exited, self._child))
 
-    def _copy(self, _boot: Boot, _sock: socket.socket) -> int:
-        """The child's whole life."""
+    def _copy(self, _boot: Boot, sock: socket.socket) -> int:
+        """The child's whole life; it tells what goes wrong, because no log is open there."""
         if self._keeper is None:
             return 0
         try:
             self._keeper.save(self._topics, self._store.snapshots, sync=True)
         except OSError as error:
-            log.error("the state directory cannot be written: %s", error)
+            sock.sendall(str(error).encode("utf-8", "backslashreplace")[:TOLD])
             return 1
         return 0
 
     def _exited(self, child: process.Child, _mask: int) -> None:
         self._sources.remove(child.pidfd)
         end = process.reap(child)
+        said = _said(child.sock)
         child.sock.close()
         self._child = None
         if end.code != 0:
-            self._failed(end.how)
+            self._failed(said or end.how)
         elif self._slow:
             log.info("the state directory has taken what it should keep")
 
@@ -116,3 +118,11 @@ class Archive:
         log.error("the state directory is not up to date (%s): tried again in %.0f s", how, SELDOM)
         self._store.uncopied |= self._topics
         self._not_before = time.monotonic() + SELDOM
+
+
+def _said(sock: socket.socket) -> str:
+    """The last words of a child that has ended."""
+    try:
+        return sock.recv(TOLD, socket.MSG_DONTWAIT).decode("utf-8", "replace")
+    except OSError:
+        return ""

@@ -85,7 +85,8 @@ def test_a_disk_that_takes_nothing_keeps_nobody_waiting(consumer):
     blocked.mkdir(parents=True)
     (blocked / "members%2Fweb.new").mkdir()
     consumer.start().wait_servers(*NODES)
-    until(lambda: "the state directory is not up to date" in consumer.stack.output(), what="it to be told")
+    told = "the state directory is not up to date ([Errno 21] Is a directory: "
+    until(lambda: told in consumer.stack.output(), what="it to be told, and why")
     consumer.record("n3")
     consumer.wait_servers(*NODES, "n3")
 

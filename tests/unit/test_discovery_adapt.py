@@ -1,11 +1,14 @@
-"""A changed configuration of a registry: taken over by the running plugin where it can, by a new one otherwise."""
+"""A discovery's worker and its plugin: a changed configuration, which the running one takes over where it can, and announcing."""
 
 from types import SimpleNamespace
 
 import pytest
 
-from lighthouse.discovery import Discovery
+from lighthouse.discovery import Discovery, Report
+from lighthouse.errors import RegistryError
+from lighthouse.ipc.messages import pack
 from lighthouse.workers import discovery as worker
+from lighthouse.workers.announcing import announced
 from lighthouse.workers.lanes import Outcome
 
 
@@ -117,3 +120,61 @@ def test_one_that_refuses_goes_on_as_it_was(job):
     job.configure(config(3))
     assert plugin.calls[-1] == ("adapt", 3)
     assert job._runtime.degraded is None
+
+
+# announcements -------------------------------------------------------------------------------------------------------
+
+
+class Registry(Plugin):
+    """Notes what it is told to announce; `refuses` says why it cannot."""
+
+    refuses = None
+
+    def announce(self, announcements):
+        wanted = [item.wanted.value for item in announcements]
+        self.calls.append(("announce", wanted))
+        if self.refuses:
+            raise self.refuses
+
+    def maintain(self):
+        return Report()
+
+
+@pytest.fixture
+def announcing(monkeypatch):
+    monkeypatch.setattr(worker, "load", lambda _reference: Registry)
+    monkeypatch.setattr(Plugin, "made", [])
+    job = worker.DiscoveryJob(Runtime())
+    service = {"name": "web", "ports": [80], "host": "127.0.0.1", "metadata": {}, "advertise": None}
+    job.configure({**config(1), "services": [service]})
+    (job.plugin,) = Plugin.made
+    return job
+
+
+def told(job, state):
+    """The supervisor tells of a state, and whatever waits after a failure is tried; returns what the plugin heard."""
+    job.plugin.calls.clear()
+    job.receive("announce", pack({"web": {"80": state}}))
+    job._not_before.clear()
+    job._next()
+    return [call[1] for call in job.plugin.calls if call[0] == "announce"]
+
+
+def test_an_operators_order_is_a_withdrawal_that_is_told_apart_from_a_failed_check(announcing):
+    job = announcing
+    assert told(job, "up") == [["up"]]
+    assert announced(job._announced, job._states) == {"web": {"80": "up"}}
+    assert told(job, "withdrawn") == [["down"]]
+    assert announced(job._announced, job._states) == {"web": {"80": "withdrawn"}}
+    assert told(job, "down") == [], "the registry has it no more"
+    assert announced(job._announced, job._states) == {"web": {"80": "down"}}
+
+
+def test_after_an_announcement_that_failed_half_way_nothing_is_taken_for_done(announcing, monkeypatch):
+    job = announcing
+    assert told(job, "down") == [["down"]]
+    monkeypatch.setattr(Registry, "refuses", RegistryError("no answer"))
+    assert told(job, "up")[:1] == [["up"]]
+    assert announced(job._announced or (), job._states) == {}, "nobody knows what stands"
+    monkeypatch.setattr(Registry, "refuses", None)
+    assert told(job, "withdrawn") == [["down"]], "although that is what it was before"
