@@ -105,6 +105,10 @@ class Handler(SequentialThreadingHandler):  # type: ignore[misc]
             raise
         except Exception as error:  # noqa: BLE001 - a certificate or a secret that cannot be read: it may be there later
             raise _UnreachableError(str(error)) from None
+        if self.left.is_set():
+            # Once connected, kazoo would not look at its stop flag again, and would keep the session from our successor.
+            self._socket.close()
+            raise _UnreachableError("it was left")
         self._socket.setsockopt(socket.IPPROTO_TCP, socket.TCP_NODELAY, 1)
         return self._socket
 

@@ -494,6 +494,14 @@ def test_the_session_stays_when_the_plugin_leaves(hosts, client, zookeeper):
     assert client.exists(f"{zookeeper.path}/web/host-a:80")
 
 
+def test_a_client_that_was_left_while_it_connected_connects_no_more(hosts, zookeeper):
+    host = hosts()
+    handler = host.discovery._connection._client._handler
+    host.stop()
+    with pytest.raises(OSError, match="left"):
+        handler.create_connection(("127.0.0.1", zookeeper.ensemble.servers[0].port), hostname="localhost")
+
+
 def test_it_is_found_by_its_entry_point():
     from importlib.metadata import entry_points
 
