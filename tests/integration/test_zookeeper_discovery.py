@@ -483,6 +483,22 @@ def test_hosts_change_while_it_runs(zookeeper, hosts, client):
         assert observer.events == []
 
 
+def test_another_ensemble_is_moved_to_and_nothing_known_is_lost(zookeeper, hosts, client, own_server, monkeypatch):
+    monkeypatch.setattr(connection, "RETURN", 0.0)
+    own_server.ensemble.start()
+    host = hosts(session_timeout=2.0)
+    cluster = host.watch("web")
+    host.announce(host.item())
+    host.sees(cluster, "host-a:80")
+    other = own_server.client()
+    put(other, f"{zookeeper.path}/web/other:80", old_record())
+    assert host.discovery.adapt({**host.config, "hosts": own_server.hosts})
+    host.until(lambda _: other.exists(f"{zookeeper.path}/web/host-a:80"), what="announced there")
+    assert names(cluster) == ["host-a:80"]
+    host.sees(cluster, "host-a:80", "other:80")
+    until(lambda: not client.exists(f"{zookeeper.path}/web/host-a:80"), what="gone with its session")
+
+
 def test_the_session_stays_when_the_plugin_leaves(hosts, client, zookeeper):
     host = hosts()
     host.announce(host.item())
