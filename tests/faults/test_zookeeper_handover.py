@@ -83,6 +83,7 @@ def test_a_hung_worker_is_replaced_without_an_event(site, witness, how):
             os.kill(site.worker()["pid"], signal.SIGSTOP)
         else:
             site.misbehave("discovery", "syscall")
+            site.touch()
         wait_replaced(site, before)
         site.wait_working()
     assert witness.events() == []

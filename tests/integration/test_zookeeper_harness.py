@@ -6,7 +6,7 @@ import threading
 import time
 
 import pytest
-from kazoo.exceptions import KazooException, NoNodeError, OperationTimeoutError
+from kazoo.exceptions import KazooException, OperationTimeoutError
 from kazoo.handlers.threading import KazooTimeoutError
 
 from support.faultproxy import FaultProxy, Way
@@ -130,24 +130,3 @@ def test_a_client_behind_the_proxy(zookeeper):
 
 def test_each_test_has_a_path_of_its_own(zookeeper):
     assert zookeeper.client().exists(zookeeper.path) is None
-
-
-def test_an_ensemble_loses_its_leader_its_quorum_and_its_data(ensemble, realm):
-    client = realm.client()
-    client.create(realm.path, b"kept", makepath=True)
-    first = ensemble.wait_leader()
-    first.kill()
-    second = ensemble.wait_leader()
-    assert second is not first
-    assert client.retry(client.get, realm.path)[0] == b"kept"
-    second.pause()
-    survivor = next(server for server in ensemble.servers if server not in (first, second))
-    until(lambda: survivor.mode() is None, what="the last member to stop serving")
-    second.resume()
-    ensemble.start()
-    ensemble.wait_leader()
-    assert client.retry(client.get, realm.path)[0] == b"kept"
-    ensemble.wipe()
-    ensemble.start()
-    with pytest.raises(NoNodeError):
-        realm.client().get(realm.path)

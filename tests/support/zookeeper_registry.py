@@ -48,9 +48,9 @@ class ZookeeperRegistry:
     """A path of its own on a real server."""
 
     outages = ("refused", "silent")
-    secrets = ()
 
-    def __init__(self, realm, plugin, features, config=None):
+    def __init__(self, realm, plugin, features, config=None, secrets=()):
+        self.secrets = secrets
         self.plugin = plugin
         self.features = features
         self._proxy = FaultProxy(realm.ensemble.servers[0].port)
