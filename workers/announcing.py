@@ -11,6 +11,7 @@ from typing import Any
 from lighthouse.advertise import Choice, Interfaces, choose, needs_interfaces, usable
 from lighthouse.discovery import Announcement, Wanted
 from lighthouse.errors import LighthouseError
+from lighthouse.hostname import own_name
 from lighthouse.node import Node
 from lighthouse.peer import Peer
 from lighthouse.service import Service
@@ -36,13 +37,23 @@ class Addresses:
         return Addresses(self.hostname, {**earlier.services, **self.services}, self.problems)
 
     def report(self) -> dict[str, Any]:
-        """For the status: by service, the address and the rule that chose it."""
-        return {name: {"ip": choice.ip, "rule": choice.rule} for name, choice in sorted(self.services.items())}
+        """For the status: the name, and by service the address and the rule that chose it."""
+        chosen = {name: {"ip": choice.ip, "rule": choice.rule} for name, choice in sorted(self.services.items())}
+        return {"hostname": self.hostname, "addresses": chosen}
+
+    @classmethod
+    def reported(cls, report: Mapping[str, Any]) -> Addresses | None:
+        """What `report` gave, if there was anything."""
+        chosen = {name: Choice(item["ip"], item["rule"]) for name, item in report["addresses"].items()}
+        return cls(report["hostname"], chosen) if report["hostname"] else None
 
 
 def find_addresses(config: Mapping[str, Any]) -> Addresses:
-    """The name and the addresses to announce. It asks the resolver where the configuration does not say, so it may block."""
-    hostname = config["hostname"] or socket.getfqdn()
+    """The name and the addresses to announce. It asks the resolver where the configuration does not say, so it may block.
+
+    Raises `LighthouseError` when the name cannot be known.
+    """
+    hostname = config["hostname"] or own_name()
     found: dict[str, Choice] = {}
     problems = []
     wanted = {item["name"]: tuple(item["advertise"] or config["advertise"]) for item in config["services"]}

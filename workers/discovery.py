@@ -17,11 +17,12 @@ from typing import Any
 from lighthouse.cluster import Cluster
 from lighthouse.discovery import Announcement, Discovery, Report
 from lighthouse.errors import LighthouseError
-from lighthouse.ipc.boot import ACCEPT_TOPIC, ANNOUNCE_TOPIC
+from lighthouse.ipc.boot import ACCEPT_TOPIC, ANNOUNCE_TOPIC, report_topic
 from lighthouse.ipc.messages import pack, unpack
 from lighthouse.settings import MassLoss
-from lighthouse.workers.announcing import WITHDRAWN, Addresses, announced, announcements, find_addresses
+from lighthouse.workers.announcing import WITHDRAWN, Addresses, announced, announcements
 from lighthouse.workers.lanes import Outcome
+from lighthouse.workers.own_address import OwnAddress
 from lighthouse.workers.plugins import load, why
 from lighthouse.workers.registration import Registration
 from lighthouse.workers.runtime import Runtime
@@ -29,8 +30,6 @@ from lighthouse.workers.watched import Watched
 
 RETRY = 1.0  # seconds after a step that failed
 SHORTEST_PERIOD = 0.05  # seconds between two calls of `maintain` that nothing asked for
-ADDRESS_DEADLINE = 60.0  # seconds; a resolver may try several servers, and nothing else waits for it
-ADDRESS_PERIOD = 60.0  # seconds; interfaces and names get other addresses while we run
 
 log = logging.getLogger(__name__)
 
@@ -64,8 +63,7 @@ class DiscoveryJob:
         self._applied: dict[str, Any] | None = None
         self._refused: dict[str, Any] | None = None
         self._discovery: Discovery | None = None
-        self._addresses: Addresses | None = None
-        self._addresses_of: Any = None
+        self._own = OwnAddress(runtime, self._looked)
         self._connected = False
         self._watched = Watched(runtime.boot.kept, runtime.lanes.wake)
         self._states: dict[str, dict[str, str]] = {}
@@ -85,6 +83,8 @@ class DiscoveryJob:
             self._states = unpack(runtime.boot.kept[ANNOUNCE_TOPIC])
         if ACCEPT_TOPIC in runtime.boot.kept:
             self._watched.accept(unpack(runtime.boot.kept[ACCEPT_TOPIC]))
+        if (report := runtime.boot.kept.get(report_topic(runtime.boot.id))) is not None:
+            self._own.remember(report)
 
     def configure(self, config: dict[str, Any]) -> None:
         """Take over the registry's configuration, the clusters to watch and the services to announce."""
@@ -100,7 +100,7 @@ class DiscoveryJob:
         self._not_before.clear()
         self._problems.clear()  # what still is one is found again
         self._watched.guard({name: MassLoss(**rules) for name, rules in config["guards"].items()})
-        self._seek_addresses()
+        self._own.configure(config)
         self._next()
 
     def receive(self, topic: str, payload: bytes) -> None:
@@ -116,6 +116,7 @@ class DiscoveryJob:
     def stop(self) -> None:
         """The last wanted announcements are made before the end; they stay in the registry unless they are to be withdrawn."""
         self._stopping = True
+        self._own.stop()
         if self._runtime.withdraw:
             self._states = {
                 item["name"]: dict.fromkeys(map(str, item["ports"]), WITHDRAWN)
@@ -150,7 +151,7 @@ class DiscoveryJob:
             return
         if not self._stopping:
             yield from self._watch_steps(discovery)
-        addresses = self._addresses or (None if config["services"] else Addresses(""))
+        addresses = self._own.addresses or (None if config["services"] else Addresses(""))
         if addresses is not None:
             wanted = announcements(config, self._states, addresses)
             # At the end there is no later turn for what would have to wait.
@@ -160,7 +161,7 @@ class DiscoveryJob:
                 yield Step("announce", lambda: _announce(discovery, now_wanted), done)
         if now >= self._due and not self._stopping:
             about = {
-                "addresses": self._addresses.report() if self._addresses else {},
+                **(self._own.addresses or Addresses("")).report(),
                 "announced": announced(self._announced or (), self._states),
                 "registration": {"waiting": self._registration.waiting, "delayed": self._registration.delayed},
             }
@@ -226,40 +227,11 @@ class DiscoveryJob:
         if times:
             self._runtime.after(max(SHORTEST_PERIOD, min(times) - now), self._next, name="next")
 
-    # The own addresses, which are looked up on a lane of their own: a resolver that is slow delays nothing else
-
-    def _seek_addresses(self) -> None:
-        config = self._config
-        wanted = [config["hostname"], config["advertise"], {i["name"]: i["advertise"] for i in config["services"]}]
-        if config["services"] and self._addresses_of != wanted:
-            self._addresses_of = wanted
-            find = partial(find_addresses, config)
-            self._runtime.call(
-                "find the own address", find, partial(self._addressed, wanted), lane="address", allowed=ADDRESS_DEADLINE
-            )
-
-    def _addressed(self, wanted: Any, outcome: Outcome) -> None:
-        """An address that is not found is looked for again soon, and one that is known changes only to another that is."""
-        if wanted != self._addresses_of or not self._config:
-            return
-        problem = why(outcome.error) if outcome.error else "; ".join(outcome.value.problems) or None
-        if outcome.error is None:
-            found = outcome.value.after(self._addresses)
-            if found != self._addresses:
-                log.info("announcing as %s: %s", found.hostname, found.report())
-            self._addresses = found
-        if problem:
-            self._problems["address"] = problem
-        else:
-            self._problems.pop("address", None)
+    def _looked(self) -> None:
+        """The own address was looked for."""
+        self._due = 0.0  # to report it
         self._say()
         self._next()
-        self._runtime.after(RETRY if problem else ADDRESS_PERIOD, self._seek_again, name="address")
-
-    def _seek_again(self) -> None:
-        self._addresses_of = None
-        if self._config:
-            self._seek_addresses()
 
     # What each step leaves
 
@@ -338,7 +310,7 @@ class DiscoveryJob:
 
     def _say(self) -> None:
         """All that is wrong, in one condition."""
-        told = [self._degraded, *self._watched.problems.values(), *self._problems.values()]
+        told = [self._degraded, *self._watched.problems.values(), *self._problems.values(), self._own.problem]
         self._runtime.condition("; ".join(dict.fromkeys(text for text in told if text)) or None)
 
 

@@ -94,6 +94,11 @@ class Lanes:
                 lane.close()
                 self._retired.append(lane)
 
+    def abandon(self, name: str) -> None:
+        """Let this lane end, and count its calls no more: the process may end before they do."""
+        if lane := self._lanes.pop(name, None):
+            lane.close()
+
     def deliver(self) -> None:
         """Tell the outcomes that wait, on the calling thread."""
         try:

@@ -12,7 +12,7 @@ from collections.abc import Mapping, Sequence
 from functools import lru_cache
 
 from lighthouse.cluster import Cluster
-from lighthouse.errors import NodeError
+from lighthouse.errors import LighthouseError, NodeError
 from lighthouse.haproxy.document import Document
 from lighthouse.haproxy.listeners import STATS, Claims
 from lighthouse.haproxy.options import ClusterOptions, HAProxySettings
@@ -23,6 +23,7 @@ from lighthouse.haproxy.stanzas.proxy import ProxyStanza
 from lighthouse.haproxy.stanzas.section import Section, has
 from lighthouse.haproxy.stanzas.stanza import Stanza
 from lighthouse.haproxy.stanzas.stats import StatsStanza
+from lighthouse.hostname import own_name
 from lighthouse.identity import valid_host
 
 
@@ -155,6 +156,8 @@ def _local_peer(settings: HAProxySettings) -> str:
 def _host_name() -> str:
     """The name that discoveries announce unless they are told another. Asks the resolver, once."""
     try:
-        return valid_host(socket.getfqdn())
+        return valid_host(own_name())
     except NodeError:
         return "localhost"
+    except LighthouseError:
+        return socket.gethostname()

@@ -140,6 +140,8 @@ class Store:
         if worker.kind == "discovery":
             self._announced[worker.id] = kept[ANNOUNCE_TOPIC] = pack(self._wanted(plan, name))
             kept[ACCEPT_TOPIC] = self._confirmed(plan, name)
+            if report_topic(worker.id) in self.snapshots:
+                kept[report_topic(worker.id)] = self.snapshots[report_topic(worker.id)]
         return kept
 
     def service(self, name: str) -> Mapping[str, Any]:

@@ -6,6 +6,7 @@ import pytest
 
 from lighthouse.advertise import Choice
 from lighthouse.discovery import Wanted
+from lighthouse.errors import LighthouseError
 from lighthouse.workers import announcing
 from lighthouse.workers.announcing import Addresses, announcements, find_addresses
 
@@ -73,6 +74,22 @@ def test_what_was_known_outlives_a_failing_look():
     assert Addresses("host2", {}).after(before).services == {}, "another name makes other announcements"
     newer = {"web": Choice("192.0.2.9", "eth0")}
     assert Addresses("host1", newer).after(before).services == newer
+
+
+def test_a_resolver_that_fails_gives_no_other_name(monkeypatch):
+    monkeypatch.setattr(announcing, "own_name", _failing)
+    with pytest.raises(LighthouseError, match="full name"):
+        find_addresses(config(service("web", 80, advertise=["192.0.2.5"]), hostname=None))
+
+
+def _failing():
+    raise LighthouseError("the full name of this host is not known")
+
+
+def test_what_is_reported_is_what_the_next_generation_begins_with():
+    known = Addresses("host1", {"web": Choice("192.0.2.1", "eth0")})
+    assert Addresses.reported(known.report()) == known
+    assert Addresses.reported(Addresses("").report()) is None
 
 
 def test_each_port_is_announced_as_it_is_and_held_where_nothing_is_known():

@@ -51,8 +51,8 @@ class Runtime:
     """Makes each plugin call at once, and keeps the rest."""
 
     def __init__(self):
-        self.boot = SimpleNamespace(kept={}, handover=b"")
-        self.lanes = SimpleNamespace(wake=lambda: None)
+        self.boot = SimpleNamespace(id="discovery/dir", kept={}, handover=b"")
+        self.lanes = SimpleNamespace(wake=lambda: None, abandon=lambda _name: None)
         self.fresh = 0.0
         self.degraded = None
         self.gave_up = None

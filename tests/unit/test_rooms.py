@@ -10,7 +10,7 @@ import lighthouse.ipc
 import lighthouse.workers
 
 VALUES = {
-    "advertise", "cluster", "errors", "guard", "health", "identity", "nerve", "node", "options", "peer", "plan",
+    "advertise", "cluster", "errors", "guard", "health", "hostname", "identity", "nerve", "node", "options", "peer", "plan",
     "preview", "records", "role", "schedule", "service", "service_state", "selection", "settings", "version",
 }  # fmt: skip
 API = {"balancer", "check", "configurable", "discovery", "pluggable", "secrets"}

@@ -46,6 +46,13 @@ def test_a_handover_is_bounded_and_no_repr_shows_it():
     assert "secret" not in repr(store)
 
 
+def test_a_discovery_begins_with_what_its_predecessor_reported():
+    store, spec = Store(), PLAN.workers["discovery/dir"]
+    assert "report/discovery/dir" not in store.birthright(PLAN, spec)
+    store.accept(PLAN, spec, "report/discovery/dir", b"report")
+    assert store.birthright(PLAN, spec)["report/discovery/dir"] == b"report"
+
+
 def test_what_is_too_old_or_refused_is_removed_from_disk():
     """Or the next start would take it for fresh."""
     store = Store()
