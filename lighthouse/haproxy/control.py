@@ -29,6 +29,7 @@ from lighthouse.haproxy.errors import (
 from lighthouse.haproxy.running import (
     Processes,
     Running,
+    kept,
     parse_env,
     parse_ids,
     parse_info,
@@ -103,6 +104,7 @@ class HAProxyControl:
             ids |= parse_ids(state)
         for name, stat in zip(detailed, looks[len(names) :], strict=True):
             servers[name] = with_details(servers[name], parse_stat(stat))
+        servers |= {name: kept(servers[name], running.servers.get(name, {})) for name in names}
         return answers[: len(commands)], replace(_facts(env, info), servers=servers, ids=ids)
 
     def command(self, command: str, deadline: Deadline) -> str:

@@ -29,7 +29,7 @@ from lighthouse.haproxy.change import Change, Kind, Step
 from lighthouse.haproxy.document import Document
 from lighthouse.haproxy.dynamic import recipe
 from lighthouse.haproxy.member import Member, member_named
-from lighthouse.haproxy.running import Running, Server
+from lighthouse.haproxy.running import Running, Server, Servers
 from lighthouse.haproxy.slots import FREE_ADDRESS
 from lighthouse.haproxy.stanzas.section import Section
 
@@ -71,16 +71,16 @@ def plan_of(
     defaults: Sequence[str],
     running: Running,
     expired: Collection[tuple[str, str]] = (),
-    before: Mapping[str, Section] | None = None,
+    before: tuple[Mapping[str, Section], Servers] | None = None,
 ) -> Plan:
-    """The same for some backends. Of those that are in `before`, which is known to run, only what differs is looked at."""
+    """The same for some backends. `before`: backends and servers that were as they should be; what is the same is not looked at."""
     steps: list[Step] = []
     blocked: dict[str, str] = {}
     waiting: dict[str, Mapping[str, str]] = {}
     for backend, section in sections.items():
         have = running.servers.get(backend, {})
-        if before and backend in before:
-            section, have = _differing(section, before[backend], have)  # noqa: PLW2901  what is left to look at
+        if before and backend in before[0]:
+            section, have = _differing(section, have, before[0][backend], before[1].get(backend, {}))  # noqa: PLW2901  what is left to look at
         change = Change(backend, section, have, recipe(section, defaults), expired)
         if late := change.waiting():
             waiting[backend] = late
@@ -93,12 +93,20 @@ def plan_of(
     return Plan(tuple(steps), blocked, waiting)
 
 
-def _differing(wanted: Section, before: Section, have: Mapping[str, Server]) -> tuple[Section, Mapping[str, Server]]:
-    """The same without the members that are in both, and without their servers and slots."""
-    # Mostly they are the same objects; one that is only equal is looked at, which does no harm.
+def _differing(
+    wanted: Section, have: Mapping[str, Server], before: Section, had: Mapping[str, Server]
+) -> tuple[Section, Mapping[str, Server]]:
+    """The same without the members and servers that are the objects that they were, and without their slots.
+
+    One that is only equal is looked at, which does no harm.
+    """
     old = set(map(id, before.members))
-    same = {member.server for member in wanted.members if id(member) in old}
-    members = tuple(member for member in wanted.members if id(member) not in old)
+    same = {
+        name
+        for member in wanted.members
+        if id(member) in old and (name := member.server) in have and have[name] is had.get(name)
+    }
+    members = tuple(member for member in wanted.members if member.server not in same)
     slots = tuple(slot for slot in wanted.slots if slot not in same)
     left = {name: server for name, server in have.items() if name not in same}
     return replace(wanted, members=members, slots=slots), left

@@ -98,6 +98,9 @@ class _Quick:
         self._defaults = defaults_of(outcome.document)
         self._old = {name: outcome.document.backends()[name] for name in self._backends}
         self._running = outcome.running
+        # Where something waits for a reload, not all is as it should be, and all is looked at.
+        self._well = {name: old for name, old in self._old.items() if name not in outcome.account.waiting}
+        self._had = outcome.running.servers
         self._account = Account(processes=outcome.account.processes, waiting=outcome.account.waiting)
 
     def run(self) -> Outcome | None:
@@ -133,7 +136,7 @@ class _Quick:
 
     def _brought(self, made: Mapping[str, Section]) -> bool:
         """Bring the members to HAProxy. Whether they and nothing else are there now."""
-        todo = self._plan(made, self._old)
+        todo = self._plan(made)
         for _ in range(ROUNDS):
             if todo.blocked or not self._exchanged(made, todo):
                 return False
@@ -144,10 +147,10 @@ class _Quick:
         self._account.waiting = {**others, **todo.waiting}
         return not todo.open and not todo.blocked
 
-    def _plan(self, made: Mapping[str, Section], before: Mapping[str, Section] | None = None) -> Plan:
+    def _plan(self, made: Mapping[str, Section]) -> Plan:
         drain = self._tools.drain
         drain.note(leaving(made, self._running), self._backends)
-        return plan_of(made, self._defaults, self._running, drain.expired(), before)
+        return plan_of(made, self._defaults, self._running, drain.expired(), (self._well, self._had))
 
     def _exchanged(self, made: Mapping[str, Section], todo: Plan) -> bool:
         """Take the steps and read back. Whether it is the HAProxy that is known, and took new servers."""

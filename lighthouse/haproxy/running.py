@@ -200,6 +200,14 @@ def with_details(servers: Mapping[str, Server], details: Mapping[str, tuple[int,
     return result
 
 
+def kept(servers: Mapping[str, Server], before: Mapping[str, Server]) -> dict[str, Server]:
+    """The same; one that is as it was `before` is the object that it was, by which that is told at once."""
+    return {
+        name: old if (old := before.get(name)) is not None and old == server else server
+        for name, server in servers.items()
+    }
+
+
 def canonical(address: str) -> str:
     """An address in the spelling of `lighthouse.identity.valid_ip`; HAProxy's own differs for some IPv6 addresses only."""
     if ":" not in address:

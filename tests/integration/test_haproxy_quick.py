@@ -74,6 +74,22 @@ def test_limits_and_weights_take_the_short_way(paths, no_long_way):
         assert (limit, weight) == (str(metadata.get("maxconn", "")), str(metadata.get("weight", 1)))
 
 
+def test_what_waits_for_a_reload_is_told_as_long_as_it_waits(paths, no_long_way):
+    made = balancer(paths)
+    options = {"backend": ["balance source"], "server_metadata": ["weight", "backup"]}
+    heavy, spare = Node("heavy", "127.0.0.1", 9001, {"weight": 7}), Node("spare", "127.0.0.1", 9002, {"backup": True})
+    made.sync([cluster("web", [], **options)])
+    no_long_way()
+    for members, waiting in (
+        ([heavy], {heavy.name}),
+        ([heavy, spare], {heavy.name, spare.name}),
+        ([spare], {spare.name}),
+    ):
+        report = made.sync([cluster("web", members, **options)])
+        assert set(report["waiting"].get("web", {})) == waiting
+        assert report["last"]["reload"] is None
+
+
 def test_drift_where_nothing_changed_is_healed_in_the_set_time(paths, monkeypatch):
     made = balancer(paths)
     made.sync(clusters(a=nodes(1), b=nodes(2, 3)))
