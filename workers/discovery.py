@@ -9,27 +9,27 @@ from __future__ import annotations
 
 import logging
 import time
-from collections.abc import Callable, Iterator, Mapping
+from collections.abc import Callable, Iterator
 from dataclasses import dataclass
 from functools import partial
 from typing import Any
 
 from lighthouse.cluster import Cluster
-from lighthouse.discovery import Announcement, Discovery, Report
+from lighthouse.discovery import Announcement, Discovery
 from lighthouse.errors import LighthouseError
 from lighthouse.ipc.boot import ACCEPT_TOPIC, ANNOUNCE_TOPIC, report_topic
-from lighthouse.ipc.messages import pack, unpack
+from lighthouse.ipc.messages import unpack
 from lighthouse.settings import MassLoss
+from lighthouse.workers import calls
 from lighthouse.workers.announcing import WITHDRAWN, Addresses, announced, announcements
 from lighthouse.workers.lanes import Outcome
 from lighthouse.workers.own_address import OwnAddress
-from lighthouse.workers.plugins import load, why
+from lighthouse.workers.plugins import why
 from lighthouse.workers.registration import Registration
 from lighthouse.workers.runtime import Runtime
 from lighthouse.workers.watched import Watched
 
 RETRY = 1.0  # seconds after a step that failed
-SHORTEST_PERIOD = 0.05  # seconds between two calls of `maintain` that nothing asked for
 
 log = logging.getLogger(__name__)
 
@@ -41,17 +41,6 @@ class Step:
     name: str
     call: Callable[[], Any]
     done: Callable[[Any], None]
-
-
-@dataclass(frozen=True, slots=True)
-class Maintained:
-    """What one `maintain` left, gathered on the lane: all of it is the plugin's word."""
-
-    report: Report
-    told: bytes
-    handover: bytes
-    fd: int | None
-    period: float
 
 
 class DiscoveryJob:
@@ -143,7 +132,7 @@ class DiscoveryJob:
         discovery, config = self._discovery, self._config
         if config["config"] not in (self._applied, self._refused):
             secret = self._runtime.boot.handover
-            yield Step("set up", lambda: _build(config, discovery, secret), partial(self._built, config["config"]))
+            yield Step("set up", lambda: calls.build(config, discovery, secret), partial(self._built, config["config"]))
         if discovery is None:
             return
         if not self._connected:
@@ -158,14 +147,14 @@ class DiscoveryJob:
             now_wanted = wanted if self._stopping else self._registration.admitted(wanted, now)
             if now_wanted != self._announced:
                 done = partial(self._has_announced, now_wanted, wanted)
-                yield Step("announce", lambda: _announce(discovery, now_wanted), done)
+                yield Step("announce", lambda: calls.announce(discovery, now_wanted), done)
         if now >= self._due and not self._stopping:
             about = {
                 **(self._own.addresses or Addresses("")).report(),
                 "announced": announced(self._announced or (), self._states),
                 "registration": {"waiting": self._registration.waiting, "delayed": self._registration.delayed},
             }
-            yield Step("maintain", lambda: _maintain(discovery, about), self._maintained)
+            yield Step("maintain", lambda: calls.maintain(discovery, about), self._maintained)
 
     def _watch_steps(self, discovery: Discovery) -> Iterator[Step]:
         gone, new = self._watched.differences(dict.fromkeys(self._config["clusters"]))
@@ -225,7 +214,7 @@ class DiscoveryJob:
         if self._connected:
             times.append(self._due)
         if times:
-            self._runtime.after(max(SHORTEST_PERIOD, min(times) - now), self._next, name="next")
+            self._runtime.after(max(calls.SHORTEST_PERIOD, min(times) - now), self._next, name="next")
 
     def _looked(self) -> None:
         """The own address was looked for."""
@@ -263,7 +252,7 @@ class DiscoveryJob:
         self._hand_over(handover)
         self._due = 0.0  # to report it
 
-    def _maintained(self, value: Maintained) -> None:
+    def _maintained(self, value: calls.Maintained) -> None:
         self._due = time.monotonic() + value.period
         if value.report.complete:
             self._runtime.fresh = time.monotonic()
@@ -312,44 +301,3 @@ class DiscoveryJob:
         """All that is wrong, in one condition."""
         told = [self._degraded, *self._watched.problems.values(), *self._problems.values(), self._own.problem]
         self._runtime.condition("; ".join(dict.fromkeys(text for text in told if text)) or None)
-
-
-def _build(config: Mapping[str, Any], existing: Discovery | None, secret: bytes) -> Discovery:
-    """A plugin object with the configuration; on a lane.
-
-    A running one that cannot adapt to it is parted from only once the new one has accepted it.
-    """
-    if existing is not None and existing.adapt(dict(config["config"])):
-        return existing
-    discovery: Discovery = load(config["plugin"])()
-    discovery.apply_config(dict(config["config"]))
-    if existing is not None:
-        secret = existing.handover()
-        existing.disconnect()
-    if secret:
-        try:
-            discovery.resume(secret)
-        except (
-            Exception
-        ):  # another version may have left it; without it the plugin begins anew, which is what it is for
-            log.exception("what the earlier generation left cannot be used")
-    return discovery
-
-
-def _announce(discovery: Discovery, wanted: list[Announcement]) -> bytes:
-    discovery.announce(wanted)
-    return bytes(discovery.handover())
-
-
-def _maintain(discovery: Discovery, about: Mapping[str, Any]) -> Maintained:
-    """Maintain, and the report: what the plugin tells, and what the worker itself has to tell `about`."""
-    report = discovery.maintain()
-    degraded = None if report.degraded is None else str(report.degraded)
-    told = pack({"complete": bool(report.complete), "degraded": degraded, "details": report.details, **about})
-    return Maintained(
-        Report(bool(report.complete), degraded),
-        told,
-        bytes(discovery.handover()),
-        discovery.watch_fd(),
-        max(SHORTEST_PERIOD, float(discovery.period)),
-    )

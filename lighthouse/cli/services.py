@@ -3,14 +3,13 @@
 from __future__ import annotations
 
 import re
-import sys
 import time
 from collections.abc import Mapping
 from typing import Any
 
 import click
 
-from lighthouse.cli.client import Client
+from lighthouse.cli.client import Client, ControlError
 from lighthouse.cli.group import Target, command, print_json
 from lighthouse.cli.text import age, safe
 
@@ -85,7 +84,8 @@ def drain(
         return
     found = _withdrawn(client, names, timeout if wait else 0.0)
     _print(target, found, "withdrawn", "not withdrawn yet")
-    sys.exit(1 if wait and not all(item["withdrawn"] for item in found.values()) else 0)
+    if wait and not all(item["withdrawn"] for item in found.values()):
+        raise ControlError("what keeps a service announced is told by `lighthouse ctl status`", 1)
 
 
 def _withdrawn(client: Client, names: list[str], patience: float) -> dict[str, dict[str, Any]]:
@@ -122,5 +122,3 @@ def _print(target: Target, found: Mapping[str, Mapping[str, Any]], done: str, un
         rest = ", ".join(f"{count} on port {port}" for port, count in remaining.items()) or "none"
         sessions = "" if item["sessions"] is None else f"; sessions that remain: {rest}"
         click.echo(safe(f"{name}: {done if item['withdrawn'] or not undone else undone}{sessions}"))
-    if undone and not all(item["withdrawn"] for item in found.values()):
-        click.echo("what keeps a service announced is told by `lighthouse ctl status`", err=True)

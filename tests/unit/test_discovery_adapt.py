@@ -7,6 +7,7 @@ import pytest
 from lighthouse.discovery import Discovery, Report
 from lighthouse.errors import RegistryError
 from lighthouse.ipc.messages import pack
+from lighthouse.workers import calls
 from lighthouse.workers import discovery as worker
 from lighthouse.workers.announcing import announced
 from lighthouse.workers.lanes import Outcome
@@ -76,7 +77,7 @@ class Runtime:
 
 @pytest.fixture
 def job(monkeypatch):
-    monkeypatch.setattr(worker, "load", lambda _reference: Plugin)
+    monkeypatch.setattr(calls, "load", lambda _reference: Plugin)
     monkeypatch.setattr(Plugin, "made", [])
     monkeypatch.setattr(Plugin, "adapts", True)
     job = worker.DiscoveryJob(Runtime())
@@ -142,7 +143,7 @@ class Registry(Plugin):
 
 @pytest.fixture
 def announcing(monkeypatch):
-    monkeypatch.setattr(worker, "load", lambda _reference: Registry)
+    monkeypatch.setattr(calls, "load", lambda _reference: Registry)
     monkeypatch.setattr(Plugin, "made", [])
     job = worker.DiscoveryJob(Runtime())
     service = {"name": "web", "ports": [80], "host": "127.0.0.1", "metadata": {}, "advertise": None}
