@@ -28,8 +28,8 @@ from lighthouse.testing.registry import Registry
 from lighthouse.testing.worker import Worker
 
 PATIENCE = 60.0  # seconds until a condition that should come true counts as missed
-HEARTBEAT = 0.1
-CALL_DEADLINE = 20.0
+HEARTBEAT = 0.1  # seconds
+CALL_DEADLINE = 20.0  # seconds; more than a supervisor gives, because tests share a machine
 WORKER = "discovery/test"
 
 

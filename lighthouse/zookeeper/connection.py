@@ -125,7 +125,7 @@ class Connection:
             if now >= self._zxid_at:
                 self._zxid_at = now + ZXID_EVERY
                 self._keep_zxid()
-        elif self.session.locked_out(now, self._client.timeout):
+        elif (end := self.session.gives_up_at(self._client.timeout)) is not None and now >= end:
             log.warning("no server takes the session with what was seen last; it is tried without")
             self.session.zxid = 0
             self._client.forget_zxid()
@@ -166,7 +166,9 @@ class Connection:
 
     def period(self, now: float) -> float:
         """Seconds until something comes with time."""
-        times = [at for at in (self._reread_at, self._reopen_at, self._audit_at) if at is not None and at > now]
+        given_up = self.session.gives_up_at(self._client.timeout) if self._client else None
+        planned = (self._reread_at, self._reopen_at, self._audit_at, given_up)
+        times = [at for at in planned if at is not None and at > now]
         return min(LONGEST_PERIOD, *(at - now for at in times)) if times else LONGEST_PERIOD
 
     def problem(self, settings: Settings, now: float) -> str | None:

@@ -82,9 +82,9 @@ class Session:
         if self.away is None:
             self.away = now
 
-    def locked_out(self, now: float, timeout: float) -> bool:
-        """Whether to give the last seen transaction up; see the module."""
-        return self.zxid != 0 and self.away is not None and now - self.away > 2 * timeout
+    def gives_up_at(self, timeout: float) -> float | None:
+        """When to give the last seen transaction up; see the module. None while that is no question."""
+        return None if self.zxid == 0 or self.away is None else self.away + 2 * timeout
 
     @property
     def sessions(self) -> Collection[int]:

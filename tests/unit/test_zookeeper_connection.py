@@ -167,6 +167,20 @@ def test_after_a_reconnect_what_is_read_is_spread_and_what_is_announced_is_not(w
     assert world.report().complete
 
 
+def test_what_was_seen_last_is_given_up_on_time(world):
+    """A late host would find the others back, and they would have missed it for longer than they wait."""
+    world.want().connect()
+    world.settle()
+    world.client.zxid = 99
+    world.cut()
+    world.settle()
+    world.later(2 * Client.timeout - 1.0)
+    assert world.client.zxid == 99
+    assert world.connection.period(world.now) == pytest.approx(1.0)
+    world.later(1.0)
+    assert world.client.zxid == 0
+
+
 def test_after_the_loss_of_the_session_others_have_time_to_be_back_whatever_the_connection_does(world):
     put(world, "other")
     world.want().connect()

@@ -35,11 +35,11 @@ def test_a_session_is_told_from_another_by_its_number_alone():
 
 def test_what_was_seen_last_is_given_up_after_two_timeouts_without_a_connection():
     session = Session(zxid=99)
+    assert session.gives_up_at(20.0) is None
     session.closed(Disconnected(), 10.0)
-    assert not session.locked_out(50.0, 20.0)
-    assert session.locked_out(50.1, 20.0)
+    assert session.gives_up_at(20.0) == 50.0
     session.opened(Connected(7, PASSWORD, "zk1"), 0.0)
-    assert not session.locked_out(1000.0, 20.0)
+    assert session.gives_up_at(20.0) is None
 
 
 def test_a_handover_is_read_back():
