@@ -3,13 +3,14 @@
 from __future__ import annotations
 
 import re
+import sys
 import time
 from collections.abc import Mapping
 from typing import Any
 
 import click
 
-from lighthouse.cli.client import Client, ControlError
+from lighthouse.cli.client import Client
 from lighthouse.cli.group import Target, command, print_json
 from lighthouse.cli.text import age, safe
 
@@ -83,9 +84,8 @@ def drain(
         _print(target, {name: {"withdrawn": False, "sessions": None} for name in names}, "no longer draining")
         return
     found = _withdrawn(client, names, timeout if wait else 0.0)
-    _print(target, found, "withdrawn", "not withdrawn yet")
-    if wait and not all(item["withdrawn"] for item in found.values()):
-        raise ControlError("what keeps a service announced is told by `lighthouse ctl status`", 1)
+    _print(target, found, "withdrawn", "not withdrawn yet" + (" (see `lighthouse ctl status`)" if wait else ""))
+    sys.exit(1 if wait and not all(item["withdrawn"] for item in found.values()) else 0)
 
 
 def _withdrawn(client: Client, names: list[str], patience: float) -> dict[str, dict[str, Any]]:

@@ -48,7 +48,10 @@ def test_drain_waits_for_the_registry(run):
     assert (code, output) == (0, "web: withdrawn; sessions that remain: none\n")
     assert asked[0]["args"] == {"service": "web", "on": True, "reason": "disk", "until_boot": False}
     code, output, _ = run("drain", "web", "--wait", "--timeout", "1s", announced="up")
-    assert (code, output.splitlines()[0]) == (1, "web: not withdrawn yet; sessions that remain: none")
+    assert (code, output.splitlines()[0]) == (
+        1,
+        "web: not withdrawn yet (see `lighthouse ctl status`); sessions that remain: none",
+    )
     code, output, _ = run("drain", "web", announced="up")
     assert code == 0, "without --wait it is only told"
 
