@@ -21,6 +21,8 @@ from lighthouse.zookeeper.settings import Format
 
 RETRY = 5.0  # seconds after which what ZooKeeper refused is tried again
 DISPUTE = 60.0  # seconds; who takes the same znode over again and again waits up to so long
+FRIENDLY = 2  # takeovers in so short a time that need no reason
+ANOTHER_NAME = "give one of the two another `hostname` or `advertise`"
 
 log = logging.getLogger(__name__)
 
@@ -44,7 +46,7 @@ class Announcer:
     @property
     def problems(self) -> list[str]:
         """What cannot be done, and why."""
-        return [*self._refused, *(own.problem for own in self._own.values() if own.problem)]
+        return [*self._refused, *filter(None, map(self._trouble, self._own.values()))]
 
     @property
     def settled(self) -> bool:
@@ -91,6 +93,8 @@ class Announcer:
             own.content = content if state is Wanted.UP or not own.content else own.content
         for path, own in self._own.items():
             if path not in wanted:
+                if own.wanted is not Wanted.DOWN:
+                    own.not_before, own.problem = 0.0, None
                 own.wanted, own.node = Wanted.DOWN, None
 
     def opened(self, session: int, sessions: Collection[int]) -> None:
@@ -122,6 +126,9 @@ class Announcer:
 
     def requests(self, now: float, most: int) -> Iterator[Request]:
         """What is to be asked next, so many at most."""
+        for own in self._own.values():
+            if now - own.disputed >= 2 * DISPUTE:
+                own.disputes = 0
         idle = [own for own in self._own.values() if not own.asked and now >= own.not_before]
         for own in idle:
             request = self._request(own, now) if most > 0 else None
@@ -178,7 +185,7 @@ class Announcer:
             case Act.DELETE:
                 return Request(Kind.DELETE, path, version=version)
             case Act.CLASH:
-                own.problem = f"{path} is announced by another host: give this one another `hostname` or `advertise`"
+                own.problem = f"{path} is announced by another host: {ANOTHER_NAME}"
                 own.not_before = now + DISPUTE
         return None
 
@@ -193,6 +200,11 @@ class Announcer:
             return False
         act = self._act(own)
         return act is Act.LEAVE or (act is Act.DELETE and not self._succeeded(own))
+
+    def _trouble(self, own: Own) -> str | None:
+        if own.disputes > FRIENDLY:
+            return f"{own.key.path} is taken from this host again and again: {ANOTHER_NAME}"
+        return own.problem
 
     def _stands(self, own: Own) -> bool:
         return own.looked and own.found is not None and own.found.owner == self._session
@@ -230,9 +242,9 @@ class Announcer:
             log.info("announced %s", own.key.path)
         if answer.request.kind is Kind.REPLACE:
             self.takeovers += 1
-            own.disputes = own.disputes + 1 if now - own.disputed < 2 * DISPUTE else 0
-            if own.disputes > 1:
-                own.not_before = now + min(DISPUTE, 2.0**own.disputes)
+            own.disputes = min(own.disputes + 1, 10)
+            if own.disputes > FRIENDLY:
+                own.not_before = now + min(DISPUTE, 2.0 ** (own.disputes - 1))
             own.disputed = now
 
     def _take_parent(self, own: Own, answer: Answer, now: float) -> None:

@@ -16,10 +16,12 @@ from kazoo.exceptions import (
     BadVersionError,
     ConnectionClosedError,
     ConnectionLoss,
+    InvalidACLError,
     KazooException,
     NoAuthError,
     NodeExistsError,
     NoNodeError,
+    NotEmptyError,
     SessionExpiredError,
 )
 from kazoo.protocol.states import EventType, KazooState, KeeperState
@@ -27,7 +29,8 @@ from kazoo.retry import KazooRetry
 from kazoo.security import ACL, Id
 
 from lighthouse.identity import shown
-from lighthouse.zookeeper.handler import Handler, silent
+from lighthouse.zookeeper.complaints import silent
+from lighthouse.zookeeper.handler import Handler
 from lighthouse.zookeeper.hosts import Server
 from lighthouse.zookeeper.inbox import Inbox
 from lighthouse.zookeeper.messages import (
@@ -59,6 +62,10 @@ _FAILURES: Sequence[tuple[type[BaseException], Failure]] = (
     (SessionExpiredError, Failure.LOST),
 )
 _KNOWN = tuple(kind for kind, _ in _FAILURES)
+_TEXTS: Sequence[tuple[type[BaseException], str]] = (
+    (NotEmptyError, "there are znodes below it: remove them"),
+    (InvalidACLError, "the servers do not take this host's `acl`"),
+)
 
 
 class Client:
@@ -167,8 +174,8 @@ class Client:
         ):  # the latter: the connection is gone, which is told otherwise
             self._inbox.put(Changed(event.path, gone=event.type == EventType.DELETED))
 
-    def _complain(self, text: str) -> None:
-        self._tell(Refused(str(self._handler.server or ""), text))
+    def _complain(self, host: str, reason: str) -> None:
+        self._tell(Refused(host or str(self._handler.server or ""), reason))
 
     def _follow_timeout(self) -> None:
         """Learn what timeout the servers grant: kazoo keeps it to itself."""
@@ -208,7 +215,9 @@ def _finish(request: Request, done: Callable[[Answer], None], result: Any) -> No
 
 def _failed(request: Request, error: BaseException) -> Answer:
     failure = next((failure for kind, failure in _FAILURES if isinstance(error, kind)), Failure.OTHER)
-    text = shown(str(error), 200) if str(error) else type(error).__name__
+    text = next((text for kind, text in _TEXTS if isinstance(error, kind)), type(error).__name__)
+    if str(error):
+        text = shown(str(error), 200)
     return Answer(
         request, failure, text=text if isinstance(error, KazooException) else f"{type(error).__name__}: {text}"
     )

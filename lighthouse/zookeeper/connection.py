@@ -11,6 +11,7 @@ from collections.abc import Callable
 
 from lighthouse.errors import ResourceError
 from lighthouse.zookeeper.announcer import Announcer
+from lighthouse.zookeeper.hosts import Server
 from lighthouse.zookeeper.inbox import Inbox
 from lighthouse.zookeeper.link import Link
 from lighthouse.zookeeper.messages import (
@@ -180,12 +181,22 @@ class Connection:
             return f"ZooKeeper at {self.session.server} does not answer; what was known last stays in force"
         return None
 
+    def recovering(self, now: float) -> str | None:
+        """Why nothing is read although there is a connection, in a sentence."""
+        if self.session.connected and self._reread_at is not None and now < self._returning:
+            return "the session was lost, so others may have lost theirs; members stay until all had time to be back"
+        return None
+
     def _told_servers(self, settings: Settings) -> str:
-        names = [str(server) for server in settings.servers]
-        told = [f"{name} ({self._refused[name]})" if name in self._refused else name for name in names[:SHOWN_SERVERS]]
-        more = f" and {len(names) - SHOWN_SERVERS} more" if len(names) > SHOWN_SERVERS else ""
-        others = [reason for name, reason in self._refused.items() if name not in names]
+        reasons = {str(server): self._reason(server) for server in settings.servers}
+        told = [f"{name} ({reason})" if reason else name for name, reason in [*reasons.items()][:SHOWN_SERVERS]]
+        more = f" and {len(reasons) - SHOWN_SERVERS} more" if len(reasons) > SHOWN_SERVERS else ""
+        others = [reason for reason in self._refused.values() if reason not in reasons.values()]
         return ", ".join(told) + more + "".join(f": {reason}" for reason in others[:1])
+
+    def _reason(self, server: Server) -> str | None:
+        """Why there is no connection to a server; its name may be all that is known to be wrong."""
+        return self._refused.get(str(server)) or self._refused.get(server.host)
 
     def _take(self, message: Message, now: float) -> None:
         match message:
@@ -203,16 +214,17 @@ class Connection:
                 self._refused[server] = reason
 
     def _opened(self, message: Connected, now: float) -> None:
-        again = self.session.connections > 0
+        again, had = self.session.connections > 0, self.session.number != 0  # an earlier generation may have had it
         new = self.session.opened(message, self._wall())
         log.info("connected to %s with %s session", message.server, "a new" if new else "the same")
         self._refused.clear()
         self._lost()
         self.announcer.opened(self.session.number, self.session.sessions)
-        if again and new:
+        if had and new:
             # What took our session may have taken those of the whole fleet: who is not back yet is not gone.
             self._returning = now + max(RETURN, self.timeout or 0.0)
-        self._reread_at = max(now, self._returning) + self._chance(0.0, REREAD) if again else None
+        begin = max(now, self._returning)
+        self._reread_at = begin + self._chance(0.0, REREAD) if again or begin > now else None
         self._plan_audit(now)
 
     def _closed(self, message: Disconnected, now: float) -> None:

@@ -1,12 +1,8 @@
-"""What kazoo asks for threads, sockets and a logger.
-
-It logs passwords of sessions and of users when it debugs, and when an answer cannot be read, so nothing of it reaches a log.
-"""
+"""What kazoo asks for threads and sockets."""
 
 from __future__ import annotations
 
 import errno
-import logging
 import random
 import select
 import socket
@@ -118,26 +114,3 @@ class Handler(SequentialThreadingHandler):  # type: ignore[misc]
             with suppress(OSError):
                 # Of the plain socket, below TLS: the thread that reads it must not find its TLS state gone.
                 socket.socket.shutdown(self._socket, socket.SHUT_RDWR)
-
-
-def silent(complain: Callable[[str], None]) -> logging.Logger:
-    """A logger for kazoo that writes nothing: its warnings are handed on as reasons why there is no connection."""
-    logger = logging.Logger("lighthouse.zookeeper.kazoo", logging.WARNING)  # noqa: LOG001 - no configuration may reach it
-    logger.addHandler(_Complaints(complain))
-    return logger
-
-
-class _Complaints(logging.Handler):
-    """Takes kazoo's warnings as reasons why there is no connection."""
-
-    def __init__(self, complain: Callable[[str], None]) -> None:
-        super().__init__()
-        self._complain = complain
-
-    def emit(self, record: logging.LogRecord) -> None:
-        """Only a warning's own words: what an error is about, and its traceback, may hold secrets."""
-        if record.levelno == logging.WARNING:
-            self._complain(record.getMessage())
-        else:
-            text = type(record.exc_info[1]).__name__ if record.exc_info and record.exc_info[1] else "no details"
-            self._complain(f"the client library failed: {text}")

@@ -17,7 +17,7 @@ def report(connection: Connection, settings: Settings, now: float) -> Report:
     session, watcher, announcer = connection.session, connection.watcher, connection.announcer
     away = connection.problem(settings, now)
     unread = [picture.problem for picture in watcher.pictures.values() if picture.problem]
-    degraded = [*([away] if away else []), *unread, *announcer.problems]
+    degraded = [*filter(None, (away, connection.recovering(now))), *unread, *announcer.problems]
     refused = (
         (f"{service}/{ascii(name)[1:-1]}", reason)
         for service, picture in sorted(watcher.pictures.items())

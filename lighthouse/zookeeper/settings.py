@@ -42,6 +42,7 @@ OPTIONS: Mapping[str, Option] = {
 
 PERMISSIONS = {"read": 1, "write": 2, "create": 4, "delete": 8, "admin": 16}
 ALL = 31
+MAKER = PERMISSIONS["create"] | PERMISSIONS["delete"]  # without them nobody can announce below a znode
 MECHANISMS = ("DIGEST-MD5", "GSSAPI")
 VERIFY = ("full", "chain", "none")
 
@@ -180,6 +181,12 @@ def _acl(entries: Any, auth: Any) -> tuple[Access, ...]:
     found = tuple(_access(entry, ("acl", index)) for index, entry in enumerate(entries))
     if auth is None and any(access.scheme == "auth" for access in found):
         raise ConfigError("the scheme auth means the own identity: give `auth` too", ("acl",))
+    if not any(access.permissions & MAKER == MAKER for access in found):
+        raise ConfigError(
+            "by this nobody could announce below what this host makes, nor undo it: give somebody create and delete, "
+            "such as {scheme: auth, permissions: all}",
+            ("acl",),
+        )
     return found
 
 

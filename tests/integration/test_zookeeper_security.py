@@ -282,7 +282,7 @@ def test_sasl_digest(hosts, sasl, secret, monkeypatch):
     wrong = hosts(
         "host-b", realm=sasl, auth={"scheme": "sasl", "user": "lighthouse", "password_file": secret("wrong", "w")}
     )
-    report = wrong.until(lambda report: "AUTH_FAILED" in (report.degraded or ""), what="the reason")
+    report = wrong.until(lambda report: "look at `auth`" in (report.degraded or ""), what="the reason")
     assert not report.complete
     assert "wrong" not in str(report)
 

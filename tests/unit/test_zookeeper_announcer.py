@@ -212,9 +212,26 @@ def test_two_that_take_the_same_from_each_other_slow_down(host, model):
         host.take()
         host.settle()
     assert host.announcer.takeovers == 3
+    assert "taken from this host again and again" in host.announcer.problems[0]
     host.now += DISPUTE
     host.settle()
     assert host.announcer.takeovers == 4
+
+
+def test_a_dispute_may_last_and_is_forgotten_when_it_is_over(host, model):
+    host.want(item()).settle()
+    for _ in range(1100):
+        model.delete(PATH)
+        model.create(PATH, record(), OTHERS)
+        host.take()
+        host.now += DISPUTE
+        host.settle()
+    assert host.announcer.takeovers == 1100
+    assert len(host.announcer.problems) == 1
+    host.now += 2 * DISPUTE
+    host.settle()
+    assert host.announcer.problems == []
+    assert model.znodes[PATH].owner == OURS
 
 
 def test_a_refusal_is_told_and_tried_again_later(host, model):
@@ -318,6 +335,18 @@ def test_what_cannot_be_made_at_the_new_path_stays_at_the_old(host, model):
     assert model.znodes[PATH].owner == OURS
     assert host.announcer.settled, "the reason is told, and nothing is waited for"
     assert len(host.announcer.problems) == 1
+
+
+def test_what_is_wanted_no_more_is_no_problem_any_more(host, model):
+    host.want(item())
+    host.ask()
+    host.take()
+    host.ask()
+    model.out[:] = [Answer(answer.request, Failure.DENIED) for answer in model.out]
+    host.take()
+    assert "no permission" in host.announcer.problems[0]
+    host.want(item(), base="/t").settle()
+    assert host.announcer.problems == []
 
 
 def test_under_another_name_the_new_comes_before_the_old_goes(host, model):

@@ -204,6 +204,35 @@ def test_after_the_loss_of_the_session_others_have_time_to_be_back_whatever_the_
     assert world.told == 2
 
 
+def test_the_session_of_an_earlier_generation_may_be_lost_with_those_of_others_too(world):
+    put(world, "other")
+    world.connection.session.number = 1
+    world.connect(session=2)
+    world.settle()
+    assert world.names() is None, "not read yet"
+    assert not world.report().complete
+    assert "the session was lost" in world.report().degraded
+    world.later(max(RETURN, 20.0) + REREAD)
+    assert world.names() == ["other:80"]
+    assert world.report().degraded is None
+
+
+def test_the_session_of_an_earlier_generation_that_goes_on_is_no_reason_to_wait(world):
+    put(world, "other")
+    world.connection.session.number = 1
+    world.connect(session=1)
+    world.settle()
+    assert world.names() == ["other:80"]
+
+
+def test_each_server_has_its_reason(world):
+    world.client.inbox.put(Refused("zk1", "its name cannot be resolved"))
+    world.client.inbox.put(Refused("zk2:2181", "Connection refused"))
+    world.settle()
+    told = "no connection to ZooKeeper at zk1:2181 (its name cannot be resolved), zk2:2181 (Connection refused); "
+    assert world.report().degraded.startswith(told)
+
+
 def test_a_client_that_gave_up_is_made_anew_as_often_as_it_takes(world):
     world.connect()
     world.settle()

@@ -143,6 +143,7 @@ def test_all_of_it():
         ({"acl": [{"scheme": "gossip", "id": "x", "permissions": "all"}]}, "acl.0.scheme"),
         ({"acl": [{"scheme": "auth", "permissions": "all"}]}, "acl"),
         ({"acl": ["world"]}, "acl.0"),
+        ({"acl": [{"scheme": "world", "permissions": ["read", "write", "create", "admin"]}]}, "acl"),
         ({"tls": {"ca": "ca.pem"}}, "tls.ca"),
         ({"tls": {"key": "/k"}}, "tls.key"),
         ({"tls": {"verify": "maybe"}}, "tls.verify"),
