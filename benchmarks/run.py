@@ -53,7 +53,7 @@ def parse() -> argparse.Namespace:
     """The command line."""
     parser = argparse.ArgumentParser(description="Measure Lighthouse; see docs/benchmarks.md.")
     parser.add_argument("names", nargs="*", metavar="NAME", help=f"which to run, of {', '.join(NAMES)}; default: all")
-    parser.add_argument("--quick", action="store_true", help="fewer repetitions and short windows: about two minutes")
+    parser.add_argument("--quick", action="store_true", help="fewer repetitions and short windows: a few minutes")
     parser.add_argument(
         "--seconds", type=float, help="length of the longest footprint window; default: 600, or 25 with --quick"
     )

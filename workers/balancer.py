@@ -5,6 +5,7 @@ The plugin reconciles, so nothing is lost when a call fails or this process dies
 
 from __future__ import annotations
 
+import gc
 import logging
 import time
 from collections.abc import Mapping
@@ -51,6 +52,7 @@ class BalancerJob:
         self._refused: str | None = None
         self._busy = False
         self._dirty = False
+        self._settled = False
         self._told = 0.0
         self._untold: Mapping[str, Any] | None = None
         for topic, payload in runtime.boot.kept.items():
@@ -149,6 +151,10 @@ class BalancerJob:
             self._runtime.condition(
                 why(outcome.error) if not isinstance(outcome.error, LighthouseError) else str(outcome.error)
             )
+        if outcome.error is None and not self._settled:
+            # Most of what a first sync leaves stays. A collection that looks at it takes 7 ms with a thousand clusters of 10.
+            gc.freeze()
+            self._settled = True
         self._runtime.ready()
         if self._dirty:
             self._sync()
