@@ -17,7 +17,7 @@ from lighthouse.cli import clusters as clusters  # noqa: PLC0414 - its commands 
 from lighthouse.cli import services as services  # noqa: PLC0414 - likewise
 from lighthouse.cli.client import Client, ControlError
 from lighthouse.cli.group import Target, command, ctl, print_json
-from lighthouse.cli.text import clock, safe, safe_line
+from lighthouse.cli.text import clock, safe, safe_line, safe_lines
 
 __all__ = ["ctl"]
 
@@ -141,7 +141,7 @@ def reload(target: Target) -> None:
         print_json({"compilation": number, "problems": found, "config": config})
     else:
         for sentence in found or ["the configuration is in force"]:
-            click.echo(safe(sentence))
+            click.echo("\n".join(safe_lines(sentence)))
     sys.exit(1 if found else 0)
 
 

@@ -25,11 +25,18 @@ def problems(document: Document) -> list[str]:
 
 def warnings(document: Document) -> list[str]:
     """What is no problem and yet worth knowing."""
-    return [
+    unchecked = [
         f"service {name} has no check: its ports count as up, whatever they do"
         for name, service in document["services"].items()
         if isinstance(ports := service.get("ports"), dict) and any(_unchecked(part) for part in ports.values())
     ]
+    return [*unchecked, *_refused_records(document)]
+
+
+def _refused_records(document: Document) -> Iterator[str]:
+    for name, cluster in document["clusters"].items():
+        if count := len(cluster["refused"]):
+            yield f"cluster {name}: refused records of the registry: {count}; `lighthouse ctl why {name}` says which and why"
 
 
 def _unchecked(part: Any) -> bool:
@@ -41,7 +48,8 @@ def refused_files(files: Mapping[str, Any]) -> Iterator[str]:
     for state, meaning in (("refused", "is refused"), ("held", "is refused, its last good version stays in force")):
         for path, file in files.items():
             if isinstance(file, dict) and file.get("state") == state:
-                yield f"file {path} {meaning}: {file.get('error') or 'no reason was given'}"
+                error = str(file.get("error") or "no reason was given")
+                yield f"file {path} {meaning}:" + ("\n" if "\n" in error else " ") + error
 
 
 def _empty_clusters(document: Document) -> Iterator[str]:
@@ -200,6 +208,11 @@ def _configuration(document: Document) -> Iterator[str]:
     yield from refused_files(config["files"])
 
 
+def _unkept(document: Document) -> Iterator[str]:
+    if document["supervisor"].get("unkept"):
+        yield str(document["supervisor"]["unkept"])
+
+
 def _stopping(document: Document) -> Iterator[str]:
     if document["supervisor"].get("stopping"):
         yield "the supervisor is stopping"
@@ -215,6 +228,7 @@ _RULES: tuple[Callable[[Document], Iterator[str]], ...] = (
     _degraded,
     _slowed,
     _stale_clusters,
+    _unkept,
     _configuration,
     _stopped_workers,
     _unknown_services,

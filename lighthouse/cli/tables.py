@@ -16,10 +16,11 @@ from rich.table import Table
 from rich.text import Text
 
 from lighthouse.cli.health import GOOD_NODES
-from lighthouse.cli.text import age, clock, cut, number, safe, size
+from lighthouse.cli.text import age, clock, cut, number, safe, safe_lines, size
 
 WIDTH = 100  # columns where the output is not a terminal
 SHOWN_PROBLEMS = 10
+SHOWN_LINES = 12  # of one problem
 _STYLES = {
     "up": "green",
     "ok": "green",
@@ -92,12 +93,19 @@ def _headline(document: Document) -> Text:
 
 def _problems(sentences: Sequence[str]) -> list[Text]:
     """They wrap over a few lines instead of being cut at the edge: this is what one came to read."""
-    lines = [Text("! " + cut(safe(sentence), 4 * WIDTH), style="red") for sentence in sentences[:SHOWN_PROBLEMS]]
+    lines = [Text(line, style="red") for sentence in sentences[:SHOWN_PROBLEMS] for line in _sentence(sentence)]
     if len(sentences) > SHOWN_PROBLEMS:
         lines.append(
             Text(f"! and {len(sentences) - SHOWN_PROBLEMS} more, see `lighthouse ctl status --json`", style="red")
         )
     return lines
+
+
+def _sentence(sentence: str) -> list[str]:
+    """One problem; what is wrong with a file may be several things, each on its own line."""
+    lines = [cut(line, 4 * WIDTH) for line in safe_lines("! " + sentence)]
+    more = len(lines) - SHOWN_LINES
+    return [*lines[:SHOWN_LINES], *([f"    and {more} more, see `lighthouse ctl reload`"] if more > 0 else [])]
 
 
 def _clusters(document: Document) -> Table:
@@ -178,7 +186,9 @@ def _checks(part: Any) -> str:
 def _files(files: Mapping[str, Any]) -> Table:
     table = _table("FILE", "STATE", "ERROR")
     for path, file in files.items():
-        table.add_row(_cell(path, 40), _state(_get(file, "state")), _cell(_get(file, "error") or ""))
+        first, *more = str(_get(file, "error") or "").split("\n")
+        error = f"{len(more) + 1} problems, see above" if more else first
+        table.add_row(_cell(path, 40), _state(_get(file, "state")), _cell(error))
     return table
 
 

@@ -18,6 +18,12 @@ def escaped(char: str) -> str:
     return char.encode("unicode_escape").decode("ascii")
 
 
+def safe_lines(text: str) -> list[str]:
+    """The lines of a text of several, each made safe; those after the first are set in."""
+    first, *rest = text.split("\n")
+    return [safe(first), *("    " + safe(line) for line in rest)]
+
+
 def safe_line(line: str) -> str:
     """Like `safe`, for a line of a log: tabs stay."""
     return "\t".join(safe(part) for part in line.split("\t"))

@@ -28,7 +28,10 @@ log = logging.getLogger("lighthouse.supervisor")
 
 
 class Archive:
-    """Keeps a directory equal to the durable topics of a store. ``path`` is None where the runtime directory is durable enough."""
+    """Keeps a directory equal to the durable topics of a store. ``path`` is None where the runtime directory is durable enough.
+
+    ``problem`` says why it cannot.
+    """
 
     def __init__(self, path: Path | None, store: Store, sources: Sources) -> None:
         self._keeper = Keeper(path) if path else None
@@ -39,6 +42,7 @@ class Archive:
         self._started = 0.0
         self._not_before = 0.0
         self._slow = False
+        self.problem: str | None = None
 
     @property
     def child(self) -> process.Child | None:
@@ -62,6 +66,7 @@ class Archive:
             return
         if self._child is not None:
             self._slow = True
+            self.problem = f"the state directory takes nothing since {SLOW:.0f} s: is its disk well?"
             log.error("the state directory has not taken what it should keep for %.0f s: is its disk well?", SLOW)
             return
         self._start(now, owner)
@@ -111,10 +116,13 @@ class Archive:
         self._child = None
         if end.code != 0:
             self._failed(said or end.how)
-        elif self._slow:
+            return
+        self.problem = None
+        if self._slow:
             log.info("the state directory has taken what it should keep")
 
     def _failed(self, how: str) -> None:
+        self.problem = f"the state directory is not up to date ({how})"
         log.error("the state directory is not up to date (%s): tried again in %.0f s", how, SELDOM)
         self._store.uncopied |= self._topics
         self._not_before = time.monotonic() + SELDOM

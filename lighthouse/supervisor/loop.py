@@ -286,6 +286,7 @@ class Supervisor:
             "role": self.place.role,
             "runtime_dir": str(self.place.runtime_dir),
             "state_dir": str(self.place.state_dir),
+            "unkept": "; ".join(filter(None, (self._saver.problem, self._archive.problem))) or None,
             "counters": {
                 "unsolicited": self.core.unsolicited,
                 "coalesced": sum(running.channel.coalesced for running in self._running.values()),

@@ -16,20 +16,23 @@ log = logging.getLogger("lighthouse.supervisor")
 
 
 class Saver:
-    """Writes what changed before anybody is told of it: a successor must never know less than the workers did."""
+    """Writes what changed before anybody is told of it: a successor must never know less than the workers did.
+
+    ``problem`` says why it cannot.
+    """
 
     def __init__(self, keeper: Keeper, core: Core) -> None:
         self._keeper = keeper
         self._core = core
         self._store = core.store
         self._saved = 0.0
-        self._failed = False
+        self.problem: str | None = None
 
     def due(self, now: float) -> float | None:
         """When there is something to write, at the latest."""
         if not self._store.dirty:
             return None
-        return self._saved + EVERY if self._failed else now
+        return self._saved + EVERY if self.problem else now
 
     def save(self, *, everything: bool = False) -> None:
         """Write what changed, some files at a time unless `everything` is asked for. A full disk is said once and tried again."""
@@ -38,7 +41,7 @@ class Saver:
         if pulse:
             self._store.note_freshness(self._core.freshness(now))
         dirty = self._store.dirty
-        if self._failed and not pulse:
+        if self.problem and not pulse:
             return
         due = dirty if everything else set(islice(dirty, AT_MOST))
         try:
@@ -47,12 +50,12 @@ class Saver:
                 self._keeper.touch()
             self._keeper.save(due, self._store.snapshots)
         except OSError as error:
-            if not self._failed:
+            if self.problem is None:
                 log.error("the state cannot be kept: %s; a restart now would begin without it", error)
-            self._failed = True
+            self.problem = f"the state cannot be kept ({error}): a restart would begin without what is new"
             self._saved = now
             return
-        if self._failed:
+        if self.problem:
             log.info("the state is kept again")
-        self._failed = False
+        self.problem = None
         self._store.dirty = dirty - due

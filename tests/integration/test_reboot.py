@@ -87,6 +87,7 @@ def test_a_disk_that_takes_nothing_keeps_nobody_waiting(consumer):
     consumer.start().wait_servers(*NODES)
     told = "the state directory is not up to date ([Errno 21] Is a directory: "
     until(lambda: told in consumer.stack.output(), what="it to be told, and why")
+    assert told in consumer.stack.status()["supervisor"]["unkept"]
     consumer.record("n3")
     consumer.wait_servers(*NODES, "n3")
 

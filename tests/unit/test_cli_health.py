@@ -109,6 +109,20 @@ def test_configuration(change, sentence):
     assert problems_of(raw) == [sentence]
 
 
+def test_a_state_that_cannot_be_kept_is_a_problem():
+    raw = raw_status()
+    raw["supervisor"]["unkept"] = "the runtime directory cannot be written"
+    assert problems_of(raw) == ["the runtime directory cannot be written"]
+
+
+def test_refused_records_are_warned_of():
+    raw = raw_status()
+    refused = [{"record": "a:1", "reason": "x"}, {"record": "b:1", "reason": "y"}]
+    raw["clusters"]["web"]["members"] = packed({"nodes": [node("app1", 8000)], "refused": refused})
+    (sentence,) = document(raw)["warnings"]
+    assert sentence.startswith("cluster web: refused records of the registry: 2; ")
+
+
 def test_the_worst_comes_first():
     raw = raw_status(workers=[worker("discovery/directory", "stopped"), worker("balancer/haproxy", "fatal")])
     raw["supervisor"]["stopping"] = True

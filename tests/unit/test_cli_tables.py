@@ -90,6 +90,17 @@ def test_many_problems_are_counted():
     assert "and 5 more" in text
 
 
+def test_each_mistake_in_a_file_is_a_line_of_its_own():
+    raw = raw_status()
+    errors = [f"web.yaml:{number}: wrong\x1b" for number in range(1, 31)]
+    raw["config"]["files"] = {"web.yaml": {"state": "refused", "error": "\n".join(errors)}}
+    lines = [line.rstrip() for line in drawn(raw).splitlines()]
+    at = lines.index("! file web.yaml is refused:")
+    assert lines[at + 1 : at + 4] == [f"    web.yaml:{number}: wrong\\x1b" for number in (1, 2, 3)]
+    assert lines[at + tables.SHOWN_LINES] == f"    and {31 - tables.SHOWN_LINES} more, see `lighthouse ctl reload`"
+    assert lines[-1].split(maxsplit=2) == ["web.yaml", "refused", "30 problems, see above"]
+
+
 def test_nothing_from_outside_reaches_the_terminal_raw():
     evil = "\x1b]0;owned\x07[bold]\u202e"
     raw = raw_status(workers=[worker("checker/" + evil, evil, reason=evil)])

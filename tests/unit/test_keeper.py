@@ -2,7 +2,9 @@
 
 import stat
 
+from lighthouse.supervisor.core import Core
 from lighthouse.supervisor.keeper import Keeper
+from lighthouse.supervisor.saving import Saver
 
 
 def test_what_was_saved_is_loaded(tmp_path):
@@ -62,3 +64,18 @@ def test_it_tells_how_long_nobody_was_there(tmp_path):
     touched = (tmp_path / "state" / ".alive").stat().st_mtime
     assert keeper.downtime(touched + 12.0) == 12.0
     assert keeper.downtime(touched - 5.0) == 0.0
+
+
+def test_what_cannot_be_written_is_told_until_it_can(tmp_path):
+    core, keeper = Core(), Keeper(tmp_path / "state")
+    core.store.note_freshness({"discovery/dir": 1.0})
+    saver = Saver(keeper, core)
+    blocked = tmp_path / "state" / "fresh.new"
+    blocked.mkdir()
+    saver.save(everything=True)
+    assert "Is a directory" in saver.problem
+    assert saver.due(0.0) > 0.0, "it is tried again, but not at once"
+    blocked.rmdir()
+    saver.save(everything=True)
+    assert saver.problem is None
+    assert "fresh" in keeper.load()[0]
