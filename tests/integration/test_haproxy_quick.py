@@ -156,11 +156,12 @@ def test_a_haproxy_that_was_replaced_is_not_taken_for_the_one_that_is_known(path
     made.sync(clusters(a=nodes(1), b=nodes(1, 2), fixed=nodes(1, 2)))
     text = paths.file.read_text()
     made.sync(clusters(a=nodes(1), b=nodes(2, 3), fixed=nodes(2, 3)))
-    old = paths.ask("show info").partition("\nPid: ")[2].split()[0]
+    old = set(paths.pids())
     what(paths, text)
     if what is not end:
         until(
-            lambda: paths.ask("show info").partition("\nPid: ")[2].split()[:1] not in ([old], []), what="a new worker"
+            lambda: len(old & set(paths.pids())) == 1 and len(paths.pids()) == 2,
+            what="a new worker and the end of the old",
         )
     report = made.sync(clusters(a=nodes(1, 2), b=nodes(2, 3), fixed=nodes(2, 3)))
     assert report["degraded"] is None
