@@ -8,6 +8,7 @@ from http.client import HTTPException
 
 from lighthouse.check import Check
 from lighthouse.checks.deadline import Deadline, DeadlineSocket, connected
+from lighthouse.checks.shortage import shortage
 from lighthouse.checks.tls import TLS
 from lighthouse.identity import shown
 
@@ -21,10 +22,15 @@ class ExchangeCheck(Check):
     reason: str = ""
 
     def perform(self) -> bool:
-        """Make the exchange and judge it. Blocks for at most ``timeout`` seconds, and for the resolver where ``host`` is a name."""
+        """Make the exchange and judge it. Blocks for at most ``timeout`` seconds, and for the resolver where ``host`` is a name.
+
+        Raises `ResourceError` when this host has not what the exchange takes.
+        """
         try:
             self.reason = self.exchange(Deadline(self.timeout))
         except (OSError, HTTPException, UnicodeError) as error:
+            if lack := shortage(error):
+                raise lack from error
             self.reason = explained(error, self.timeout)
         return not self.reason
 

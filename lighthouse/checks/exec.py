@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import errno
 import os
 import selectors
 import shlex
@@ -13,6 +14,7 @@ from typing import Any, ClassVar
 
 from lighthouse.check import Check
 from lighthouse.checks.deadline import Deadline
+from lighthouse.checks.shortage import shortage
 from lighthouse.checks.values import Given, Value, check_value, values_of
 from lighthouse.errors import ConfigError, ResourceError
 from lighthouse.identity import escaped, shown
@@ -83,15 +85,24 @@ class ExecCheck(Check):
         self.directory = config.get("directory", "/")
 
     def perform(self) -> bool:
-        """Run it once. Blocks for at most ``timeout`` seconds, and for the kernel to end what is killed."""
-        deadline = Deadline(self.timeout)
-        environment = self.environment()
+        """Run it once. Blocks for at most ``timeout`` seconds, and for the kernel to end what is killed.
+
+        Raises `ResourceError` when this host has not what that takes.
+        """
+        try:
+            return self._run(Deadline(self.timeout), self.environment())
+        except OSError as error:
+            raise shortage(error) or error from None
+
+    def _run(self, deadline: Deadline, environment: Mapping[str, str]) -> bool:
         reading, writing = os.pipe()
         os.set_blocking(reading, False)
         try:
             try:
                 process = self._start(environment, writing)
             except OSError as error:
+                if lack := shortage(error, errno.EAGAIN):  # no more processes for this user or this unit, see fork(2)
+                    raise lack from None
                 self.reason = f"cannot be started: {error.strerror}"
                 return False
             finally:
