@@ -139,12 +139,14 @@ class Heartbeat(Message):
 class Condition(Message):
     """What keeps the worker from doing its job although it lives; None once it does it again.
 
-    ``fatal`` says that only a changed configuration can help, as when a plugin fails to import.
+    ``fatal`` says that only a changed configuration can help, as when a plugin fails to import. ``whole`` says that its source
+    answers in full all the same, so that what the worker tells is not stale.
     """
 
     kind: ClassVar[Kind] = Kind.CONDITION
     degraded: str | None = None
     fatal: bool = False
+    whole: bool = False
 
 
 @dataclass(frozen=True, slots=True)

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Collection, Sequence
 from dataclasses import dataclass, field
 from enum import Enum
 from inspect import signature
@@ -50,12 +50,14 @@ class Report:
     """What a discovery tells of itself in `ctl status`.
 
     ``complete`` says whether the last reading of the registry was whole: only then is the picture fresh. ``degraded`` is a
-    sentence or None. ``details`` is plain data: counters and the like, never a secret.
+    sentence or None. ``details`` is plain data: counters and the like, never a secret. ``unread`` names the clusters that a
+    complete reading does not cover all the same, such as one without permission: what is known of their members stands.
     """
 
     complete: bool = True
     degraded: str | None = None
     details: dict[str, Any] = field(default_factory=dict)
+    unread: Collection[str] = ()
 
 
 class Discovery(Pluggable):

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import logging
-from collections.abc import Mapping
+from collections.abc import Callable, Collection, Mapping
 from dataclasses import dataclass
 from typing import Any
 
@@ -54,14 +54,17 @@ def announce(discovery: Discovery, wanted: list[Announcement]) -> bytes:
     return bytes(discovery.handover())
 
 
-def maintain(discovery: Discovery, about: Mapping[str, Any]) -> Maintained:
+def maintain(
+    discovery: Discovery, about: Mapping[str, Any], unread_since: Callable[[Collection[str]], Mapping[str, Any]]
+) -> Maintained:
     """Maintain, and the report: what the plugin tells, and what the worker itself has to tell `about`."""
     report = discovery.maintain()
     degraded = None if report.degraded is None else str(report.degraded)
-    told = pack({"complete": bool(report.complete), "degraded": degraded, "details": report.details, **about})
+    unread = unread_since(frozenset(map(str, report.unread)))
+    told = {"complete": bool(report.complete), "degraded": degraded, "details": report.details, "unread": unread}
     return Maintained(
-        Report(bool(report.complete), degraded),
-        told,
+        Report(bool(report.complete), degraded, unread=tuple(unread)),
+        pack({**told, **about}),
         bytes(discovery.handover()),
         discovery.watch_fd(),
         max(SHORTEST_PERIOD, float(discovery.period)),

@@ -9,7 +9,7 @@ from __future__ import annotations
 
 import logging
 import time
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Collection, Iterator, Mapping
 from dataclasses import dataclass
 from functools import partial
 from typing import Any
@@ -65,6 +65,7 @@ class DiscoveryJob:
         self._handed = b""
         self._told = b""
         self._degraded: str | None = None
+        self._whole = False
         self._problems: dict[str, str] = {}
         self._not_before: dict[str, float] = {}
         runtime.on_wake = self._tell
@@ -154,7 +155,13 @@ class DiscoveryJob:
                 "announced": announced(self._announced or (), self._states),
                 "registration": {"waiting": self._registration.waiting, "delayed": self._registration.delayed},
             }
-            yield Step("maintain", lambda: calls.maintain(discovery, about), self._maintained)
+            yield Step("maintain", lambda: calls.maintain(discovery, about, self._unread_since), self._maintained)
+
+    def _unread_since(self, names: Collection[str]) -> Mapping[str, float | None]:
+        """What no answer covers: what the plugin says, and what it could not even begin to watch."""
+        wanted = self._config["clusters"]
+        _, unwatched = self._watched.differences(dict.fromkeys(wanted))
+        return self._watched.unread_since({*(name for name in names if name in wanted), *unwatched})
 
     def _watch_steps(self, discovery: Discovery) -> Iterator[Step]:
         gone, new = self._watched.differences(dict.fromkeys(self._config["clusters"]))
@@ -197,6 +204,7 @@ class DiscoveryJob:
         if name == "announce":
             self._announced = None  # a part of it may have been done
         if name in ("connect", "maintain"):
+            self._whole = False
             self._watched.heard(complete=False)
         self._say()
         self._runtime.ready()
@@ -231,7 +239,7 @@ class DiscoveryJob:
         if discovery is self._discovery:
             return
         self._drop_fd()
-        self._connected = False
+        self._connected = self._whole = False
         self._watched.clear()
         self._discovery = discovery
 
@@ -254,7 +262,8 @@ class DiscoveryJob:
 
     def _maintained(self, value: calls.Maintained) -> None:
         self._due = time.monotonic() + value.period
-        if value.report.complete:
+        self._whole = value.report.complete
+        if self._whole:
             self._runtime.fresh = time.monotonic()
         self._degraded = value.report.degraded
         self._hand_over(value.handover)
@@ -263,7 +272,7 @@ class DiscoveryJob:
             self._runtime.report(value.told)
         self._follow(value.fd)
         self._tell()
-        self._watched.heard(complete=value.report.complete)
+        self._watched.heard(complete=self._whole, unread=value.report.unread)
         self._tell()
         self._say()
         self._runtime.ready()
@@ -300,4 +309,4 @@ class DiscoveryJob:
     def _say(self) -> None:
         """All that is wrong, in one condition."""
         told = [self._degraded, *self._watched.problems.values(), *self._problems.values(), self._own.problem]
-        self._runtime.condition("; ".join(dict.fromkeys(text for text in told if text)) or None)
+        self._runtime.condition("; ".join(dict.fromkeys(text for text in told if text)) or None, whole=self._whole)

@@ -122,14 +122,16 @@ class Runtime:
             self._ready = True
             self._send(Ready())
 
-    def condition(self, degraded: str | None) -> None:
-        """Say what keeps the job from being done, or that nothing does."""
-        degraded = degraded and degraded[:MAX_REASON]
-        if degraded != self._condition.degraded:
-            self._condition = Condition(degraded)
-            self._send(self._condition)
-            if degraded:
-                log.warning("degraded: %s", degraded)
+    def condition(self, degraded: str | None, *, whole: bool = False) -> None:
+        """Say what keeps the job from being done, or that nothing does; `whole`: its source answers in full all the same."""
+        condition, before = Condition(degraded and degraded[:MAX_REASON], whole=whole), self._condition
+        if condition == before:
+            return
+        self._condition = condition
+        self._send(condition)
+        if condition.degraded != before.degraded:
+            if condition.degraded:
+                log.warning("degraded: %s", condition.degraded)
             else:
                 log.info("no longer degraded")
 

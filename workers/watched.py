@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import time
-from collections.abc import Callable, Iterator, Mapping
+from collections.abc import Callable, Collection, Iterator, Mapping
 
 from lighthouse.cluster import Cluster
 from lighthouse.ipc.boot import members_topic
@@ -35,6 +35,8 @@ class Watched:
         self._clusters: dict[str, Cluster] = {}
         self._signalled: set[str] = set()
         self._rules: Mapping[str, Rules | None] = {}
+        self._whole: float | None = None  # the time of the last complete answer
+        self._unread: Mapping[str, float | None] = {}
         self._epoch = time.time() - time.monotonic()
         room = members_topic("")
         self._told = {topic.removeprefix(room): kept[topic] for topic in kept if topic.startswith(room)}
@@ -85,13 +87,22 @@ class Watched:
         """The plugin forgot all of them; what was told still stands."""
         self._clusters.clear()
 
-    def heard(self, *, complete: bool) -> None:
-        """The registry gave a complete answer, in which everything is as it was signalled last; or it gave none."""
+    def unread_since(self, names: Collection[str]) -> dict[str, float | None]:
+        """When each cluster that the last answer does not cover was covered last (unix time), None if it never was."""
+        return {name: self._unread.get(name, self._whole if self._known(name) else None) for name in sorted(names)}
+
+    def heard(self, *, complete: bool, unread: Collection[str] = ()) -> None:
+        """The registry gave a complete answer, in which all but `unread` is as it was signalled last; or it gave none."""
+        if complete:
+            self._unread, self._whole = self.unread_since(unread), round(time.time(), 3)
         now = time.monotonic()
         for name, telling in self._tellings.items():
-            cluster = self._clusters.get(name)
-            known = cluster is not None and cluster.nodes is not None
-            telling.heard(now, self._rules.get(name), complete=complete and known)
+            covered = complete and name not in unread and self._known(name)
+            telling.heard(now, self._rules.get(name), complete=covered)
+
+    def _known(self, name: str) -> bool:
+        cluster = self._clusters.get(name)
+        return cluster is not None and cluster.nodes is not None
 
     def news(self) -> Iterator[tuple[str, int, bytes]]:
         """Topic, number of members and snapshot of each cluster of which something else is to be told than was told last."""

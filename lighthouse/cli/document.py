@@ -25,18 +25,21 @@ def document(raw: Mapping[str, Any]) -> dict[str, Any]:
     }
     workers = workers_of(raw)
     states = _states(workers, reports)
-    clusters = _mapping(raw.get("clusters"))
+    discoveries = _named(reports, "discovery")
+    clusters = {name: _mapping(part) for name, part in _mapping(raw.get("clusters")).items()}
     result: dict[str, Any] = {
         "supervisor": _mapping(raw.get("supervisor")),
         "workers": workers,
-        "clusters": {name: _cluster(name, _mapping(part), states) for name, part in clusters.items()},
+        "clusters": {
+            name: {**_cluster(name, part, states), **_unread(name, part, discoveries, _now(raw))}
+            for name, part in clusters.items()
+        },
         "services": {
-            name: _service(name, _mapping(part), _named(reports, "discovery"))
-            for name, part in _mapping(raw.get("services")).items()
+            name: _service(name, _mapping(part), discoveries) for name, part in _mapping(raw.get("services")).items()
         },
         "config": {**_mapping(raw.get("config")), "files": _mapping(_mapping(raw.get("config")).get("files"))},
         "balancers": _named(reports, "balancer"),
-        "discoveries": _named(reports, "discovery"),
+        "discoveries": discoveries,
     }
     found = problems(result)
     return {"health": "degraded" if found else "ok", "problems": found, "warnings": warnings(result), **result}
@@ -131,6 +134,25 @@ def _cluster(name: str, part: Mapping[str, Any], states: list[Mapping[str, Any]]
     except (_DamagedError, KeyError, TypeError):
         result["error"] = "its members cannot be read"
     return result
+
+
+def _unread(
+    name: str, part: Mapping[str, Any], discoveries: Mapping[str, Mapping[str, Any]], now: float | None
+) -> dict[str, Any]:
+    """What else is to be said of a cluster that its discovery's last complete answer does not cover."""
+    unread = _mapping(discoveries.get(str(part.get("discovery")), {}).get("unread"))
+    if name not in unread:
+        return {}
+    since = unread[name]
+    known = now is not None and isinstance(since, int | float)
+    return {"stale": True, "age": max(0.0, now - since) if known else None}
+
+
+def _now(raw: Mapping[str, Any]) -> float | None:
+    """The supervisor's time."""
+    supervisor = _mapping(raw.get("supervisor"))
+    started, uptime = supervisor.get("started"), supervisor.get("uptime")
+    return started + uptime if isinstance(started, int | float) and isinstance(uptime, int | float) else None
 
 
 def _service(name: str, part: dict[str, Any], discoveries: Mapping[str, Mapping[str, Any]]) -> dict[str, Any]:

@@ -179,7 +179,8 @@ def _why(worker: Mapping[str, Any]) -> str:
 def _stale_clusters(document: Document) -> Iterator[str]:
     for name, cluster in document["clusters"].items():
         if cluster["stale"]:
-            yield f"cluster {name} is stale: its members are those of {age(cluster['age'])} ago and stay in force"
+            how = "of unknown age" if cluster["age"] is None else f"those of {age(cluster['age'])} ago"
+            yield f"cluster {name} is stale: its members are {how} and stay in force"
 
 
 def _degraded(document: Document) -> Iterator[str]:

@@ -103,7 +103,7 @@ def _cluster(core: Core, name: str, discovery: str, earlier: Mapping[str, float]
     fresh = clock.at(worker.fresh) if worker and worker.fresh else earlier.get(f"discovery/{discovery}")
     return {
         "discovery": discovery,
-        "stale": worker is None or not worker.at_work,
+        "stale": worker is None or not worker.fully_read,
         "age": None if fresh is None else max(0.0, clock.wall - fresh),
         "accepted": _moment(core, members_topic(name), clock),
         "members": _text(core.store.snapshots.get(members_topic(name))),

@@ -93,6 +93,7 @@ class Worker:
     uss: int = 0
     pss: int = 0
     degraded: str | None = None
+    whole: bool = False
     fatal: str | None = None
     reason: str | None = None
     due: float | None = None
@@ -109,6 +110,11 @@ class Worker:
         """Whether it has caught up and nothing keeps it from its job."""
         return self.state is WorkerState.UP
 
+    @property
+    def fully_read(self) -> bool:
+        """Whether what it told of its source is all that there is, as far as it knows."""
+        return self.at_work or (self.state is WorkerState.DEGRADED and self.whole)
+
     def enter(self, state: WorkerState, now: float, *, due: float | None = None, reason: str | None = None) -> None:
         """Change the state."""
         if state is not self.state:
@@ -118,7 +124,7 @@ class Worker:
     def born(self, pid: int, now: float) -> None:
         """A process of it was started."""
         self.pid, self.forked, self.heard = pid, now, now
-        self.greeted = self.ready = False
+        self.greeted = self.ready = self.whole = False
         self.call = self.degraded = self.fatal = None
         self.uss = self.pss = 0
         self.enter(WorkerState.STARTING, now)
@@ -131,7 +137,7 @@ class Worker:
 
     def finds(self, condition: Condition, now: float) -> None:
         """It told what keeps it from its job, or that nothing does."""
-        self.degraded = condition.degraded
+        self.degraded, self.whole = condition.degraded, condition.whole
         if condition.fatal:
             self.fatal = condition.degraded
         self.settle(now)

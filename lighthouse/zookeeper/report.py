@@ -16,8 +16,8 @@ def report(connection: Connection, settings: Settings, now: float) -> Report:
     """How it stands. No number of a session and no password is in it."""
     session, watcher, announcer = connection.session, connection.watcher, connection.announcer
     away = connection.problem(settings, now)
-    unread = [picture.problem for picture in watcher.pictures.values() if picture.problem]
-    degraded = [*filter(None, (away, connection.recovering(now))), *unread, *announcer.problems]
+    unread = {name: picture.problem for name, picture in watcher.pictures.items() if picture.problem}
+    degraded = [*filter(None, (away, connection.recovering(now))), *unread.values(), *announcer.problems]
     refused = (
         (f"{service}/{ascii(name)[1:-1]}", reason)
         for service, picture in sorted(watcher.pictures.items())
@@ -39,7 +39,8 @@ def report(connection: Connection, settings: Settings, now: float) -> Report:
         "refused_total": sum(len(picture.refused) for picture in watcher.pictures.values()),
     }
     complete = away is None and watcher.complete
-    return Report(complete=complete, degraded=problems_told(degraded) if degraded else None, details=details)
+    told = problems_told(degraded) if degraded else None
+    return Report(complete, told, details, unread=tuple(unread))
 
 
 def problems_told(problems: Sequence[str]) -> str:

@@ -51,8 +51,8 @@ class Watcher:
 
     @property
     def complete(self) -> bool:
-        """Whether every cluster is read and watched."""
-        return all(watched.picture.current for watched in self._watched.values())
+        """Whether every cluster is read and watched, but for those that cannot be read."""
+        return all(watched.picture.current or watched.picture.problem for watched in self._watched.values())
 
     def add(self, cluster: Cluster, should_update: ShouldUpdate, base: str) -> None:
         """Watch a cluster."""

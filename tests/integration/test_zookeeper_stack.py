@@ -5,12 +5,15 @@ import os
 import signal
 
 import pytest
+from kazoo.security import OPEN_ACL_UNSAFE, make_digest_acl
 
+from lighthouse.cli.document import document
 from lighthouse.ipc.messages import unpack
 from support.ports import free_port
 from support.stack import Stack
 from support.wait import until
 from support.zookeeper_host import Observer
+from support.zookeeper_site import ZookeeperSite
 
 
 @pytest.fixture
@@ -94,3 +97,29 @@ def test_two_registries_changes_and_restarts(stack, zookeeper):
     assert len(bytes.fromhex(password.decode())) == 16
     told = str(stack.status()) + stack.log("discovery/west") + stack.log("supervisor")
     assert password.decode() not in told
+
+
+def test_a_cluster_that_may_not_be_read_is_stale_and_no_other(tmp_path, zookeeper):
+    client = zookeeper.client()
+    client.add_auth("digest", "somebody:else")
+    client.ensure_path(zookeeper.path)
+    client.create(f"{zookeeper.path}/locked", acl=[make_digest_acl("somebody", "else", all=True)])
+    site = ZookeeperSite(tmp_path, zookeeper, zookeeper.hosts, instances=1)
+    site.stack.write("clusters/locked.yaml", {"discovery": "zk", "edge": {}})
+    try:
+        for web in site.webs:
+            web.start()
+        site.stack.start()
+        site.wait_announced()
+        until(lambda: site.worker()["state"] == "degraded", what=f"told; {site.tail()}")
+        until(lambda: stale(site) == {"web": False, "locked": True}, what=f"only one is stale; {site.tail()}")
+        assert "locked cannot be read: this host has no permission" in site.worker()["reason"]
+        client.set_acls(f"{zookeeper.path}/locked", OPEN_ACL_UNSAFE)
+        until(lambda: stale(site) == {"web": False, "locked": False}, what=f"read; {site.tail()}")
+    finally:
+        assert site.stop() == 0
+
+
+def stale(site):
+    """As `lighthouse ctl status` tells it."""
+    return {name: part["stale"] for name, part in document(site.stack.status())["clusters"].items()}

@@ -62,6 +62,19 @@ def test_a_healthy_host_has_no_problem():
     assert (found["health"], found["problems"]) == ("ok", [])
 
 
+def test_a_cluster_that_its_discovery_cannot_read_is_stale_and_no_other():
+    raw = raw_status()
+    raw["clusters"]["api"] = raw["clusters"]["new"] = raw["clusters"]["web"]
+    raw["reports"]["discovery/directory"] = packed({"complete": True, "unread": {"api": 1_000_000.0, "new": None}})
+    found = document(raw)["clusters"]
+    assert {name: (part["stale"], part["age"]) for name, part in found.items()} == {
+        "web": (False, 0.5),
+        "api": (True, 60.0),
+        "new": (True, None),
+    }
+    assert "cluster new is stale: its members are of unknown age and stay in force" in document(raw)["problems"]
+
+
 def test_what_was_given_is_not_changed():
     raw = raw_status()
     before = copy.deepcopy(raw)

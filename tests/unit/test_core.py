@@ -114,6 +114,18 @@ def test_up_is_said_by_ready_and_degraded_by_the_worker_itself(world):
     assert world.state(DISCOVERY) is WorkerState.UP
 
 
+def test_what_keeps_a_worker_from_its_job_need_not_make_stale_what_it_tells(world):
+    worker = world.core.workers[DISCOVERY]
+    assert worker.fully_read
+    world.say(DISCOVERY, Condition("registry is away"))
+    assert not worker.fully_read
+    world.say(DISCOVERY, Condition("an announcement is refused", whole=True))
+    assert worker.fully_read
+    world.exit(DISCOVERY).up(DISCOVERY)
+    world.say(DISCOVERY, Condition("registry is away"))
+    assert not worker.fully_read
+
+
 def test_a_degraded_worker_is_not_killed(world):
     world.say(DISCOVERY, Condition("registry is away"))
     for _ in range(100):

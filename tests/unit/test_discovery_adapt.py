@@ -65,7 +65,7 @@ class Runtime:
             outcome = Outcome(error=error)
         done(outcome)
 
-    def condition(self, degraded):
+    def condition(self, degraded, *, whole=False):
         self.degraded = degraded
 
     def give_up(self, reason):

@@ -17,6 +17,7 @@ MESSAGES = [
     Heartbeat("check http", 1.5, 3.5, 1.0, 4096, 8192),
     Condition(),
     Condition("zookeeper is away", fatal=True),
+    Condition("an announcement is refused", whole=True),
     Progress("clusters/web.yaml", "ab" * 32),
 ]
 

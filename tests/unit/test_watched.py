@@ -121,6 +121,29 @@ def test_members_that_vanish_at_once_stay_with_a_mark():
     assert held(payload) == ["a:80", "b:80"]
 
 
+def test_a_complete_answer_says_nothing_of_a_cluster_that_it_does_not_cover():
+    one, *_ = holding(GUARDED)
+    told(one)
+    one.heard(complete=True, unread=["web"])
+    assert held(raw(one)[members_topic("web")]) == ["a:80", "b:80"]
+    one.heard(complete=True)
+    assert told(one) == {members_topic("web"): snapshot()}
+
+
+def test_how_old_a_cluster_is_that_is_not_covered(one):
+    watch(one, nodes=[A])
+    watch(one, "new")
+    one.heard(complete=True)
+    first = one.unread_since(["web", "new"])
+    assert first["web"] is not None
+    assert first["new"] is None, "it never was"
+    one.heard(complete=True, unread=["web"])
+    one.heard(complete=True, unread=["web"])
+    assert one.unread_since(["web"]) == {"web": first["web"]}
+    one.heard(complete=True)
+    assert one.unread_since(["web"])["web"] >= first["web"]
+
+
 def test_a_complete_answer_confirms_and_an_incomplete_one_does_not():
     one, *_ = holding(GUARDED)
     told(one)

@@ -9,7 +9,7 @@ from lighthouse.node import Node
 from lighthouse.service import Service
 from lighthouse.zookeeper.connection import REOPEN, REREAD, RETURN, SLOW, ZXID_EVERY, Connection
 from lighthouse.zookeeper.hosts import Server
-from lighthouse.zookeeper.messages import READS, Connected, Disconnected, Refused
+from lighthouse.zookeeper.messages import READS, Answer, Connected, Disconnected, Failure, Refused
 from lighthouse.zookeeper.report import report
 from lighthouse.zookeeper.settings import Settings
 from support.zookeeper_model import Model
@@ -223,6 +223,22 @@ def test_the_session_of_an_earlier_generation_that_goes_on_is_no_reason_to_wait(
     world.connect(session=1)
     world.settle()
     assert world.names() == ["other:80"]
+
+
+def test_a_cluster_that_cannot_be_read_makes_no_other_stale(world):
+    other = Cluster("other")
+    world.connection.watcher.add(other, world.tell, "/t")
+    world.connect()
+    world.connection.turn(world.now)
+    (asked,) = [item for item in world.client.waiting if item[0].path == "/t/other"]
+    world.client.waiting.remove(asked)
+    asked[1](Answer(asked[0], Failure.DENIED))
+    world.settle()
+    told = world.report()
+    assert (told.complete, tuple(told.unread), world.names()) == (True, ("other",), [])
+    assert "/t/other cannot be read: this host has no permission" in told.degraded
+    world.later(60.0)
+    assert (world.report().complete, tuple(world.report().unread), other.nodes) == (True, (), [])
 
 
 def test_each_server_has_its_reason(world):
