@@ -6,6 +6,7 @@ import re
 from collections.abc import Iterator, Sequence
 
 from lighthouse.haproxy.document import Document
+from lighthouse.preview import masked
 
 _ALERT = re.compile(r"^\[ALERT\]\s*(?:\(\d+\)\s*)?:\s*(?:config\s*:\s*)?(.*)$")
 _SUMMARY = re.compile(r"Fatal errors found|Error\(s\) found|Some protocols failed")
@@ -32,7 +33,7 @@ def places(stderr: str, path: str, document: Document) -> dict[str, str]:
         if number:
             index = int(number[1] or number[2])
             line = lines[index - 1].strip() if index <= len(lines) else ""
-            found.setdefault(document.header(index), f"{text}: `{line[:200]}`")
+            found.setdefault(document.header(index), f"{text}: `{masked(line[:200])}`")
         elif named := _NAMED.search(alert):
             found.setdefault(f"backend {named[1]}", text)
     found.pop("", None)
@@ -61,4 +62,4 @@ def _place(path: str) -> re.Pattern[str]:
 def _placed(alert: str, path: str, document: Document) -> str:
     text = _place(path).sub(lambda match: document.place(int(match[1] or match[2])), alert)
     text = text.replace(path, "the file").replace(") : ", "): ").strip().rstrip(".")
-    return "".join(char if char.isprintable() else "?" for char in text)[:300]
+    return masked("".join(char if char.isprintable() else "?" for char in text)[:300])

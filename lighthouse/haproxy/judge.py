@@ -17,6 +17,7 @@ from lighthouse.errors import ConfigError
 from lighthouse.haproxy.stanzas.section import user_lines
 from lighthouse.identity import shown
 from lighthouse.options import Key
+from lighthouse.preview import masked
 
 CALL_TIMEOUT = 1.0  # seconds for one question; HAProxy takes 5 ms
 TOTAL_TIMEOUT = 3.0  # seconds for all questions of a process; what is left over passes
@@ -53,7 +54,9 @@ def check(section: str, lines: Sequence[str], key: Key) -> None:
     """Raise `ConfigError` for the first of these lines of a configuration that HAProxy does not know in such a section."""
     user_lines(lines, key)
     for index, reason in sorted(complaints(section, lines).items()):
-        raise ConfigError(f"HAProxy refuses {shown(lines[index].strip(), 200)} in `{section}`: {reason}", (*key, index))
+        raise ConfigError(
+            f"HAProxy refuses {masked(shown(lines[index].strip(), 200))} in `{section}`: {reason}", (*key, index)
+        )
 
 
 def check_settings(config: Mapping[str, Any]) -> None:
@@ -64,7 +67,7 @@ def check_settings(config: Mapping[str, Any]) -> None:
         check(section, lines, key)
     options = config.get("socket_options", "")
     if options and (reason := complaints("global", [f"stats socket /judged {options}"]).get(0)):
-        raise ConfigError(f"HAProxy refuses {shown(options, 200)}: {reason}", ("socket_options",))
+        raise ConfigError(f"HAProxy refuses {masked(shown(options, 200))}: {reason}", ("socket_options",))
 
 
 def check_cluster(config: Mapping[str, Any]) -> None:
@@ -77,7 +80,7 @@ def check_cluster(config: Mapping[str, Any]) -> None:
     ):
         text = config.get(name, "").strip()
         if text and (reason := complaints(section, [line.format(text)]).get(0)):
-            raise ConfigError(f"HAProxy refuses {shown(text, 200)}: {reason}", (name,))
+            raise ConfigError(f"HAProxy refuses {masked(shown(text, 200))}: {reason}", (name,))
 
 
 def complaints(section: str, lines: Sequence[str]) -> dict[int, str]:
@@ -122,7 +125,7 @@ def _reasons(output: str, lines: Sequence[str]) -> Iterator[tuple[int, str]]:
         reason = match[2].strip().rstrip(".")
         if _OWN_FAULT.search(reason) and not _ELSEWHERE.search(lines[index]):
             seen.add(index)
-            yield index, shown(reason, 300)[1:-1]
+            yield index, masked(shown(reason, 300)[1:-1])
 
 
 def _run(text: str) -> str | None:

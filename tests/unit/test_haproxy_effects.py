@@ -122,7 +122,13 @@ def test_a_start_names_sections_and_ports():
         ("services/web.yaml:4: unknown key 'x'", "services/web.yaml:4: unknown key 'x'"),
         ("the secret is not readable: correct it", "the secret is not readable: correct it"),
         ("dynamic-cookie-key MYKEY", "dynamic-cookie-key (hidden)"),
-        ("set-header Authorization: Bearer abc`", "set-header Authorization: (hidden)`"),
+        ("`set-header Authorization: Bearer abc`", "`set-header Authorization: (hidden)`"),
+        ("refuses 'set-header Authorization \"Basic abc\" x': no", "refuses 'set-header Authorization (hidden)': no"),
+        ("add-header X-Api-Key abc", "add-header X-Api-Key (hidden)"),
+        ("set-header X-Zone east", "set-header X-Zone east"),
+        ("refuses 'user a password \"pw\" x' in `global`", "refuses 'user a password (hidden)' in `global`"),
+        ("'password a\\' \"b' is wrong", "'password (hidden)' is wrong"),
+        ("stats auth a:b\nstats auth c:d", "stats auth (hidden)\nstats auth (hidden)"),
     ],
 )
 def test_what_follows_a_word_for_a_secret_is_hidden(text, shown):
