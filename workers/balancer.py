@@ -50,6 +50,7 @@ class BalancerJob:
         self._members = Members()
         self._patience = 0.0
         self._refused: str | None = None
+        self._failure = ""
         self._busy = False
         self._dirty = False
         self._settled = False
@@ -138,6 +139,7 @@ class BalancerJob:
         self._busy = False
         degraded = again = None
         if outcome.error is None:
+            self._failure = ""
             degraded, again, self._untold, packed = outcome.value
             self._runtime.fresh = time.monotonic()
             if packed is None:
@@ -146,11 +148,7 @@ class BalancerJob:
                 self._tell_packed(packed)
             self._runtime.condition("; ".join(filter(None, (self._refused, degraded))) or None)
         else:
-            if not isinstance(outcome.error, LighthouseError):
-                log.error("sync failed", exc_info=outcome.error)
-            self._runtime.condition(
-                why(outcome.error) if not isinstance(outcome.error, LighthouseError) else str(outcome.error)
-            )
+            self._failed(outcome.error)
         if outcome.error is None and not self._settled:
             # Most of what a first sync leaves stays. A collection that looks at it takes 7 ms with a thousand clusters of 10.
             gc.freeze()
@@ -162,11 +160,24 @@ class BalancerJob:
         calm = outcome.error is None and not degraded
         self._runtime.after(_delay(VERIFY if calm else RETRY, again), self._sync, name="sync")
 
+    def _failed(self, error: BaseException) -> None:
+        reason = why(error)
+        if reason != self._failure and not isinstance(error, LighthouseError):
+            log.error("sync failed", exc_info=error)  # once, not with each try
+        self._failure = reason
+        self._runtime.condition(reason)
+
     def _tell(self) -> None:
         """Tell the newest report, if it was not yet."""
         if self._untold is not None:
             report, self._untold = self._untold, None
-            self._runtime.call("report", lambda: pack(report), lambda outcome: self._tell_packed(outcome.value))
+            self._runtime.call("report", lambda: pack(report), self._reported)
+
+    def _reported(self, outcome: Outcome) -> None:
+        if outcome.error is None:
+            self._tell_packed(outcome.value)
+        else:  # it is the plugin's; as from a sync that tells at once
+            self._failed(outcome.error)
 
     def _tell_packed(self, packed: bytes) -> None:
         self._told = time.monotonic()

@@ -196,7 +196,7 @@ class DiscoveryJob:
 
     def _failed(self, name: str, error: BaseException) -> None:
         """Nothing that is known changes; the step is tried again, and the others go on."""
-        reason = str(error) if isinstance(error, LighthouseError) else why(error)
+        reason = why(error)
         if self._problems.get(name) != reason and not isinstance(error, LighthouseError):
             log.error("%s failed", name, exc_info=error)
         self._problems[name] = reason

@@ -11,7 +11,6 @@ from collections.abc import Callable, Mapping
 from functools import partial
 from typing import Any
 
-from lighthouse.errors import LighthouseError
 from lighthouse.ipc.errors import ProtocolError
 from lighthouse.ipc.messages import unpack
 from lighthouse.workers.announcing import Addresses, find_addresses
@@ -90,7 +89,7 @@ class OwnAddress:
             self.addresses = found
             problem = "; ".join(found.problems) or None
         else:
-            problem = str(outcome.error) if isinstance(outcome.error, LighthouseError) else why(outcome.error)
+            problem = why(outcome.error)
         self._runtime.after(RETRY if problem else PERIOD, self._look, name=LANE)
         self._tell(problem)
 

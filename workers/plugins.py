@@ -5,7 +5,7 @@ from __future__ import annotations
 from importlib import import_module
 from typing import Any
 
-from lighthouse.errors import PluginError
+from lighthouse.errors import LighthouseError, PluginError
 
 
 def load(reference: str) -> Any:
@@ -19,9 +19,14 @@ def load(reference: str) -> Any:
 
 
 def why(error: BaseException | None) -> str:
-    """One line about an exception, for an operator. The exception may be a plugin's, so even its text may fail."""
+    """What an operator is told of an exception: the text of one that was raised on purpose, else its kind and its first line.
+
+    It may be a plugin's, so even its text may fail.
+    """
     try:
         text = str(error)
     except Exception:  # noqa: BLE001 - see above
         text = "its text cannot be had"
+    if isinstance(error, LighthouseError):
+        return text
     return f"{type(error).__name__}: {text}".splitlines()[0][:500]

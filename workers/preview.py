@@ -18,7 +18,7 @@ from typing import Any
 from lighthouse.balancer import Balancer
 from lighthouse.config.compiler import compile_directory
 from lighthouse.config.lastgood import LastGood
-from lighthouse.errors import ConfigError, LighthouseError
+from lighthouse.errors import ConfigError
 from lighthouse.ipc.messages import unpack
 from lighthouse.node import Node
 from lighthouse.preview import masked
@@ -84,8 +84,6 @@ def _asked(blob: Mapping[str, Any], members: Mapping[str, str], allowed: float) 
         balancer.call_deadline = allowed
         balancer.apply_config(dict(blob["config"]))
         found = balancer.preview(_consumed(blob, members).clusters())
-    except LighthouseError as error:
-        return _answer(error=str(error))
     except BaseException as error:  # noqa: BLE001 - foreign code may raise anything, SystemExit included; the other balancers go on
         return _answer(error=why(error))
     if found is None:

@@ -19,13 +19,16 @@ class Noting(Balancer):
 
     seen: list = []
     deadlines: list = []
+    extra: object = None
 
     def apply_config(self, config):
         self.deadlines.append(self.call_deadline)
 
     def sync(self, clusters):
         self.seen.append(list(clusters))
-        return {"servers": {}, "calls": len(self.seen)}
+        if isinstance(self.extra, Exception):
+            raise self.extra
+        return {"servers": {}, "calls": len(self.seen), "extra": self.extra}
 
 
 class Runtime:
@@ -33,10 +36,14 @@ class Runtime:
 
     def __init__(self):
         self.boot = Boot("balancer/x", "balancer", 1, b"", call_deadline=3.0)
-        self.fresh, self.timers, self.told = 0.0, {}, []
+        self.fresh, self.timers, self.told, self.degraded = 0.0, {}, [], None
 
     def call(self, _name, function, done):
-        done(Outcome(function()))
+        try:
+            outcome = Outcome(function())
+        except Exception as error:
+            outcome = Outcome(error=error)
+        done(outcome)
 
     def after(self, _delay, function, *, name=None):
         self.timers[name] = function
@@ -45,7 +52,7 @@ class Runtime:
         self.told.append(unpack(packed)["calls"])
 
     def condition(self, degraded):
-        assert degraded is None
+        self.degraded = degraded
 
     def ready(self):
         pass
@@ -55,6 +62,7 @@ class Runtime:
 def job(monkeypatch):
     monkeypatch.setattr(Noting, "seen", [])
     monkeypatch.setattr(Noting, "deadlines", [])
+    monkeypatch.setattr(Noting, "extra", None)
     clock = [1000.0]
     monkeypatch.setattr(time, "monotonic", lambda: clock[0])
     runtime = Runtime()
@@ -98,3 +106,25 @@ def test_a_cluster_that_did_not_change_is_the_same_object(job):
 def test_the_plugin_knows_how_long_a_call_may_take(job):
     assert Noting.deadlines == [3.0]
     assert job
+
+
+def test_a_report_that_cannot_be_sent_costs_no_worker(job):
+    made, runtime, clock = job
+    Noting.extra = {1, 2}
+    tell(made, "web", NODE)
+    runtime.timers["report"]()
+    assert "set" in runtime.degraded
+    clock[0] += worker.TOLD_LEAST
+    Noting.extra = None
+    tell(made, "web")
+    assert runtime.degraded is None
+    assert runtime.told == [1, 3]
+
+
+def test_a_sync_that_fails_again_and_again_is_logged_once(job, caplog):
+    made, runtime, _ = job
+    Noting.extra = RuntimeError("no")
+    for port in (1, 2, 3):
+        tell(made, "web", {**NODE, "port": port})
+    assert [record.message for record in caplog.records] == ["sync failed"]
+    assert runtime.degraded == "RuntimeError: no"
