@@ -112,8 +112,7 @@ class Client:
         """These are the servers now. A connection to one that is no longer among them is cut; the session goes on."""
         self._kazoo.set_hosts(_text(settings.servers))
         self._acl = [ACL(access.permissions, Id(access.scheme, access.id)) for access in settings.acl]
-        if self._handler.server not in settings.servers:
-            self._handler.cut()
+        self._handler.move(settings.servers)
 
     def leave(self) -> None:
         """Drop the connection and leave the session as it is. Never waits for longer than a moment."""

@@ -8,12 +8,13 @@ import select
 import socket
 import ssl
 import threading
-from collections.abc import Callable
+from collections.abc import Callable, Collection
 from contextlib import suppress
 from typing import Any
 
 from kazoo.handlers.threading import SequentialThreadingHandler
 
+from lighthouse.zookeeper.complaints import LEFT
 from lighthouse.zookeeper.hosts import Server
 from lighthouse.zookeeper.messages import Disconnected, Message, Refused
 from lighthouse.zookeeper.secure import Credentials
@@ -35,6 +36,7 @@ class Handler(SequentialThreadingHandler):  # type: ignore[misc]
 
     def __init__(self, settings: Settings, credentials: Credentials, tell: Callable[[Message], None]) -> None:
         super().__init__()
+        self.servers: Collection[Server] = settings.servers
         self.server: Server | None = None
         self.left = threading.Event()
         self.spread = False  # whether the next connection follows one that broke
@@ -88,7 +90,8 @@ class Handler(SequentialThreadingHandler):  # type: ignore[misc]
         if self.spread:
             self.spread = False
             self.left.wait(random.uniform(0.0, self._wait))  # noqa: S311 - so that a fleet does not come in step
-        self.server = Server(hostname, address[1])
+        self._judge(server := Server(hostname, address[1]))
+        self.server = server
         try:
             self._socket = self._credentials.secured(
                 socket.create_connection(address, timeout=self._patience), hostname
@@ -101,12 +104,28 @@ class Handler(SequentialThreadingHandler):  # type: ignore[misc]
             raise
         except Exception as error:  # noqa: BLE001 - a certificate or a secret that cannot be read: it may be there later
             raise _UnreachableError(str(error)) from None
-        if self.left.is_set():
-            # Once connected, kazoo would not look at its stop flag again, and would keep the session from our successor.
+        try:
+            self._judge(server)
+        except _UnreachableError:
             self._socket.close()
-            raise _UnreachableError("it was left")
+            raise
         self._socket.setsockopt(socket.IPPROTO_TCP, socket.TCP_NODELAY, 1)
         return self._socket
+
+    def _judge(self, server: Server) -> None:
+        """Whether to connect at all.
+
+        kazoo goes on through the servers that it had when it began, and does not look at its stop flag once it is connected. So it
+        would stay with a server that is configured no more, or keep the session from our successor.
+        """
+        if self.left.is_set() or server not in self.servers:
+            raise _UnreachableError(LEFT)
+
+    def move(self, servers: Collection[Server]) -> None:
+        """These are the servers now. A connection to any other is cut."""
+        self.servers = servers  # before the cut: who is just connecting looks at it last
+        if self.server not in servers:
+            self.cut()
 
     def cut(self) -> None:
         """Break the connection; kazoo notices, and makes another unless it was stopped."""

@@ -2,6 +2,7 @@
 
 import json
 import os
+from contextlib import ExitStack
 
 import pytest
 
@@ -481,6 +482,22 @@ def test_hosts_change_while_it_runs(zookeeper, hosts, client):
         host.complete()
         assert client.get(path) == before
         assert observer.events == []
+
+
+def test_a_server_that_is_configured_no_more_is_not_connected_to(zookeeper, hosts):
+    """The client library goes on through the list of servers that it had when the connection broke."""
+    from support.faultproxy import FaultProxy
+
+    with ExitStack() as stack:
+        proxies = [stack.enter_context(FaultProxy(zookeeper.ensemble.servers[0].port)) for _ in range(6)]
+        old, new = ([f"127.0.0.1:{proxy.port}" for proxy in some] for some in (proxies[:5], proxies[5:]))
+        host = hosts(hosts=old)
+        for servers in (new, old, new):
+            before = host.complete().details["connections"]
+            assert host.discovery.adapt({**host.config, "hosts": servers})
+            report = host.until(lambda report, before=before: report.details["connections"] > before, what="another")
+            assert report.details["server"] in servers
+            assert report.details["expired_sessions"] == 0
 
 
 def test_another_ensemble_is_moved_to_and_nothing_known_is_lost(zookeeper, hosts, client, own_server, monkeypatch):
