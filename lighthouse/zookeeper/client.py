@@ -50,7 +50,7 @@ from lighthouse.zookeeper.session import Session
 from lighthouse.zookeeper.settings import Settings
 
 RETRY_DELAY = 0.1  # seconds before the second round through the servers
-LONGEST_DELAY = 3.0  # seconds between two rounds, before chance is added
+LONGEST_DELAY = 1.5  # seconds between two rounds, before chance is added
 
 _FAILURES: Sequence[tuple[type[BaseException], Failure]] = (
     (NoNodeError, Failure.NO_NODE),

@@ -30,9 +30,10 @@ from lighthouse.zookeeper.watcher import Watcher
 
 LONGEST_PERIOD = 5.0  # seconds between two turns
 REREAD = 2.0  # seconds over which the hosts of a fleet spread what they read anew after a reconnect
-RETURN = 10.0  # seconds at least for others to announce anew; the client library waits up to 6 s before it connects
+RETURN = 10.0  # seconds at least for others to announce anew; the client library waits up to 3 s before it connects
 REOPEN = 5.0  # seconds, and as many again by chance, until a client is made anew that gave up
-SLOW = 3.0  # seconds without an answer after which ZooKeeper counts as slow
+LATE = 0.8  # seconds without an answer after which nothing counts as fresh
+SLOW = 3.0  # seconds without an answer after which that is told
 ZXID_EVERY = 5.0  # seconds between two looks at what was seen last: each is handed over anew
 BATCH = 500  # messages that are taken in before the next requests are sent
 SHOWN_SERVERS = 3
@@ -176,8 +177,7 @@ class Connection:
         """What keeps us from ZooKeeper, in a sentence."""
         if not self.session.connected:
             return f"no connection to ZooKeeper at {self._told_servers(settings)}; what was known last stays in force"
-        oldest = self._requests.oldest if self._requests else None
-        if oldest is not None and now - oldest > SLOW:
+        if self._waited(now) > SLOW:
             return f"ZooKeeper at {self.session.server} does not answer; what was known last stays in force"
         return None
 
@@ -186,6 +186,15 @@ class Connection:
         if self.session.connected and self._reread_at is not None and now < self._returning:
             return "the session was lost, so others may have lost theirs; members stay until all had time to be back"
         return None
+
+    def fresh(self, now: float) -> bool:
+        """Whether what is known is what ZooKeeper holds, as far as can be seen from here."""
+        return self.session.connected and self.watcher.complete and self._waited(now) <= LATE
+
+    def _waited(self, now: float) -> float:
+        """For how long an answer has been awaited."""
+        oldest = self._requests.oldest if self._requests is not None else None
+        return 0.0 if oldest is None else now - oldest
 
     def _told_servers(self, settings: Settings) -> str:
         reasons = {str(server): self._reason(server) for server in settings.servers}

@@ -38,9 +38,8 @@ def report(connection: Connection, settings: Settings, now: float) -> Report:
         "refused": dict(islice(refused, SHOWN)),
         "refused_total": sum(len(picture.refused) for picture in watcher.pictures.values()),
     }
-    complete = away is None and watcher.complete
     told = problems_told(degraded) if degraded else None
-    return Report(complete, told, details, unread=tuple(unread))
+    return Report(connection.fresh(now), told, details, unread=tuple(unread))
 
 
 def problems_told(problems: Sequence[str]) -> str:

@@ -4,10 +4,12 @@ Whoever is back first finds a registry without the others. The cluster looked at
 vanished members can tell from an ordinary end of it.
 """
 
+import base64
 from types import SimpleNamespace
 
 import pytest
 
+from lighthouse.ipc.messages import unpack
 from lighthouse.testing.hosts import Host
 from support.faultproxy import FaultProxy
 from support.haproxy import Load
@@ -69,6 +71,11 @@ def other(tmp_path, site, others_proxy):
     assert host.faults == []
 
 
+def connected(site):
+    report = unpack(base64.b64decode(site.stack.status()["reports"]["discovery/zk"]))
+    return report["details"]["state"] == "connected"
+
+
 @pytest.mark.parametrize("how", ["partition", "wipe"])
 def test_whoever_is_back_late_is_not_taken_for_gone(site, server, proxy, others_proxy, other, how):
     load = Load(site.solo, rate=100)
@@ -80,12 +87,16 @@ def test_whoever_is_back_late_is_not_taken_for_gone(site, server, proxy, others_
             proxy.cut()
             until(lambda: not site.announced(), within=60, what="the sessions to expire")
             proxy.accept()
+            site.wait_announced()
+            others_proxy.accept()
         else:
             server.wipe()
+            until(lambda: not connected(site), within=60, what="the loss to be noticed")
             server.start()
+            until(lambda: connected(site), within=60, what=f"the site to be back; {site.tail()}")
+            others_proxy.accept()  # before our own client, which may take longer to be back than any host
             site.renew()
-        site.wait_announced()
-        others_proxy.accept()
+            site.wait_announced()
         path = f"{site.realm.path}/solo/other:{site.webs[0].port}"
         until(lambda: site.client.exists(path), within=60, what=f"the other host; {other.words}")
         site.wait_working()

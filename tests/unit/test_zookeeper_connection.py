@@ -7,7 +7,7 @@ from lighthouse.discovery import Announcement, Wanted
 from lighthouse.errors import ResourceError
 from lighthouse.node import Node
 from lighthouse.service import Service
-from lighthouse.zookeeper.connection import REOPEN, REREAD, RETURN, SLOW, ZXID_EVERY, Connection
+from lighthouse.zookeeper.connection import LATE, REOPEN, REREAD, RETURN, SLOW, ZXID_EVERY, Connection
 from lighthouse.zookeeper.hosts import Server
 from lighthouse.zookeeper.messages import READS, Answer, Connected, Disconnected, Failure, Refused
 from lighthouse.zookeeper.report import report
@@ -314,7 +314,10 @@ def test_a_server_that_does_not_answer_is_told(world):
     world.connection.tend(SETTINGS, world.now)
     world.connection.turn(world.now)
     assert world.client.waiting
-    world.now += SLOW + 0.1
+    world.now += LATE + 0.1
+    told = world.report()
+    assert (told.complete, told.degraded) == (False, None)
+    world.now += SLOW
     told = world.report()
     assert not told.complete
     assert "does not answer" in told.degraded
