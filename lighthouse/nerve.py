@@ -13,7 +13,7 @@ from typing import Any
 
 from lighthouse.errors import NodeError
 from lighthouse.identity import shown, valid_host, valid_ip, valid_port
-from lighthouse.node import Node, plain
+from lighthouse.node import Node, of_somebody, plain
 
 MAX_WEIGHT = 2**31
 
@@ -58,9 +58,10 @@ def read(data: Mapping[str, Any]) -> Node | NamedHost:
         port = int(port)
     named = NamedHost(host, valid_port(port), _metadata(data))
     try:
-        return named.at(valid_ip(host))
+        ip = valid_ip(host)
     except NodeError:
         return named
+    return named.at(of_somebody(ip))
 
 
 def _metadata(data: Mapping[str, Any]) -> dict[str, Any]:

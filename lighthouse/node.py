@@ -15,6 +15,7 @@ from lighthouse.errors import NodeError
 from lighthouse.identity import shown, valid_host, valid_ip, valid_port
 from lighthouse.peer import Peer
 
+_NOBODY = ("0.0.0.0", "::", "::ffff:0:0")  # noqa: S104  HAProxy takes them for the address that the client asked for
 MAX_DEPTH = 16  # levels of metadata
 MAX_RECORD = 64 * 1024  # bytes; lighthouse 1.0 writes about 250
 
@@ -59,7 +60,7 @@ class Node:
         """Read a decoded record. Raises `NodeError`."""
         if not isinstance(data, dict):
             raise NodeError("record is not an object")
-        ip = valid_ip(data.get("ip"))
+        ip = of_somebody(valid_ip(data.get("ip")))
         host = data.get("host")
         peer = _nested(data.get("peer"), "peer")
         metadata = _nested(data.get("metadata"), "metadata")
@@ -82,6 +83,13 @@ class Node:
             "metadata": dict(self.metadata),
             "peer": self.peer.to_mapping() if self.peer else None,
         }
+
+
+def of_somebody(ip: str) -> str:
+    """An address in its canonical text, unless it is nobody's. Raises `NodeError`."""
+    if ip in _NOBODY:
+        raise NodeError(f"ip {shown(ip)} is no address of a host")
+    return ip
 
 
 def decode(record: str | bytes) -> Any:

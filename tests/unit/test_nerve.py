@@ -41,6 +41,7 @@ def test_reading(record, expected):
         '{"host":"h","port":1,"weight":"3"}', '{"host":"h","port":1,"labels":[]}', '{"host":"h","port":"99999999999"}',
         '{"host":"h","port":1,"labels":{"a":"\\ud800"}}', '{"host":"h","port":"\\u0661"}', " " * (MAX_RECORD + 1),
         '{"host":"h","port":1,"labels":{"a":' + '{"b":' * 30 + "1" + "}" * 32,
+        '{"host":"0.0.0.0","port":1}', '{"host":"::","port":1}',
     ],
 )  # fmt: skip
 def test_records_that_are_refused(record):

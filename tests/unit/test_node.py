@@ -73,7 +73,9 @@ def test_hostile_hosts_are_refused_and_their_refusal_is_printable(host):
     assert str(error.value).isprintable()
 
 
-@pytest.mark.parametrize("ip", [*HOSTILE, "localhost", "10.0.0.256", "fe80::1%eth0", "10.0.0.1 check"])
+@pytest.mark.parametrize(
+    "ip", [*HOSTILE, "localhost", "10.0.0.256", "fe80::1%eth0", "10.0.0.1 check", "0.0.0.0", "::", "::ffff:0.0.0.0"]
+)
 def test_hostile_addresses_are_refused(ip):
     with pytest.raises(NodeError):
         Node.deserialize(json.dumps({"host": "a", "ip": ip, "port": 80}))
