@@ -12,7 +12,7 @@ from collections.abc import Callable
 from lighthouse.identity import escaped
 
 _HUNG_UP = "it hung up: it may have no quorum, know less than this host saw, want TLS, or be no ZooKeeper; see its log"
-LEFT = "it is none of ours any more"
+LEFT = "it was left for another server, or for good"
 _WORDS = (
     (f"Connection dropped: socket connection error: {LEFT}", ""),
     ("Transition to CONNECTING", ""),

@@ -128,7 +128,9 @@ class Connection:
                 self._zxid_at = now + ZXID_EVERY
                 self._keep_zxid()
         elif (end := self.session.gives_up_at(self._client.timeout)) is not None and now >= end:
-            log.warning("no server takes the session with what was seen last; it is tried without")
+            log.warning(
+                "no connection for long: servers that know less than was seen last, as after a loss of data, will do now"
+            )
             self.session.zxid = 0
             self._client.forget_zxid()
         if self._reread_at is not None and now >= self._reread_at:

@@ -51,8 +51,10 @@ class Watcher:
 
     @property
     def complete(self) -> bool:
-        """Whether every cluster is read and watched, but for those that cannot be read."""
-        return all(watched.picture.current or watched.picture.problem for watched in self._watched.values())
+        """Whether every cluster is read and watched, but for those that cannot be read; if none can be, it is not."""
+        pictures = self.pictures.values()
+        whole = all(picture.current or picture.problem for picture in pictures)
+        return whole and (not pictures or any(picture.current for picture in pictures))
 
     def add(self, cluster: Cluster, should_update: ShouldUpdate, base: str) -> None:
         """Watch a cluster."""

@@ -241,6 +241,16 @@ def test_a_cluster_that_cannot_be_read_makes_no_other_stale(world):
     assert (world.report().complete, tuple(world.report().unread), other.nodes) == (True, (), [])
 
 
+def test_where_no_cluster_can_be_read_nothing_is_complete(world):
+    world.connect()
+    world.connection.turn(world.now)
+    for request, done in world.client.waiting:
+        done(Answer(request, Failure.DENIED))
+    world.client.waiting.clear()
+    world.connection.turn(world.now)
+    assert not world.report().complete
+
+
 def test_each_server_has_its_reason(world):
     world.client.inbox.put(Refused("zk1", "its name cannot be resolved"))
     world.client.inbox.put(Refused("zk2:2181", "Connection refused"))
