@@ -534,7 +534,7 @@ def test_a_client_that_was_left_while_it_connected_connects_no_more(hosts):
     host.stop()
     with socket.create_server(("127.0.0.1", 0)) as listener, pytest.raises(OSError) as refused:
         handler.create_connection(listener.getsockname(), hostname="localhost")
-    assert refused.value.strerror == "it was left"
+    assert "it was left" in refused.value.strerror
 
 
 def test_it_is_found_by_its_entry_point():
