@@ -27,7 +27,7 @@ run: $(VENV)/.stamp-run ## Install what is missing and start the quickstart: thr
 .PHONY: test
 test: $(VENV)/.stamp-test ## Run all tests but those of the wheel
 	@.ci/need haproxy java openssl redis-server systemd-analyze zookeeper
-	$(BIN)/python -m pytest tests --ignore tests/packaging
+	.ci/run-tests $(BIN)/python
 
 .PHONY: venv
 venv: $(VENV)/.stamp-test $(VENV)/.stamp-lint ## Make .venv with everything that development needs
