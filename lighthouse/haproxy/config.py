@@ -61,7 +61,8 @@ class HAProxyConfig:
         adopted: Mapping[str, Sequence[Member]],
         previous: Document | None = None,
     ) -> Desired:
-        """What HAProxy should run; `adopted` gives the members of clusters whose nodes are unknown, `previous` their peers.
+        """What HAProxy should run; `adopted` gives the members of clusters whose nodes are unknown, `previous` their peers,
+        and the name of this host among peers where nobody else tells it.
 
         What clashes is left out and noted; see `lighthouse.haproxy.layout`.
         Raises `ConfigError` or `NodeError` for options or a name that validation would have refused.

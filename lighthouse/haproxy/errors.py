@@ -6,6 +6,7 @@
     │   └── BrokenOffError         it closed the connection before its answer was complete, as a process that ends does
     ├── NoAccessError              the permissions of the socket keep us out
     ├── UnfinishedError            a reload that was asked for has not ended
+    ├── UnwrittenError             the disk does not take a file
     ├── RejectedError              HAProxy refuses a configuration, or cannot start with it
     │   └── UnjudgedError          files of HAProxy's owner are in the way of judging ours
     └── CommandError               HAProxy refuses a command
@@ -41,6 +42,10 @@ class NoAccessError(BalancerError):
 
 class UnfinishedError(BalancerError):
     """A reload that was asked for has not ended in time, or has not begun."""
+
+
+class UnwrittenError(BalancerError):
+    """A file cannot be written; the one that was there is as it was."""
 
 
 class RejectedError(BalancerError):

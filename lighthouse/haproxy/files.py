@@ -1,16 +1,29 @@
 """The configuration file on disk: replaced as a whole, never changed in place.
 
 All files are 0600 from their creation, because the operator's lines may hold passwords; HAProxy starts as the user that writes
-them. A crash of the host may lose the last change, not the file: the next sync writes it again, so nothing waits for the disk.
+them. What is written is on the disk before it takes the place of what was there, so that neither a full disk nor a power failure
+leaves half a file.
 """
 
 from __future__ import annotations
 
+import errno
 import os
+from contextlib import suppress
 from pathlib import Path
 
 from lighthouse.errors import BalancerError
 from lighthouse.haproxy.document import Document, parse
+from lighthouse.haproxy.errors import UnwrittenError
+
+_REMEDIES = {
+    errno.ENOSPC: "make room on the file system of {directory}",
+    errno.EDQUOT: "make room in {directory}, or raise the quota of the user of Lighthouse",
+    errno.EROFS: "make the file system of {directory} writable",
+    errno.EACCES: "let the user of Lighthouse (uid {uid}) write in {directory}",
+    errno.EPERM: "let the user of Lighthouse (uid {uid}) write in {directory}",
+    errno.ENOENT: "make the directory {directory}",
+}
 
 
 class ConfigFile:
@@ -34,6 +47,10 @@ class ConfigFile:
         """The documents on disk: the file's and the last good one, those that there are."""
         return [document for path in (self.path, self.good) if (document := self._document(path))]
 
+    def document(self) -> Document | None:
+        """The document in the file, or None."""
+        return self._document(self.path)
+
     def _document(self, path: str) -> Document | None:
         """What is at `path`; parsed again only when it changed, because thousands of lines take a while."""
         text = _read(path)
@@ -45,36 +62,43 @@ class ConfigFile:
         return known[1]
 
     def propose(self, text: str) -> str:
-        """Write the candidate and give its path. Raises `BalancerError`."""
+        """Write the candidate and give its path. Raises `UnwrittenError`."""
         _write(self.candidate, text)
         return self.candidate
 
     def commit(self, document: Document) -> None:
-        """Make the candidate, which holds `document`, the file, in one step. Raises `BalancerError`."""
-        try:
-            os.replace(self.candidate, self.path)  # noqa: PTH105  paths are text here, as HAProxy gets them
-        except OSError as error:
-            raise BalancerError(f"cannot write {self.path}: {error.strerror}") from None
+        """Make the candidate, which holds `document`, the file, in one step. Raises `UnwrittenError`."""
+        _move(self.candidate, self.path)
         self._parsed[self.path] = document.text(), document
         self.unjudged = False
 
     def write(self, document: Document, *, judged: bool = True) -> None:
-        """Make this the file; `judged` tells whether ``haproxy -c`` has accepted it. Raises `BalancerError`."""
+        """Make this the file; `judged` tells whether ``haproxy -c`` has accepted it. Raises `UnwrittenError`."""
         self.propose(document.text())
         self.commit(document)
         self.unjudged = not judged
 
     def discard(self) -> None:
         """Remove a candidate that was refused."""
-        Path(self.candidate).unlink(missing_ok=True)
+        _remove(self.candidate)
 
     def keep_good(self, document: Document) -> None:
-        """Keep what works, before a file with another skeleton takes its place. Raises `BalancerError`."""
-        _write(self.good, document.text())
+        """Keep what works, before a file with another skeleton takes its place. Raises `UnwrittenError`."""
+        new = self.good + ".candidate"
+        _write(new, document.text())
+        _move(new, self.good)
 
     def drop_good(self) -> None:
         """The file itself is good."""
-        Path(self.good).unlink(missing_ok=True)
+        _remove(self.good)
+
+    def take_good(self) -> Document | None:
+        """Put the last good version in the place of the file, as it was kept, which needs no room; None if there is none."""
+        document = self._document(self.good)
+        if document is not None:
+            _move(self.good, self.path)
+            self.unjudged = False
+        return document
 
 
 def _read(path: str) -> str | None:
@@ -87,12 +111,33 @@ def _read(path: str) -> str | None:
 
 
 def _write(path: str, text: str) -> None:
+    """Write what is not in place yet; nothing of it is left behind if that fails."""
     try:
         descriptor = os.open(path, os.O_WRONLY | os.O_CREAT | os.O_TRUNC | os.O_NOFOLLOW | os.O_CLOEXEC, 0o600)
         with open(descriptor, "wb") as file:  # noqa: PTH123  a descriptor, opened with its mode, is no path
             os.fchmod(descriptor, 0o600)
             file.write(text.encode())
+            file.flush()
+            os.fsync(descriptor)
     except OSError as error:
-        raise BalancerError(
-            f"cannot write {path}: {error.strerror}; the directory must exist and be writable"
-        ) from None
+        _remove(path)
+        raise _unwritten(path, error) from None
+
+
+def _move(source: str, target: str) -> None:
+    try:
+        os.replace(source, target)  # noqa: PTH105  paths are text here, as HAProxy gets them
+    except OSError as error:
+        raise _unwritten(target, error) from None
+
+
+def _remove(path: str) -> None:
+    """One that stays does no harm: a candidate is overwritten, and a last good version comes after the file."""
+    with suppress(OSError):
+        Path(path).unlink(missing_ok=True)
+
+
+def _unwritten(path: str, error: OSError) -> UnwrittenError:
+    remedy = _REMEDIES.get(error.errno or 0, "see that {directory} can be written")
+    told = remedy.format(directory=Path(path).parent, uid=os.geteuid())
+    return UnwrittenError(f"cannot write {path}: {error.strerror}; {told}")

@@ -11,7 +11,7 @@ import hashlib
 from lighthouse.haproxy.arrange import arranged, refilled
 from lighthouse.haproxy.deadline import Deadline
 from lighthouse.haproxy.document import Document
-from lighthouse.haproxy.errors import NotRunningError, RejectedError
+from lighthouse.haproxy.errors import NotRunningError, RejectedError, UnwrittenError
 from lighthouse.haproxy.outcome import Account
 from lighthouse.haproxy.proposals import Proposals
 from lighthouse.haproxy.reader import Reader
@@ -58,6 +58,14 @@ class Inclusion:
 
     def _file(self, desired: Document, nothing: Running) -> Document | None:
         """Make the file as good as it can be, and give what is in it; None if nothing can be."""
+        try:
+            return self._written(desired, nothing)
+        except UnwrittenError as error:
+            self._account.unwritten(error)
+            base = self._tools.file.document()
+            return base and refilled(base, arranged(desired, base, nothing, self._tools.obstacle), nothing)
+
+    def _written(self, desired: Document, nothing: Running) -> Document | None:
         base = next(iter(self._tools.file.documents()), None)
         wanted = arranged(desired, base, nothing, self._tools.obstacle)
         document: Document | None = wanted

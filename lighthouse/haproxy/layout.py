@@ -9,11 +9,10 @@ from __future__ import annotations
 
 import socket
 from collections.abc import Mapping, Sequence
-from functools import lru_cache
 
 from lighthouse.cluster import Cluster
-from lighthouse.errors import LighthouseError, NodeError
 from lighthouse.haproxy.document import Document
+from lighthouse.haproxy.host_name import HOST_NAME
 from lighthouse.haproxy.listeners import STATS, Claims
 from lighthouse.haproxy.options import ClusterOptions, HAProxySettings
 from lighthouse.haproxy.stanzas.frontend import FrontendStanza
@@ -23,15 +22,13 @@ from lighthouse.haproxy.stanzas.proxy import ProxyStanza
 from lighthouse.haproxy.stanzas.section import Section, has
 from lighthouse.haproxy.stanzas.stanza import Stanza
 from lighthouse.haproxy.stanzas.stats import StatsStanza
-from lighthouse.hostname import own_name
-from lighthouse.identity import valid_host
 
 
 class Layout:
     """The sections of one file that are neither ``global``, ``defaults`` nor a backend; ``notes`` says what was left out."""
 
     def __init__(self, settings: HAProxySettings, clusters: Sequence[Cluster], previous: Document | None) -> None:
-        """`clusters` in the order of their names; `previous` is the document whose peers an unknown cluster keeps."""
+        """`clusters` in the order of their names; an unknown cluster keeps the peers of `previous`, this host its name."""
         self.notes: list[str] = []
         self._settings = settings
         self._claims = Claims()
@@ -99,7 +96,7 @@ class Layout:
             wish = ClusterOptions.of(cluster).peers
             if wish is False:
                 continue
-            self.local_peer = self.local_peer or _local_peer(self._settings)
+            self.local_peer = self.local_peer or self._own_peer(previous)
             stanza = PeersStanza(cluster, self.local_peer, None if wish is True else wish)
             known = previous.section(stanza.header) if previous and cluster.nodes is None else None
             local = stanza.local
@@ -110,6 +107,22 @@ class Layout:
             else:
                 found.append(known or stanza.section())
         return found
+
+    def _own_peer(self, previous: Document | None) -> str:
+        """The name of this host among peers; what the operator's own lines say comes first.
+
+        While the resolver does not tell it, it stays what it was: another name is a reload, and shares no tables meanwhile.
+        """
+        own = _told(self._settings.global_lines) or self._settings.local_peer or HOST_NAME.known()
+        section = previous.section("global") if previous else None
+        if own or (own := _told(section.lines if section else ())):
+            return own
+        name = socket.gethostname()
+        self.notes.append(
+            f"the resolver does not tell the full name of this host, which is {name} among peers until then; give it with "
+            f"`local_peer` in balancers/haproxy.yaml, or mend the resolver"
+        )
+        return name
 
     def _is_taken(self, kind: str, name: str, names: set[str]) -> bool:
         if name not in names:
@@ -144,20 +157,6 @@ def _stray(settings: HAProxySettings, clusters: Sequence[Cluster]) -> list[str]:
     return notes
 
 
-def _local_peer(settings: HAProxySettings) -> str:
-    """The name of this host among peers; what the operator's own lines say comes first."""
-    for line in settings.global_lines:
-        if has((line,), "localpeer") and len(line.split()) > 1:
-            return line.split()[1]
-    return settings.local_peer or _host_name()
-
-
-@lru_cache(maxsize=1)
-def _host_name() -> str:
-    """The name that discoveries announce unless they are told another. Asks the resolver, once."""
-    try:
-        return valid_host(own_name())
-    except NodeError:
-        return "localhost"
-    except LighthouseError:
-        return socket.gethostname()
+def _told(lines: Sequence[str]) -> str:
+    """The local peer that lines of ``global`` name, or nothing."""
+    return next((line.split()[1] for line in lines if has((line,), "localpeer") and len(line.split()) > 1), "")

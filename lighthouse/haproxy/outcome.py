@@ -7,6 +7,7 @@ from dataclasses import dataclass, field
 
 from lighthouse.haproxy.config import Desired
 from lighthouse.haproxy.document import Document
+from lighthouse.haproxy.errors import UnwrittenError
 from lighthouse.haproxy.running import Processes, Running
 
 
@@ -31,6 +32,12 @@ class Account:
     def is_calm(self) -> bool:
         """Whether nothing is left to be done but to wait for connections to end."""
         return not (self.trouble or self.pending or self.quarantined)
+
+    def unwritten(self, error: UnwrittenError) -> None:
+        """Note that the file cannot be brought up to date: members need none, a reload does."""
+        note = f"{error}. Until then members change at run time, and all else waits"
+        if note not in self.trouble:
+            self.trouble.append(note)
 
     def look_again(self, seconds: float) -> None:
         """Ask for another reconciliation after `seconds`, or sooner if someone asked for that."""

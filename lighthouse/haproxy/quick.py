@@ -23,7 +23,7 @@ from lighthouse.cluster import Cluster
 from lighthouse.haproxy.arrange import defaults_of, looked_at, refilled_section
 from lighthouse.haproxy.deadline import Deadline
 from lighthouse.haproxy.drain import leaving
-from lighthouse.haproxy.errors import BrokenOffError, HAProxyControlError, NotRunningError
+from lighthouse.haproxy.errors import BrokenOffError, HAProxyControlError, NotRunningError, UnwrittenError
 from lighthouse.haproxy.memory import Known
 from lighthouse.haproxy.options import ClusterOptions
 from lighthouse.haproxy.outcome import Account, Outcome
@@ -55,8 +55,10 @@ def quick(tools: Tools, clusters: Sequence[Cluster], deadline: Deadline) -> Outc
         tools.memory.forget()
         tools.drift.forget()
         raise
-    if outcome is not None:
+    if outcome is not None and outcome.account.is_calm:
         tools.memory.changed(clusters, outcome)
+    elif outcome is not None:
+        tools.memory.forget()
     return outcome
 
 
@@ -115,7 +117,10 @@ class _Quick:
         new = {name: section for name, section in made.items() if section is not self._old[name]}
         document = self._before.exchanged(new) if new else self._before
         if new:
-            self._tools.file.write(document, judged=False)
+            try:
+                self._tools.file.write(document, judged=False)
+            except UnwrittenError as error:
+                self._account.unwritten(error)
         if self._tools.drain.places:
             self._account.look_again(min(LOOK_AGAIN, self._tools.drain.next() or LOOK_AGAIN))
         desired = self._desired

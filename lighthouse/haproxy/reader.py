@@ -31,7 +31,7 @@ class Reader:
     def desired(self, clusters: Sequence[Cluster], running: Running | None) -> Desired:
         """What should run. A cluster whose members are unknown keeps those that run, or those of the file if nothing runs."""
         unknown = [cluster.name for cluster in clusters if cluster.nodes is None]
-        on_disk = next(iter(self._tools.file.documents()), None) if unknown else None
+        on_disk = next(iter(self._tools.file.documents()), None)
         adopted = {name: adopt(name, running, on_disk) for name in unknown}
         desired = self._tools.config.desired(clusters, adopted, on_disk)
         self.watched = desired.limited

@@ -28,7 +28,7 @@ from lighthouse.haproxy.config import Desired
 from lighthouse.haproxy.deadline import Deadline
 from lighthouse.haproxy.document import Document
 from lighthouse.haproxy.drain import leaving
-from lighthouse.haproxy.errors import NotRunningError, RejectedError
+from lighthouse.haproxy.errors import NotRunningError, RejectedError, UnwrittenError
 from lighthouse.haproxy.including import Inclusion
 from lighthouse.haproxy.options import Owner
 from lighthouse.haproxy.outcome import Account, Outcome
@@ -110,6 +110,22 @@ class _Reconciliation:
             current = refilled(base, wanted, running)
             running, obstacles = self._runtime.bring(current, running)
             wanted = self._arranged(desired, current, running)  # a backend may have turned out to need slots
+        try:
+            return self._shaped(wanted, base, current, running, obstacles)
+        except UnwrittenError as error:
+            self._account.unwritten(error)
+        now = current or wanted
+        return now, self._reader.again(now)
+
+    def _shaped(
+        self,
+        wanted: Document,
+        base: Document | None,
+        current: Document | None,
+        running: Running,
+        obstacles: Mapping[str, str],
+    ) -> tuple[Document, Running]:
+        """All but the members. Raises `UnwrittenError`; `current` runs then."""
         verdict = self._proposals.known(wanted, base)
         wanted, reason = self._needed(verdict, wanted, base, obstacles)
         if reason is None:
@@ -187,7 +203,11 @@ class _Reconciliation:
 
     def _go_back(self, good: Document, running: Running) -> None:
         """Put back what ran, and load it so that HAProxy's master is whole again."""
-        self._tools.file.write(good)
+        try:
+            self._tools.file.write(good)
+        except UnwrittenError as error:
+            good = self._tools.file.take_good() or good
+            self._account.unwritten(error)
         self._reader.noted(self._tools.lifecycle.restore(good, running, self._deadline))
 
 

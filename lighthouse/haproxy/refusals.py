@@ -1,9 +1,13 @@
-"""Remembering what HAProxy refused, so that it is not asked the same at every sync."""
+"""Remembering what HAProxy refused, so that it is not asked the same at every sync.
+
+It is forgotten when a file changes that was judged with it: its owner may have put right what was wrong.
+"""
 
 from __future__ import annotations
 
+import os
 import time
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field
 
 RETRY = 60.0  # seconds; what is wrong outside the file, a missing certificate or a port in use, may have been put right
@@ -18,10 +22,12 @@ class Refusal:
 
 
 class Refusals:
-    """What was refused lately, by a key that changes with the configuration."""
+    """What was refused lately, by a key that changes with the configuration; `files` are judged together with it."""
 
-    def __init__(self, clock: Callable[[], float] = time.monotonic) -> None:
+    def __init__(self, clock: Callable[[], float] = time.monotonic, files: Sequence[str] = ()) -> None:
         self._clock = clock
+        self._files = files
+        self._seen = self._looked_at()
         self._known: dict[str, tuple[float, Refusal]] = {}
 
     def remember(self, key: str, refusal: Refusal) -> None:
@@ -36,9 +42,28 @@ class Refusals:
 
     def get(self, key: str) -> Refusal | None:
         """How this was refused lately, or None if it may be tried."""
+        self._forget_if_changed()
         until, refusal = self._known.get(key, (0.0, None))
         return refusal if self._clock() < until else None
 
     def retry_in(self, key: str) -> float:
         """Seconds until `key` may be tried again."""
         return max(0.0, self._known.get(key, (0.0, None))[0] - self._clock())
+
+    def _forget_if_changed(self) -> None:
+        seen = self._looked_at()
+        if seen != self._seen:
+            self._seen = seen
+            self._known.clear()
+
+    def _looked_at(self) -> list[tuple[int, ...] | None]:
+        return [_state(path) for path in self._files]
+
+
+def _state(path: str) -> tuple[int, ...] | None:
+    """What changes with the content of a file and with who may read it; None if there is none to be seen."""
+    try:
+        found = os.stat(path)  # noqa: PTH116  paths are text here, as HAProxy gets them
+    except OSError:
+        return None
+    return found.st_ino, found.st_size, found.st_mtime_ns, found.st_ctime_ns

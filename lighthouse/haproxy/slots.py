@@ -3,7 +3,8 @@
 Those are backends with a fixed map of servers, with cookies, or with options that ``add server`` does not know. A slot without a
 member is in maintenance at an address where nobody listens. A member that joins gives a slot its address and is made ready; one
 that leaves puts its slot back into maintenance; all of that is done at run time (measured on 2.6.12 for each of these kinds). When
-there are fewer slots than members, a reload makes more: a quarter above the members, and four at least.
+there are fewer slots than members, a reload makes more: half as many again, and four more at least. A slot whose last connections
+go on counts as free, so that a change of all members at once needs none.
 
 Which member has which slot is kept in the file, as a comment behind each line: a member keeps its slot while it is there, also at a
 new address, and after a restart of any process. A cookie names the slot: it stays with a member as long as the member stays,
@@ -42,7 +43,7 @@ def slots_for(members: int, declared: int) -> int:
     """How many slots to declare for so many members, given how many there are: as many as before while they suffice."""
     if 0 < members <= declared or (declared and not members):
         return declared
-    return members + max(LEAST_SPARE, -(-members // 4))
+    return members + max(LEAST_SPARE, -(-members // 2))
 
 
 @dataclass(frozen=True, slots=True)
@@ -73,7 +74,8 @@ def placed(section: Section, members: Iterable[Member], made: Recipe, before: Be
 
     A member keeps the slot that it has in the file. If the file does not tell, it keeps the one that runs at its address. Others
     get a slot that was never used or has been left the longest, and that was declared with the member's own weight if weights
-    cannot change. Slots whose last connections have not ended are taken last of all.
+    cannot change. Slots whose last connections have not ended are taken last of all: these
+    then have no time limit any more, since HAProxy cannot end them alone.
     """
     free = list(section.slots)
     result: list[Member] = []

@@ -8,7 +8,7 @@ from lighthouse.errors import BalancerError
 from lighthouse.haproxy.arrange import arranged, refilled
 from lighthouse.haproxy.deadline import Deadline
 from lighthouse.haproxy.document import Document
-from lighthouse.haproxy.errors import RejectedError
+from lighthouse.haproxy.errors import RejectedError, UnwrittenError
 from lighthouse.haproxy.outcome import Account
 from lighthouse.haproxy.ports import unavailable
 from lighthouse.haproxy.proposals import Proposals
@@ -34,6 +34,27 @@ class Start:
 
     def run(self, desired: Document) -> tuple[Document, Running]:
         """Start it. Gives what is in force then. Raises `BalancerError` if nothing can be started."""
+        try:
+            return self._written(desired)
+        except UnwrittenError as error:
+            return self._as_it_is(desired, error)
+
+    def _as_it_is(self, desired: Document, error: UnwrittenError) -> tuple[Document, Running]:
+        """Start it with what is on disk, which its members are brought into at run time."""
+        document, refused = self._tools.file.document(), ""
+        while document is not None:
+            try:
+                running = self._reader.closely(document, self._run(document))
+            except RejectedError as reason:
+                refused = f"; and with what is on disk HAProxy cannot be started: {reason}"
+                document = self._tools.file.take_good()
+                continue
+            self._account.unwritten(error)
+            wanted = arranged(desired, document, running, self._tools.obstacle)
+            return refilled(document, wanted, running), running
+        raise UnwrittenError(f"{error}{refused}")
+
+    def _written(self, desired: Document) -> tuple[Document, Running]:
         documents = self._tools.file.documents()
         nothing = Running(None, version=self._tools.process.version(self._deadline))
         wanted = arranged(desired, documents[0] if documents else None, nothing, self._tools.obstacle)
@@ -69,6 +90,9 @@ class Start:
             if good is not None:
                 self._tools.file.keep_good(good)
             self._tools.file.write(document)
+        return self._run(document)
+
+    def _run(self, document: Document) -> Running:
         replaced = self._tools.process.find()
         if not replaced and (taken := unavailable(document)):
             raise RejectedError("; ".join(taken.values()))

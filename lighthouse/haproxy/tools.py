@@ -58,7 +58,7 @@ def tools_for(settings: HAProxySettings) -> Tools:
         process=process,
         lifecycle=Lifecycle(control, process) if ours else ServiceLifecycle(settings, control, process),
         file=ConfigFile(settings.config_file),
-        refusals=Refusals(),
+        refusals=Refusals(files=settings.base_files),
         pace=Pace(settings.restart_interval, settings.max_old_workers),
         drain=Drain(settings.drain_timeout),
         drift=Drift(),

@@ -237,12 +237,27 @@ def test_slots_grow_at_a_reload_when_they_run_out(paths):
     report = made.sync([cluster("web", nodes(*range(6)), **SLOTTED)])
     assert "backend web needs 10 slots" in report["last"]["reload"]
     report = made.sync([cluster("web", nodes(*range(100)), **SLOTTED)])
-    assert len(slots(paths)) == 125
+    assert len(slots(paths)) == 150
     assert paths.reloads() == 2
     assert len(paths.servers("web")) == 100
     made.sync([cluster("web", nodes(1), **SLOTTED)])
-    assert len(slots(paths)) == 125, "they stay, since to take them away would be a reload"
+    assert len(slots(paths)) == 150, "they stay, since to take them away would be a reload"
     assert paths.reloads() == 2
+
+
+def test_a_change_of_all_members_needs_no_more_slots_though_connections_go_on(paths):
+    made, port = balancer(paths), free_port()
+    options = {"port": port, **SLOTTED}
+    with Download(port) as download:
+        made.sync([cluster("web", [download.node], **options)])
+        download.begin()
+        for first in (1, 6, 11):
+            report = made.sync([cluster("web", nodes(*range(first, first + 5)), **options)])
+            assert set(report["servers"]["web"].values()) == {"up"}
+            assert in_file(paths, "web") == paths.servers("web")
+        assert (len(slots(paths)), paths.reloads()) == (5, 0)
+        download.finish()
+        assert download.answer.endswith(b"halfrest")
 
 
 def test_a_member_keeps_its_slot(paths):

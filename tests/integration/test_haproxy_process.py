@@ -84,7 +84,7 @@ def test_a_program_that_never_ends_its_check(paths, tmp_path, monkeypatch):
 
 def test_a_missing_directory(paths):
     made = balancer(paths, config_file="/nonexistent/dir/haproxy.cfg")
-    with pytest.raises(BalancerError, match="directory must exist"):
+    with pytest.raises(BalancerError, match="make the directory /nonexistent/dir"):
         made.sync([])
 
 

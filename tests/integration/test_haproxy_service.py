@@ -222,6 +222,20 @@ def test_files_of_the_owner_that_we_may_not_read(service):
     assert report["servers"]["db"] == {NODE.name: "up"}
 
 
+def test_files_that_the_owner_mends_are_judged_again_at_once(service):
+    service.start()
+    made, clusters = service.balancer(), [cluster("web", [NODE]), cluster("db", [NODE])]
+    made.sync(clusters[:1])
+    service.write_base("\tnonsense")
+    for _ in range(2):
+        report = made.sync(clusters)
+        assert f"`haproxy -c` does not get past {service.base}" in report["degraded"]
+        assert report["servers"]["db"] == {NODE.name: "pending"}
+    service.write_base()
+    report = made.sync(clusters)
+    assert (report["degraded"], report["servers"]["db"]) == (None, {NODE.name: "up"})
+
+
 def test_sockets_that_refuse_us(service):
     service.start()
     service.balancer().sync([cluster("web", [NODE])])

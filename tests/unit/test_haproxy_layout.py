@@ -1,12 +1,17 @@
 """The stanzas by the names of lighthouse 1.0, what the options of listeners refuse, and what clashes."""
 
+import socket
+import threading
+
 import pytest
 
 from lighthouse.cluster import Cluster
-from lighthouse.errors import ConfigError
+from lighthouse.errors import ConfigError, LighthouseError
+from lighthouse.haproxy import host_name, layout
 from lighthouse.haproxy.balancer import HAProxy
 from lighthouse.haproxy.config import HAProxyConfig
 from lighthouse.haproxy.document import parse
+from lighthouse.haproxy.host_name import RETRY, HostName
 from lighthouse.haproxy.listeners import Upstream
 from lighthouse.haproxy.options import ClusterOptions, HAProxySettings
 from lighthouse.haproxy.stanzas.backend import BackendStanza
@@ -18,6 +23,7 @@ from lighthouse.haproxy.stanzas.stanza import Stanza
 from lighthouse.haproxy.stanzas.stats import StatsStanza
 from lighthouse.node import Node
 from lighthouse.peer import Peer
+from support.wait import until
 
 PATHS = {"config_file": "/etc/h.cfg", "socket_file": "/run/h.sock", "pid_file": "/run/h.pid"}
 A, B = Node("a", "10.0.0.1", 80), Node("b", "10.0.0.2", 81)
@@ -163,6 +169,48 @@ def test_the_operators_own_localpeer_counts():
     assert lines(found, "global").count("localpeer mine") == 1
     assert "localpeer me" not in lines(found, "global")
     assert "peer mine 127.0.0.1:1024" in lines(found, "peers web")
+
+
+def test_a_resolver_that_fails_does_not_rename_the_local_peer(monkeypatch):
+    """Another name would be a reload, and one more when the resolver is back."""
+    config, clusters = HAProxyConfig(settings()), [cluster("web", [A], peers=True)]
+    monkeypatch.setattr(layout, "HOST_NAME", HostName(lambda: "me.example.net"))
+    known = config.desired(clusters, {})
+    assert "localpeer me.example.net" in lines(known, "global")
+    monkeypatch.setattr(layout, "HOST_NAME", HostName(failing))
+    later = HAProxyConfig(settings()).desired(clusters, {}, known.document)
+    assert (later.document.text(), later.notes) == (known.document.text(), ())
+    fresh = HAProxyConfig(settings()).desired(clusters, {})
+    assert f"localpeer {socket.gethostname()}" in lines(fresh, "global")
+    assert "give it with `local_peer`" in fresh.notes[0]
+
+
+def test_the_name_of_the_host_is_found_once_and_a_silent_resolver_delays_once_in_a_while(monkeypatch):
+    now, answers, asked = [100.0], [None, "me.example.net", "other"], []
+
+    def ask():
+        asked.append(now[0])
+        return answers.pop(0) or failing()
+
+    name = HostName(ask, lambda: now[0])
+    assert [name.known(), name.known()] == [None, None]
+    now[0] += RETRY
+    assert [name.known(), name.known()] == ["me.example.net"] * 2
+    now[0] += RETRY
+    assert (name.known(), asked) == ("me.example.net", [100.0, 100.0 + RETRY])
+    silent, answered = threading.Event(), []
+    monkeypatch.setattr(host_name, "PATIENCE", 0.01)
+    slow = HostName(lambda: answered.append(silent.wait()) or "late.example.net", lambda: now[0])
+    assert slow.known() is None
+    now[0] += RETRY
+    assert slow.known() is None, "it is asked only once at a time"
+    silent.set()
+    until(lambda: slow.known() == "late.example.net", what="the answer")
+    assert answered == [True]
+
+
+def failing():
+    raise LighthouseError("the resolver fails")
 
 
 def test_two_clusters_cannot_share_the_port_of_peers():

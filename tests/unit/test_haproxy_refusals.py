@@ -24,3 +24,23 @@ def test_what_works_clears_it():
     refusals.remember("x", Refusal("why"))
     refusals.forget()
     assert refusals.get("x") is None
+
+
+def test_what_its_owner_may_have_put_right_is_looked_at_again(tmp_path):
+    file, other = tmp_path / "base.cfg", tmp_path / "other.cfg"
+    file.write_text("bad")
+    refusals = Refusals(lambda: 0.0, [str(file), str(other)])
+    for change in (
+        lambda: file.write_text("good"),
+        lambda: file.chmod(0o640),
+        lambda: other.write_text("new"),
+        other.unlink,
+    ):
+        refusals.remember("x", Refusal("why"))
+        assert refusals.get("x").reason == "why"
+        change()
+        assert (refusals.get("x"), refusals.retry_in("x")) == (None, 0)
+    refusals.get("x")
+    file.write_text("changed while it was judged")
+    refusals.remember("x", Refusal("why"))
+    assert refusals.get("x") is None

@@ -37,7 +37,7 @@ def web(document):
 
 
 @pytest.mark.parametrize(
-    ("members", "before", "slots"), [(0, 0, 4), (1, 0, 5), (5, 5, 5), (6, 5, 10), (100, 5, 125), (0, 9, 9)]
+    ("members", "before", "slots"), [(0, 0, 4), (1, 0, 5), (5, 5, 5), (6, 5, 10), (100, 5, 150), (0, 9, 9)]
 )
 def test_how_many_slots(members, before, slots):
     assert slots_for(members, before) == slots
