@@ -40,6 +40,9 @@ class Kind(IntEnum):
     STOP = 7
 
 
+_KINDS = {kind.value: kind for kind in Kind}
+
+
 @dataclass(frozen=True, slots=True)
 class Frame:
     """One frame. ``generation`` names the life of the worker that it belongs to, ``sequence`` orders a sender's frames."""
@@ -122,10 +125,9 @@ def _judge(length: int, version: int, number: int, topic_length: int) -> Kind:
     """Refuse a header before anything is buffered for its frame."""
     if version != VERSION:
         raise ProtocolError(f"protocol version {version}, not {VERSION}")
-    try:
-        kind = Kind(number)
-    except ValueError:
-        raise ProtocolError(f"unknown kind of frame {number}") from None
+    kind = _KINDS.get(number)
+    if kind is None:
+        raise ProtocolError(f"unknown kind of frame {number}")
     if topic_length > MAX_TOPIC:
         raise ProtocolError(f"topic of {topic_length} bytes")
     payload = length - _HEADER.size - topic_length

@@ -57,10 +57,8 @@ def refilled_section(base: Section, wanted: Section, defaults: Sequence[str], se
     if not base.slots and not wanted.slots and (base.lines, base.template) == (wanted.lines, wanted.template):
         return wanted
     members = [replace(item, slot="") for item in wanted.members if not base.is_pinned(item.name)]
-    if base.slots:
-        made = placed(base, members, recipe(base, defaults), Before(base, servers))
-    else:
-        made = replace(base, members=tuple(sorted(members)))
+    before = Before(base, servers)
+    made = placed(base, members, recipe(base, defaults), before) if base.slots else base.having(sorted(members))
     return base if made == base else made
 
 

@@ -100,11 +100,12 @@ class HAProxyControl:
         for answer in looks:
             raise_refusal(answer)
         for name, state in zip(names, looks, strict=False):
-            servers[name] = parse_servers_state(state).get(name, {})
-            ids |= parse_ids(state)
+            servers[name] = parse_servers_state(state, running.servers.get(name)).get(name, {})
+            if name not in ids:  # it had no server before
+                ids |= parse_ids(state)
         for name, stat in zip(detailed, looks[len(names) :], strict=True):
             servers[name] = with_details(servers[name], parse_stat(stat))
-        servers |= {name: kept(servers[name], running.servers.get(name, {})) for name in names}
+        servers |= {name: kept(servers[name], running.servers.get(name, {})) for name in detailed}
         return answers[: len(commands)], replace(_facts(env, info), servers=servers, ids=ids)
 
     def command(self, command: str, deadline: Deadline) -> str:

@@ -130,7 +130,7 @@ def parse(text: str) -> Document | None:
 def _refilled(section: Section, members: Callable[[Section], Sequence[Member]]) -> Section:
     if section.template is None:
         return section
-    return replace(section, members=tuple(item for item in members(section) if not section.is_pinned(item.name)))
+    return section.having(item for item in members(section) if not section.is_pinned(item.name))
 
 
 _MARK = re.compile(re.escape(MEMBERS) + r"(?: in (\d{1,5}) slots)?:(?: (.*))?")
@@ -146,7 +146,7 @@ def _section(block: Sequence[str]) -> Section:
     slots = slot_names(own, int(mark[1])) if mark[1] else ()
     empty = Section(block[0], own, mark[2] or "", (), slots)
     members = (_member(empty, line) for line in block[index + 2 :])
-    return replace(empty, members=tuple(member for member in members if member))
+    return empty.having(member for member in members if member)
 
 
 def _member(section: Section, line: str) -> Member | None:

@@ -5,7 +5,7 @@ from __future__ import annotations
 import time
 from collections.abc import Callable, Collection, Iterable, Mapping
 
-from lighthouse.haproxy.running import Running, Server
+from lighthouse.haproxy.running import Server, Servers
 from lighthouse.haproxy.stanzas.section import Section
 
 Place = tuple[str, str]  # backend and server
@@ -49,15 +49,15 @@ class Drain:
         return max(0.0, min(self._since.values()) + self._timeout - self._clock()) if self._since else None
 
 
-def leaving(sections: Mapping[str, Section], running: Running) -> list[tuple[Place, Server]]:
+def leaving(sections: Mapping[str, Section], servers: Servers) -> list[tuple[Place, Server]]:
     """The servers of these backends that are none of the members and have not gone yet.
 
     In slots: those whose last session has not ended.
     """
     found = []
     for backend, section in sections.items():
-        members = {member.server for member in section.members}
-        for name, server in running.servers.get(backend, {}).items():
+        members = {member.slot or member.name for member in section.members}
+        for name, server in servers.get(backend, {}).items():
             if name in members or section.is_pinned(name) or (name in section.slots and not server.sessions):
                 continue
             found.append(((backend, name), server))

@@ -84,7 +84,8 @@ def _in_backend(backend: str, left: Running, now: Running, skipped: Collection[t
     old, new = left.servers.get(backend, {}), now.servers.get(backend, {})
     if old is new:
         return
-    for name in sorted(name for name in old.keys() | new.keys() if old.get(name) != new.get(name)):
+    others = [name for name, server in new.items() if server is not (was := old.get(name)) and server != was]
+    for name in sorted({*others, *(old.keys() - new.keys())}):
         if (backend, name) not in skipped and (what := _difference(old.get(name), new.get(name))):
             yield f"{backend}/{name} {what}"
 

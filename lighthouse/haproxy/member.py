@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import re
 from collections.abc import Collection, Iterable, Mapping
-from dataclasses import dataclass, replace
+from dataclasses import dataclass, field, replace
 from functools import lru_cache
 from typing import Any
 
@@ -34,6 +34,8 @@ class Member:
     maxconn: int = UNSET
     backup: bool = False
     slot: str = ""
+    _place: str = field(default="", init=False, repr=False, compare=False)
+    _keywords: str | None = field(default=None, init=False, repr=False, compare=False)
 
     @property
     def server(self) -> str:
@@ -46,16 +48,25 @@ class Member:
         return f"[{self.ip}]:{self.port}" if ":" in self.ip else f"{self.ip}:{self.port}"
 
     @property
+    def place(self) -> str:
+        """Name and address; made once, since a member lives through many syncs."""
+        if not self._place:
+            object.__setattr__(self, "_place", f"{self.name} {self.address}")
+        return self._place
+
+    @property
     def keywords(self) -> str:
-        """What it asked for, as options of a server line; the last of several equal keywords counts for HAProxy."""
-        words = []
-        if self.weight != UNSET:
-            words.append(f"weight {self.weight}")
-        if self.maxconn != UNSET:
-            words.append(f"maxconn {self.maxconn}")
-        if self.backup:
-            words.append("backup")
-        return " ".join(words)
+        """What it asked for, as options of a server line; the last of several equal keywords counts for HAProxy. Made once."""
+        if self._keywords is None:
+            words = []
+            if self.weight != UNSET:
+                words.append(f"weight {self.weight}")
+            if self.maxconn != UNSET:
+                words.append(f"maxconn {self.maxconn}")
+            if self.backup:
+                words.append("backup")
+            object.__setattr__(self, "_keywords", " ".join(words))
+        return self._keywords or ""
 
 
 def members_of(nodes: Iterable[Node], allowed: Collection[str] = ()) -> tuple[tuple[Member, ...], dict[str, str]]:
@@ -79,7 +90,7 @@ def members_of(nodes: Iterable[Node], allowed: Collection[str] = ()) -> tuple[tu
         known = found.get(member.name)
         if known is None or member < known:
             found[member.name] = member
-    return tuple(found[name] for name in sorted(found)), refused
+    return tuple(map(found.__getitem__, sorted(found))), refused
 
 
 @lru_cache(maxsize=65536)  # the same nodes come back at every sync

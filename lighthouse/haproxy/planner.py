@@ -63,24 +63,21 @@ def plan(
 
     `expired` names backend and server of those that have been leaving for too long.
     """
-    return plan_of(wanted.known(unknown), defaults_of(wanted), running, expired)
+    return plan_of(wanted.known(unknown), defaults_of(wanted), running.servers, expired)
 
 
 def plan_of(
     sections: Mapping[str, Section],
     defaults: Sequence[str],
-    running: Running,
+    servers: Servers,
     expired: Collection[tuple[str, str]] = (),
-    before: tuple[Mapping[str, Section], Servers] | None = None,
 ) -> Plan:
-    """The same for some backends. `before`: backends and servers that were as they should be; what is the same is not looked at."""
+    """The same for some backends and their servers."""
     steps: list[Step] = []
     blocked: dict[str, str] = {}
     waiting: dict[str, Mapping[str, str]] = {}
     for backend, section in sections.items():
-        have = running.servers.get(backend, {})
-        if before and backend in before[0]:
-            section, have = _differing(section, have, before[0][backend], before[1].get(backend, {}))  # noqa: PLW2901  what is left to look at
+        have = servers.get(backend, {})
         change = Change(backend, section, have, recipe(section, defaults), expired)
         if late := change.waiting():
             waiting[backend] = late
@@ -93,23 +90,25 @@ def plan_of(
     return Plan(tuple(steps), blocked, waiting)
 
 
-def _differing(
+def differing(
     wanted: Section, have: Mapping[str, Server], before: Section, had: Mapping[str, Server]
 ) -> tuple[Section, Mapping[str, Server]]:
-    """The same without the members and servers that are the objects that they were, and without their slots.
+    """A backend and its servers without what was as it should be `before` and is the same object: what is left to plan for.
 
     One that is only equal is looked at, which does no harm.
     """
     old = set(map(id, before.members))
-    same = {
-        name
-        for member in wanted.members
-        if id(member) in old and (name := member.server) in have and have[name] is had.get(name)
-    }
-    members = tuple(member for member in wanted.members if member.server not in same)
+    same: set[str] = set()
+    members: list[Member] = []
+    for member in wanted.members:
+        name = member.slot or member.name
+        if id(member) in old and (server := have.get(name)) is not None and server is had.get(name):
+            same.add(name)
+        else:
+            members.append(member)
     slots = tuple(slot for slot in wanted.slots if slot not in same)
     left = {name: server for name, server in have.items() if name not in same}
-    return replace(wanted, members=members, slots=slots), left
+    return wanted.having(members, slots), left
 
 
 def reload_reason(wanted: Document, running: Document | None) -> str | None:

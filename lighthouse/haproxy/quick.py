@@ -27,8 +27,8 @@ from lighthouse.haproxy.errors import BrokenOffError, HAProxyControlError, NotRu
 from lighthouse.haproxy.memory import Known
 from lighthouse.haproxy.options import ClusterOptions
 from lighthouse.haproxy.outcome import Account, Outcome
-from lighthouse.haproxy.planner import Plan, plan_of
-from lighthouse.haproxy.running import Running
+from lighthouse.haproxy.planner import Plan, differing, plan_of
+from lighthouse.haproxy.running import Running, Server
 from lighthouse.haproxy.runtime import LOOK_AGAIN, ROUNDS, commands_of, refused_joins
 from lighthouse.haproxy.stanzas.section import Section
 from lighthouse.haproxy.tools import Tools
@@ -153,9 +153,14 @@ class _Quick:
         return not todo.open and not todo.blocked
 
     def _plan(self, made: Mapping[str, Section]) -> Plan:
+        sections, servers = dict[str, Section](), dict[str, Mapping[str, Server]]()
+        for name, section in made.items():
+            have, old = self._running.servers.get(name, {}), self._well.get(name)
+            pair = (section, have) if old is None else differing(section, have, old, self._had.get(name, {}))
+            sections[name], servers[name] = pair
         drain = self._tools.drain
-        drain.note(leaving(made, self._running), self._backends)
-        return plan_of(made, self._defaults, self._running, drain.expired(), (self._well, self._had))
+        drain.note(leaving(sections, servers), self._backends)
+        return plan_of(sections, self._defaults, servers, drain.expired())
 
     def _exchanged(self, made: Mapping[str, Section], todo: Plan) -> bool:
         """Take the steps and read back. Whether it is the HAProxy that is known, and took new servers."""

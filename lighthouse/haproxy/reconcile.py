@@ -88,7 +88,7 @@ class _Reconciliation:
             log.warning("HAProxy was changed from outside, which is put right: %s", ", ".join(found))
 
     def _finish(self, desired: Desired, document: Document, running: Running) -> None:
-        gone = leaving(document.known(desired.unknown), running)
+        gone = leaving(document.known(desired.unknown), running.servers)
         self._tools.drain.note(gone)
         if running.pid:
             self._tools.drift.left(running, [place for place, _ in gone], document.backends())

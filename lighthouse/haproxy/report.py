@@ -47,9 +47,9 @@ class Report:
 
 
 def _states(wanted: Section, in_force: Section | None, have: Mapping[str, Server]) -> dict[str, str]:
-    server = {item.name: item.server for item in in_force.members} if in_force else {}
+    slots = {item.name: item.slot for item in in_force.members} if in_force and in_force.slots else {}
     return {
-        item.name: have[key].state if (key := server.get(item.name, item.name)) in have else "pending"
+        item.name: have[key].state if (key := slots.get(item.name, item.name)) in have else "pending"
         for item in wanted.members
     }
 

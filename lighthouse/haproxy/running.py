@@ -7,9 +7,10 @@ from __future__ import annotations
 
 import ipaddress
 import re
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field, replace
 from enum import IntEnum
+from operator import itemgetter
 
 from lighthouse.errors import BalancerError
 
@@ -43,7 +44,7 @@ class Server:
     """One server as it runs. ``admin`` holds bits of `Admin`, ``check`` and ``agent`` bits of `Checking`.
 
     ``initial`` is the weight it was declared with, ``since`` the seconds since it last went up or down. ``sessions``, ``maxconn``
-    (0: no limit) and ``backup`` are None unless `HAProxyControl.running` was told to look closely.
+    (0: no limit) and ``backup`` are None unless `HAProxyControl.running` was told to look closely. ``said`` is what was read.
     """
 
     ip: str
@@ -58,6 +59,7 @@ class Server:
     sessions: int | None = None
     maxconn: int | None = None
     backup: bool | None = None
+    said: tuple[str, ...] = field(default=(), compare=False, repr=False)
 
     @property
     def address(self) -> tuple[str, int]:
@@ -134,14 +136,17 @@ def parse_version(text: str) -> str:
     return match[0] if match else text
 
 
-def parse_servers_state(text: str) -> dict[str, dict[str, Server]]:
-    """``show servers state``. Raises `BalancerError` if it is not of that format."""
+def parse_servers_state(text: str, before: Mapping[str, Server] | None = None) -> dict[str, dict[str, Server]]:
+    """``show servers state``. Raises `BalancerError` if it is not of that format.
+
+    `before`: servers of the only backend in it; one of which nothing else is said now is the same object, ``since`` included.
+    """
     lines = text.split("\n")
     header = next((line for line in lines if line.startswith("# ")), "")
     column = {name: index for index, name in enumerate(header[2:].split())}
     try:
         order = [column[name] for name in _COLUMNS]
-        return _servers(lines, order, [column.get(name) for name in _EXTRA])
+        return _servers(lines, itemgetter(*order), [column.get(name) for name in _EXTRA], before or {})
     except (KeyError, ValueError, IndexError) as error:
         raise BalancerError(f"HAProxy's answer to `show servers state` cannot be read: {error!r}") from None
 
@@ -155,18 +160,26 @@ _COLUMNS = (
 _EXTRA = ("srv_iweight", "srv_time_since_last_change")
 
 
-def _servers(lines: list[str], order: list[int], extra: list[int | None]) -> dict[str, dict[str, Server]]:
+def _servers(
+    lines: list[str],
+    chosen: Callable[[list[str]], tuple[str, ...]],
+    extra: list[int | None],
+    before: Mapping[str, Server],
+) -> dict[str, dict[str, Server]]:
     result: dict[str, dict[str, Server]] = {}
     for line in lines[1:]:
         if not line or line.startswith("#"):
             continue
         fields = line.split(" ")
-        backend, name, address, *numbers = [fields[index] for index in order]
-        port, operational, admin, weight, check, agent = map(int, numbers)
-        initial, since = (0 if index is None else int(fields[index]) for index in extra)
-        result.setdefault(backend, {})[name] = Server(
-            canonical(address), port, operational, admin, weight, check, agent, initial, since
-        )
+        said = chosen(fields)
+        known = before.get(said[1])
+        if known is None or known.said != said or known.sessions is not None:
+            port, operational, admin, weight, check, agent = map(int, said[3:])
+            initial, since = (0 if index is None else int(fields[index]) for index in extra)
+            known = Server(
+                canonical(said[2]), port, operational, admin, weight, check, agent, initial, since, said=said
+            )
+        result.setdefault(said[0], {})[said[1]] = known
     return result
 
 
@@ -203,7 +216,7 @@ def with_details(servers: Mapping[str, Server], details: Mapping[str, tuple[int,
 def kept(servers: Mapping[str, Server], before: Mapping[str, Server]) -> dict[str, Server]:
     """The same; one that is as it was `before` is the object that it was, by which that is told at once."""
     return {
-        name: old if (old := before.get(name)) is not None and old == server else server
+        name: old if (old := before.get(name)) is not server and old == server else server
         for name, server in servers.items()
     }
 

@@ -33,7 +33,7 @@ class Runtime:
     def bring(self, document: Document, running: Running) -> tuple[Running, dict[str, str]]:
         """Bring the members to those of `document`, which must be what runs; also tell which backends need a reload for it."""
         drain = self._tools.drain
-        drain.note(leaving(document.known(self.unknown), running))
+        drain.note(leaving(document.known(self.unknown), running.servers))
         refused: dict[str, str] = {}
         todo = plan(document, running, self.unknown, drain.expired())
         for _ in range(ROUNDS):

@@ -102,7 +102,7 @@ def placed(section: Section, members: Iterable[Member], made: Recipe, before: Be
         if free:
             take(member, min(free, key=lambda slot: _reluctance(before.servers.get(slot), member, made)))
     order = {slot: index for index, slot in enumerate(section.slots)}
-    return replace(section, members=tuple(sorted(result, key=lambda member: order[member.slot])))
+    return section.having(sorted(result, key=lambda member: order[member.slot]))
 
 
 def freed(section: Section, servers: Mapping[str, Server]) -> Collection[str]:

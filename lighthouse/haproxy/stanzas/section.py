@@ -3,8 +3,9 @@
 from __future__ import annotations
 
 import re
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import dataclass, field, replace
+from functools import lru_cache
 
 from lighthouse.errors import ConfigError
 from lighthouse.haproxy.member import UNSET, Member
@@ -42,8 +43,7 @@ class Section:
     _rendered: str = field(default="", init=False, repr=False, compare=False)
 
     def __post_init__(self) -> None:
-        for line in (self.header, *self.lines, self.template or ""):
-            one_line(line)
+        _guard(self.header, self.lines, self.template or "")
 
     @property
     def backend(self) -> str | None:
@@ -54,7 +54,11 @@ class Section:
         """The same with these members, but those whose names the operator's own lines use."""
         if any(line.startswith("server") for line in self.lines):
             members = [member for member in members if not self.is_pinned(member.name)]
-        return replace(self, members=tuple(members))
+        return self.having(members)
+
+    def having(self, members: Iterable[Member], slots: tuple[str, ...] | None = None) -> Section:
+        """The same with other members, and other slots if any are given."""
+        return Section(self.header, self.lines, self.template, tuple(members), self.slots if slots is None else slots)
 
     def has_shape_of(self, other: Section) -> bool:
         """Whether they differ in their members at most."""
@@ -102,12 +106,13 @@ class Section:
         A weight of 0 is only noted there, and set at run time: where weights are fixed, what is declared with 0 never gets another.
         So that it gets no connection before, such a member is declared in maintenance.
         """
-        drained = bool(member.slot) and member.weight == 0
+        if not member.slot:
+            return f"\tserver {member.place}{self.suffix(member.name)}{member.keywords and ' '}{member.keywords}"
+        drained = member.weight == 0
         keywords = replace(member, weight=UNSET).keywords if drained else member.keywords
-        parts = [self.opening(member.server, member.address, disabled=drained), keywords]
-        if member.slot:
-            parts.append(f"# {member.name}{DRAINED if drained else ''}")
-        return " ".join(part for part in parts if part)
+        opening = self.opening(member.slot, member.address, disabled=drained)
+        name = f"# {member.name}{DRAINED if drained else ''}"
+        return " ".join(part for part in (opening, keywords, name) if part)
 
     def free_line(self, slot: str) -> str:
         """The line of a slot without a member. ``disabled`` stands first, because a comment in the options would hide it."""
@@ -127,6 +132,12 @@ class Section:
     def is_pinned(self, server: str) -> bool:
         """Whether the operator's own lines define this server, so that it is none of ours."""
         return any(defines(line, server) for line in self.lines if line.startswith("server"))
+
+
+@lru_cache(maxsize=8192)  # a section is made anew with each change of its members, and its lines are the same
+def _guard(header: str, lines: tuple[str, ...], template: str) -> None:
+    for line in (header, *lines, template):
+        one_line(line)
 
 
 def one_line(text: str, key: Sequence[str | int] = ()) -> str:
