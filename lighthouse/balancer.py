@@ -42,6 +42,13 @@ class Balancer(Pluggable):
         self.sync_file(clusters)
         return {}
 
+    def watch_fd(self) -> int | None:
+        """A descriptor that becomes readable when `sync` would find something changed, or None. Asked after each `sync`.
+
+        It is only waited for, by another thread. While it stays readable, `sync` is called once a second.
+        """
+        return None
+
     def preview(self, clusters: Sequence[Cluster]) -> Preview | None:  # noqa: ARG002
         """Tell what `sync` would change, for ``lighthouse plan``; None if this balancer cannot.
 

@@ -28,6 +28,7 @@ from lighthouse.workers.runtime import Runtime
 VERIFY = 10.0  # seconds between two reconciliations when nothing changed
 RETRY = 1.0  # seconds after one that failed
 AGAIN_LEAST = 0.1  # seconds; a balancer that asks for less is not called in a tight loop
+WOKEN_LEAST = 1.0  # seconds between two syncs that a plugin's descriptor calls for
 TOLD_LEAST = 0.2  # seconds between two reports, which tell of all clusters however little changed
 
 log = logging.getLogger(__name__)
@@ -56,6 +57,8 @@ class BalancerJob:
         self._settled = False
         self._told = 0.0
         self._untold: Mapping[str, Any] | None = None
+        self._fd: int | None = None
+        self._woken = 0.0
         for topic, payload in runtime.boot.kept.items():
             self._learn(topic, payload)
 
@@ -85,6 +88,7 @@ class BalancerJob:
 
     def stop(self) -> None:
         """A sync under way is finished: the runtime waits for the lane."""
+        self._follow(None)
         self._balancer = None
 
     def _explain(self, asked: dict[str, Any]) -> None:
@@ -114,6 +118,7 @@ class BalancerJob:
 
     def _adopt(self, outcome: Outcome) -> None:
         if outcome.error is None:
+            self._follow(None)
             self._balancer, self._refused = outcome.value, None
         elif self._balancer is None:
             self._runtime.give_up(why(outcome.error))
@@ -140,7 +145,8 @@ class BalancerJob:
         degraded = again = None
         if outcome.error is None:
             self._failure = ""
-            degraded, again, self._untold, packed = outcome.value
+            degraded, again, self._untold, packed, fd = outcome.value
+            self._follow(fd)
             self._runtime.fresh = time.monotonic()
             if packed is None:
                 self._runtime.after(TOLD_LEAST, self._tell, name="report")
@@ -159,6 +165,22 @@ class BalancerJob:
             return
         calm = outcome.error is None and not degraded
         self._runtime.after(_delay(VERIFY if calm else RETRY, again), self._sync, name="sync")
+
+    def _follow(self, fd: int | None) -> None:
+        """Wait for this descriptor and for no other, until it is readable once."""
+        if self._fd is not None:
+            self._runtime.unwatch(self._fd)
+        self._fd = fd
+        if fd is not None:
+            self._runtime.watch(fd, self._wake)
+
+    def _wake(self) -> None:
+        """The plugin has something to find. The descriptor is waited for again after the next sync that goes well."""
+        self._follow(None)
+        now = time.monotonic()
+        delay = max(0.0, self._woken + WOKEN_LEAST - now)
+        self._woken = now + delay
+        self._runtime.after(delay, self._sync, name="sync")
 
     def _failed(self, error: BaseException) -> None:
         reason = why(error)
@@ -193,8 +215,8 @@ def _delay(usual: float, again: Any) -> float:
 
 def _sync(
     balancer: Balancer, clusters: list[Cluster], about: Mapping[str, Any], *, told: bool
-) -> tuple[str | None, Any, dict[str, Any] | None, bytes | None]:
-    """Why the balancer is degraded, if it is, after how long it wants to be asked again, and its report; on a lane.
+) -> tuple[str | None, Any, dict[str, Any] | None, bytes | None, int | None]:
+    """Why the balancer is degraded, if it is, after how long it wants to be asked again, its report, what to wait for; on a lane.
 
     The report is the plugin's, with what the worker itself has to tell `about` the clusters. It comes packed if it is to be told.
     """
@@ -202,7 +224,8 @@ def _sync(
     degraded = report.get("degraded")
     again = report.get("again")
     reason = None if degraded is None else str(degraded)
-    return (reason, again, None, pack(report)) if told else (reason, again, report, None)
+    fd = balancer.watch_fd()
+    return (reason, again, None, pack(report), fd) if told else (reason, again, report, None, fd)
 
 
 def _explain(balancer: Balancer, cluster: str) -> dict[str, Any]:

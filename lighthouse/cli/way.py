@@ -44,11 +44,13 @@ class Way:
 
     @property
     def verdict(self) -> str:
-        """One line: in rotation or not, and the step that says why."""
+        """One line: in rotation or not, or that nobody can tell, and the step that says why."""
         wrong = [step for step in self.steps if step.mark in (Mark.BAD, Mark.UNKNOWN)]
         notes = [step for step in self.steps if step.mark is Mark.NOTE]
         if wrong:
-            return f"not in rotation; {wrong[0].step}: {wrong[0].text}"
+            known = any(step.mark is Mark.BAD for step in wrong)
+            first = next((step for step in wrong if step.mark is Mark.BAD), wrong[0])
+            return f"{'not in rotation' if known else 'nobody can tell'}; {first.step}: {first.text}"
         return f"in rotation; {notes[0].step}: {notes[0].text}" if notes else "in rotation"
 
     def to_mapping(self) -> dict[str, Any]:

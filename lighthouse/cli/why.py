@@ -114,14 +114,14 @@ class Why:
                 step,
                 Mark.BAD,
                 f"balancer/{balancer} is {worker.get('state')}{reason}; the load balancer stays as it is",
-                at,
+                number(worker.get("since")),
             )
         if at is None:
             return Step(step, Mark.UNKNOWN, worker.get("reason") or "it has not told of a sync yet")
         if quarantined := _get(report, "quarantined", self._name):
-            return Step(step, Mark.BAD, f"quarantined, with its last good lines in force: {quarantined}", at)
+            return Step(step, Mark.BAD, f"quarantined, so its new lines are not in force: {quarantined}", at)
         if worker.get("reason"):
-            return Step(step, Mark.NOTE, f"degraded: {worker['reason']}", at)
+            return Step(step, Mark.NOTE, f"degraded: {worker['reason']}", number(worker.get("since")))
         if report.get("pending"):
             return Step(step, Mark.NOTE, f"synced; a reload waits: {report['pending']}", at)
         return Step(step, Mark.OK, _done(report.get("last")), at)
@@ -146,7 +146,7 @@ class Why:
         if self._nodes.get(name, {}).get("held"):
             yield self._guard(self._cluster["held"])
         else:
-            yield Step("guard", Mark.OK, "not held")
+            yield Step("guard", Mark.OK, "not held", number(self._cluster["accepted"]))
         yield Step("supervisor", Mark.OK, "took over the cluster's members", number(self._cluster["accepted"]))
         for balancer in self._balancers():
             yield from self._balanced(name, balancer)
@@ -209,11 +209,14 @@ class Why:
         answer = self._explained.get(f"balancer/{balancer}")
         told = _get(report, "servers", self._name, name)
         if answer is not None and isinstance(answer.get("servers"), dict):
-            yield Step(f"server {balancer}", Mark.BAD, "the load balancer has no server for it")
+            yield Step(f"server {balancer}", Mark.BAD, "the load balancer has no server for it", self._now)
         elif answer is not None and answer.get("error"):
-            yield Step(f"state {balancer}", Mark.UNKNOWN, f"the load balancer cannot be asked: {answer['error']}")
+            reason = f"the load balancer cannot be asked: {answer['error']}"
+            yield Step(f"state {balancer}", Mark.UNKNOWN, reason, self._now)
         elif told is None:
-            yield Step(f"state {balancer}", Mark.UNKNOWN, "nobody tells: the balancer has not reported on it")
+            yield Step(
+                f"state {balancer}", Mark.UNKNOWN, "nobody tells: the balancer has not reported on it", self._now
+            )
         else:
             mark = Mark.NOTE if told == "up" else Mark.BAD
             yield Step(f"state {balancer}", mark, f"{told}, as last reported", number(report.get("reported")))
@@ -225,7 +228,7 @@ class Why:
     def _server(self, balancer: str, facts: Mapping[str, Any]) -> Step:
         parts = [f"server {facts.get('server')} at {facts.get('address')}"]
         parts += [f"its line: {facts['line']}"] if facts.get("line") else []
-        return Step(f"server {balancer}", Mark.OK, "; ".join(parts))
+        return Step(f"server {balancer}", Mark.OK, "; ".join(parts), self._now)
 
     def _state(self, balancer: str, facts: Mapping[str, Any]) -> Step:
         details = [f"{key} {facts[key]}" for key in ("weight", "sessions") if facts.get(key) is not None]
@@ -251,6 +254,8 @@ def _count(number_of: object, noun: str) -> str:
 def _done(last: Any) -> str:
     """What the last sync did."""
     commands, reload = _get(last, "commands"), _get(last, "reload")
+    if start := _get(last, "start"):
+        return f"synced, and the load balancer was started: {start}"
     if reload:
         return f"synced with a reload: {reload}"
     return f"synced with {_count(commands, 'command')}" if commands else "synced, nothing had to be done"

@@ -11,6 +11,7 @@ from lighthouse.cluster import Cluster
 from lighthouse.errors import BalancerError, LighthouseError
 from lighthouse.haproxy import judge
 from lighthouse.haproxy.deadline import Deadline
+from lighthouse.haproxy.ended import Ended
 from lighthouse.haproxy.explain import explained
 from lighthouse.haproxy.options import CLUSTER_OPTIONS, OPTIONS, ClusterOptions, HAProxySettings
 from lighthouse.haproxy.preview import preview
@@ -46,6 +47,7 @@ class HAProxy(Balancer):
         self._settings: HAProxySettings | None = None
         self._tools: Tools | None = None
         self._report = Report()
+        self._ended = Ended()
         self._version = ""
 
     @classmethod
@@ -83,7 +85,7 @@ class HAProxy(Balancer):
         * ``waiting``: by cluster and node, what the node wants and gets with the next reload only, and the remedy;
         * ``drift``: how many changes from outside were put right, and the last of them;
         * ``pending``: why a reload waits for its time; ``again``: after how many seconds to call this again, or None;
-        * ``last``: what this call did.
+        * ``last``: what this call did: ``commands``, and why there was a ``start`` or a ``reload``.
 
         A member is ``up``, ``down``, ``maint`` or ``drain`` as HAProxy tells it, or ``pending`` while HAProxy has it not.
         """
@@ -95,7 +97,13 @@ class HAProxy(Balancer):
         except LighthouseError as error:
             raise BalancerError(str(error)) from error
         self._tell_limits(outcome.running.version)
+        processes = outcome.account.processes
+        self._ended.watch({pid for pid in (outcome.running.pid, processes.master if processes else 0) if pid})
         return self._report.of(outcome, tools)
+
+    def watch_fd(self) -> int | None:
+        """Readable once HAProxy has ended; see `Balancer.watch_fd`."""
+        return self._ended.fileno()
 
     def preview(self, clusters: Sequence[Cluster]) -> Preview:
         """Tell what `sync` would change; see `Balancer.preview`. HAProxy is read, and judges a file that lies in memory."""

@@ -15,12 +15,13 @@ from lighthouse.haproxy.running import Processes, Running
 class Account:
     """What has been done and found so far.
 
-    ``reload``: why one was made; ``pending``: why one waits; ``trouble``: what could not be done; ``waiting``: what members get
-    with the next reload only, by backend and member (`lighthouse.haproxy.planner`).
+    ``start`` and ``reload``: why one was made; ``pending``: why a reload waits; ``trouble``: what could not be done; ``waiting``:
+    what members get with the next reload only, by backend and member (`lighthouse.haproxy.planner`).
     """
 
     processes: Processes | None = None
     commands: int = 0
+    start: str | None = None
     reload: str | None = None
     pending: str | None = None
     again: float | None = None

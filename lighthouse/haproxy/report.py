@@ -30,7 +30,7 @@ class Report:
             "waiting": {cluster: dict(nodes) for cluster, nodes in account.waiting.items()},
             "pending": account.pending,
             "again": account.again,
-            "last": {"commands": account.commands, "reload": account.reload},
+            "last": {"commands": account.commands, "start": account.start, "reload": account.reload},
             "drift": tools.drift.report(),
         }
 

@@ -98,4 +98,6 @@ class Start:
             raise RejectedError("; ".join(taken.values()))
         log.info("starting HAProxy")
         self._tools.pace.reloaded()
-        return self._reader.noted(self._tools.lifecycle.start(document, self._deadline, replaced))
+        running = self._reader.noted(self._tools.lifecycle.start(document, self._deadline, replaced))
+        self._account.start = "it did not answer, and was replaced" if replaced else "it did not run"
+        return running

@@ -2,17 +2,23 @@
 
 import os
 import random
+import select
+import signal
 import socket
 import stat
+import subprocess
 
 import pytest
 
 from lighthouse.errors import BalancerError
 from lighthouse.haproxy.document import parse
+from lighthouse.haproxy.ended import Ended
 from lighthouse.node import Node
 from support.haproxy import Backend, Load, backends, balancer, cluster, get
 from support.ports import free_port
 from support.wait import until
+
+NODE = Node("a", "127.0.0.1", 9)
 
 
 def addresses(*members):
@@ -57,7 +63,7 @@ def test_start_join_leave_move(paths):
         assert paths.reloads() == 0
         assert in_file(paths, "web") == paths.servers("web") == addresses(b, c)
         report = made.sync([cluster("web", [b, c], port=port)])
-        assert report["last"] == {"commands": 0, "reload": None}
+        assert report["last"] == {"commands": 0, "start": None, "reload": None}
 
 
 def test_a_new_address_under_the_same_name(paths):
@@ -69,7 +75,7 @@ def test_a_new_address_under_the_same_name(paths):
         assert get(port) == (200, "b")
         report = made.sync([cluster("web", [a], port=port)])
         assert get(port) == (200, "a")
-        assert report["last"] == {"commands": 1, "reload": None}
+        assert report["last"] == {"commands": 1, "start": None, "reload": None}
 
 
 def test_joined_servers_are_checked_like_those_of_the_file(paths):
@@ -184,7 +190,7 @@ def test_unknown_is_not_empty(paths):
         report = made.sync([cluster("web", None, port=port)])
         assert paths.file.read_text() == text
         assert report["servers"] == {"web": {a.node.name: "up", b.node.name: "maint"}}
-        assert report["last"] == {"commands": 0, "reload": None}
+        assert report["last"] == {"commands": 0, "start": None, "reload": None}
         report = balancer(paths).sync([cluster("web", None, port=port, backend=["balance leastconn"])])
         assert report["last"]["reload"]
         assert in_file(paths, "web") == addresses(a, b)
@@ -206,6 +212,50 @@ def test_haproxy_killed(paths):
         assert report["haproxy"]["pid"] != old
         assert paths.servers("web") == addresses(a, b)
         assert get(port)[0] == 200
+
+
+def test_the_end_of_haproxy_is_noticed_at_once(paths):
+    made, clusters = balancer(paths), [cluster("web", [NODE])]
+    assert made.watch_fd() is None
+    made.sync(clusters)
+    for _ in range(2):
+        assert not readable(made.watch_fd(), 0)
+        old = paths.pid()
+        os.kill(old, signal.SIGKILL)
+        assert readable(made.watch_fd(), 30)
+        paths.stop()
+        report = made.sync(clusters)
+        assert (report["last"]["start"], report["drift"]["last"]["what"]) == ("it did not run", "HAProxy had ended")
+        assert paths.pid() != old
+
+
+def test_a_reload_by_someone_else_is_noticed_too(paths):
+    made, clusters = balancer(paths), [cluster("web", [NODE])]
+    made.sync(clusters)
+    os.kill(paths.pid(), signal.SIGUSR2)
+    assert readable(made.watch_fd(), 30)
+    report = made.sync(clusters)
+    assert (report["drift"]["healed"], report["degraded"]) == (1, None)
+    assert not readable(made.watch_fd(), 0)
+
+
+def test_a_process_that_ended_and_is_named_all_the_same_is_somebody_else():
+    ended = Ended()
+    with subprocess.Popen(["sleep", "600"]) as one, subprocess.Popen(["sleep", "600"]) as other:
+        ended.watch({one.pid, other.pid})
+        one.kill()
+        assert readable(ended.fileno(), 30)
+        for _ in range(2):
+            ended.watch({one.pid, other.pid})
+            assert not readable(ended.fileno(), 0)
+        other.kill()
+        assert readable(ended.fileno(), 30)
+    ended.watch({one.pid, other.pid, 2**22 + 1})
+    assert ended.fileno() is None
+
+
+def readable(fd, within):
+    return bool(select.select([fd], [], [], within)[0])
 
 
 def test_only_the_master_killed(paths):
@@ -250,7 +300,7 @@ def test_a_fresh_balancer_on_an_equal_state_does_nothing(paths):
     balancer(paths).sync(clusters)
     before = os.stat(paths.file).st_mtime_ns, os.stat(paths.file).st_ino, paths.pids()
     report = balancer(paths).sync(clusters)
-    assert report["last"] == {"commands": 0, "reload": None}
+    assert report["last"] == {"commands": 0, "start": None, "reload": None}
     assert before == (os.stat(paths.file).st_mtime_ns, os.stat(paths.file).st_ino, paths.pids())
     assert paths.reloads() == 0
 
@@ -278,7 +328,7 @@ def test_a_file_changed_by_hand_is_written_again(paths):
     made.sync(clusters)
     text = paths.file.read_text()
     paths.file.write_text("rubbish")
-    assert made.sync(clusters)["last"] == {"commands": 0, "reload": None}
+    assert made.sync(clusters)["last"] == {"commands": 0, "start": None, "reload": None}
     assert paths.file.read_text() == text
     paths.file.unlink()
     made.sync(clusters)

@@ -128,7 +128,7 @@ def test_what_haproxy_takes_at_a_reload_only_waits_for_one(paths):
     sync()
     for _ in range(2):
         report = sync(weight=7, backup=True)
-        assert report["last"] == {"commands": 0, "reload": None}
+        assert report["last"] == {"commands": 0, "start": None, "reload": None}
         assert report["degraded"] is None
         assert "weight 7 is wanted and 1 runs" in report["waiting"]["web"]["a:9"]
         assert "backup true is wanted and false runs" in report["waiting"]["web"]["a:9"]
@@ -274,7 +274,7 @@ def test_a_member_keeps_its_slot(paths):
         text = paths.file.read_text()
         assert where()["n2:9002"] == before["n2:9002"]
         report = balancer(paths).sync(clusters)
-        assert report["last"] == {"commands": 0, "reload": None}
+        assert report["last"] == {"commands": 0, "start": None, "reload": None}
         assert paths.file.read_text() == text
         paths.stop()
         report = balancer(paths).sync(clusters)
@@ -378,7 +378,7 @@ def test_a_thousand_changes_in_a_row(paths):
             for node in now[key]:
                 assert weights[by_name[node.name]] == str(node.metadata.get("weight", usual)), number
         if number % 100 == 0:
-            assert balancer(paths).sync(clusters)["last"] == {"commands": 0, "reload": None}
+            assert balancer(paths).sync(clusters)["last"] == {"commands": 0, "start": None, "reload": None}
     assert paths.reloads() == 0
 
 

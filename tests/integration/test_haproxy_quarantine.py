@@ -225,6 +225,7 @@ def test_hostile_records_never_reach_the_file(paths):
         [cluster("web", nodes, **options), cluster("fixed", nodes, backend=["balance source"], **options)]
     )["last"] == {
         "commands": 0,
+        "start": None,
         "reload": None,
     }
     flat = repr(report)

@@ -20,6 +20,10 @@ class Noting(Balancer):
     seen: list = []
     deadlines: list = []
     extra: object = None
+    fd: int | None = None
+
+    def watch_fd(self):
+        return self.fd
 
     def apply_config(self, config):
         self.deadlines.append(self.call_deadline)
@@ -37,6 +41,7 @@ class Runtime:
     def __init__(self):
         self.boot = Boot("balancer/x", "balancer", 1, b"", call_deadline=3.0)
         self.fresh, self.timers, self.told, self.degraded = 0.0, {}, [], None
+        self.delays, self.watched = {}, {}
 
     def call(self, _name, function, done):
         try:
@@ -45,8 +50,14 @@ class Runtime:
             outcome = Outcome(error=error)
         done(outcome)
 
-    def after(self, _delay, function, *, name=None):
-        self.timers[name] = function
+    def after(self, delay, function, *, name=None):
+        self.timers[name], self.delays[name] = function, delay
+
+    def watch(self, fd, function):
+        self.watched[fd] = function
+
+    def unwatch(self, fd):
+        del self.watched[fd]
 
     def report(self, packed):
         self.told.append(unpack(packed)["calls"])
@@ -70,6 +81,28 @@ def job(monkeypatch):
     clusters = [{"name": name, "discovery": "d", "options": {}} for name in ("web", "db")]
     made.configure({"plugin": f"{__name__}:Noting", "config": {}, "clusters": clusters, "initial_wait": 0.0})
     return made, runtime, clock
+
+
+def test_a_descriptor_of_the_plugin_calls_for_a_sync_and_for_no_more_than_one_a_second(job, monkeypatch):
+    made, runtime, clock = job
+    assert runtime.watched == {}
+    monkeypatch.setattr(Noting, "fd", 7)
+    tell(made, "web", NODE)
+    for delay in (0.0, worker.WOKEN_LEAST):
+        runtime.watched[7]()
+        assert (runtime.watched, runtime.delays["sync"]) == ({}, delay), "it is not waited for until it was looked at"
+        monkeypatch.setattr(Noting, "extra", ValueError("no"))
+        runtime.timers["sync"]()
+        assert runtime.watched == {}, "nor after a sync that failed"
+        monkeypatch.setattr(Noting, "extra", None)
+        runtime.timers["sync"]()
+        assert runtime.watched.keys() == {7}
+    clock[0] += 2 * worker.WOKEN_LEAST
+    runtime.watched[7]()
+    assert runtime.delays["sync"] == 0
+    runtime.timers["sync"]()
+    made.stop()
+    assert runtime.watched == {}
 
 
 def tell(job, cluster, *nodes):

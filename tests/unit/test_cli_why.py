@@ -48,10 +48,14 @@ def test_the_whole_way_of_a_node_in_rotation():
     assert (found.in_rotation, found.verdict) == (True, "in rotation")
     assert [(step.step, step.text, step.at) for step in found.steps] == [
         ("registry", "discovery/directory tells of it", 1_000_000.0),
-        ("guard", "not held", None),
+        ("guard", "not held", 1_000_010.0),
         ("supervisor", "took over the cluster's members", 1_000_010.0),
         ("balancer haproxy", "synced with 2 commands", 1_000_059.0),
-        ("server haproxy", "server a:8001 at 127.0.0.1:8001; its line: server a:8001 127.0.0.1:8001 check", None),
+        (
+            "server haproxy",
+            "server a:8001 at 127.0.0.1:8001; its line: server a:8001 127.0.0.1:8001 check",
+            1_000_060.0,
+        ),
         ("state haproxy", "up, weight 1, sessions 2", 1_000_030.0),
     ]
     assert {step.mark for step in found.steps} == {Mark.OK}
@@ -149,7 +153,9 @@ def test_a_server_that_is_missing():
 
 def test_a_load_balancer_that_cannot_be_asked():
     found = way(explained={"balancer/haproxy": {"servers": None, "error": "nothing listens"}})
-    assert (last(found), "nothing listens" in found.verdict) == (("state haproxy", Mark.UNKNOWN), True)
+    assert last(found) == ("state haproxy", Mark.UNKNOWN)
+    assert found.verdict == "nobody can tell; state haproxy: the load balancer cannot be asked: nothing listens"
+    assert (found.in_rotation, found.steps[-1].at) == (False, 1_000_060.0)
 
 
 def test_a_balancer_that_is_away_leaves_its_last_word():
@@ -158,6 +164,7 @@ def test_a_balancer_that_is_away_leaves_its_last_word():
     found = way(status, explained={})
     assert marks(found)["balancer haproxy"] is Mark.BAD
     assert found.steps[-1].text == "up, as last reported"
+    assert {step.step: step.at for step in found.steps}["balancer haproxy"] == status["workers"][0]["since"]
 
 
 def test_nothing_of_a_document_that_a_worker_spoilt_makes_it_fail():
