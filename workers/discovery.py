@@ -9,38 +9,27 @@ from __future__ import annotations
 
 import logging
 import time
-from collections.abc import Callable, Collection, Iterator, Mapping
-from dataclasses import dataclass
+from collections.abc import Collection, Iterator, Mapping
 from functools import partial
 from typing import Any
 
 from lighthouse.cluster import Cluster
 from lighthouse.discovery import Announcement, Discovery
-from lighthouse.errors import LighthouseError
 from lighthouse.ipc.boot import ACCEPT_TOPIC, ANNOUNCE_TOPIC, report_topic
 from lighthouse.ipc.messages import unpack
 from lighthouse.settings import MassLoss
 from lighthouse.workers import calls
 from lighthouse.workers.announcing import WITHDRAWN, Addresses, announced, announcements
+from lighthouse.workers.bell import Bell
 from lighthouse.workers.lanes import Outcome
 from lighthouse.workers.own_address import OwnAddress
 from lighthouse.workers.plugins import why
 from lighthouse.workers.registration import Registration
 from lighthouse.workers.runtime import Runtime
+from lighthouse.workers.steps import Failures, Step
 from lighthouse.workers.watched import Watched
 
-RETRY = 1.0  # seconds after a step that failed
-
 log = logging.getLogger(__name__)
-
-
-@dataclass(frozen=True, slots=True)
-class Step:
-    """One step: its name, the plugin call, and what to do with the call's value."""
-
-    name: str
-    call: Callable[[], Any]
-    done: Callable[[Any], None]
 
 
 class DiscoveryJob:
@@ -59,15 +48,14 @@ class DiscoveryJob:
         self._announced: list[Announcement] | None = None
         self._registration = Registration()
         self._due = 0.0
-        self._fd: int | None = None
+        self._bell = Bell(runtime, self._look_now)
         self._busy = False
         self._stopping = False
         self._handed = b""
         self._told = b""
         self._degraded: str | None = None
         self._whole = False
-        self._problems: dict[str, str] = {}
-        self._not_before: dict[str, float] = {}
+        self._failures = Failures()
         runtime.on_wake = self._tell
         if ANNOUNCE_TOPIC in runtime.boot.kept:
             self._states = unpack(runtime.boot.kept[ANNOUNCE_TOPIC])
@@ -87,8 +75,7 @@ class DiscoveryJob:
             config["registration"]["burst"],
         )
         self._announced = self._refused = None
-        self._not_before.clear()
-        self._problems.clear()  # what still is one is found again
+        self._failures.forget()
         self._watched.guard({name: MassLoss(**rules) for name, rules in config["guards"].items()})
         self._own.configure(config)
         self._next()
@@ -121,7 +108,7 @@ class DiscoveryJob:
         if self._busy or not self._config:
             return
         now = time.monotonic()
-        step = next((step for step in self._steps(now) if self._not_before.get(step.name, 0.0) <= now), None)
+        step = self._failures.first(self._steps(now))
         if step is None:
             self._rest(now)
             return
@@ -176,8 +163,7 @@ class DiscoveryJob:
     def _finish(self, step: Step, outcome: Outcome) -> None:
         self._busy = False
         if outcome.error is None:
-            self._problems.pop(step.name, None)
-            self._not_before.pop(step.name, None)
+            self._failures.succeeded(step.name)
             step.done(outcome.value)
         elif step.name == "set up":
             self._cannot_set_up(outcome.error)
@@ -196,11 +182,7 @@ class DiscoveryJob:
 
     def _failed(self, name: str, error: BaseException) -> None:
         """Nothing that is known changes; the step is tried again, and the others go on."""
-        reason = why(error)
-        if self._problems.get(name) != reason and not isinstance(error, LighthouseError):
-            log.error("%s failed", name, exc_info=error)
-        self._problems[name] = reason
-        self._not_before[name] = time.monotonic() + RETRY
+        self._failures.failed(name, error)
         if name == "announce":
             self._announced = None  # a part of it may have been done
         if name in ("connect", "maintain"):
@@ -216,7 +198,7 @@ class DiscoveryJob:
             if self._discovery is not None and config:
                 self._runtime.call("disconnect", self._discovery.disconnect, lambda _: None)
             return
-        times = [when for when in self._not_before.values() if when > now]
+        times = self._failures.next()
         if (turn := self._registration.next(now)) is not None:
             times.append(turn)
         if self._connected:
@@ -238,7 +220,7 @@ class DiscoveryJob:
         self._due = 0.0
         if discovery is self._discovery:
             return
-        self._drop_fd()
+        self._bell.drop()
         self._connected = self._whole = False
         self._watched.clear()
         self._discovery = discovery
@@ -270,31 +252,17 @@ class DiscoveryJob:
         if value.told != self._told:
             self._told = value.told
             self._runtime.report(value.told)
-        self._follow(value.fd)
+        self._bell.follow(value.fd)
         self._tell()
         self._watched.heard(complete=self._whole, unread=value.report.unread)
         self._tell()
         self._say()
         self._runtime.ready()
 
-    def _follow(self, fd: int | None) -> None:
-        """Be called when the plugin's descriptor is readable; it may be another one than before."""
-        if fd != self._fd:
-            self._drop_fd()
-            if fd is not None:
-                self._fd = fd
-                self._runtime.watch(fd, self._called)
-
-    def _called(self) -> None:
-        """The descriptor is readable. It is not watched again until `maintain` has read it, so that the loop can rest."""
-        self._drop_fd()
+    def _look_now(self) -> None:
+        """The plugin has something to say, which `maintain` reads."""
         self._due = 0.0
         self._next()
-
-    def _drop_fd(self) -> None:
-        if self._fd is not None:
-            self._runtime.unwatch(self._fd)
-            self._fd = None
 
     def _hand_over(self, secret: bytes) -> None:
         if secret != self._handed:
@@ -308,5 +276,5 @@ class DiscoveryJob:
 
     def _say(self) -> None:
         """All that is wrong, in one condition."""
-        told = [self._degraded, *self._watched.problems.values(), *self._problems.values(), self._own.problem]
+        told = [self._degraded, *self._watched.problems.values(), *self._failures.reasons, self._own.problem]
         self._runtime.condition("; ".join(dict.fromkeys(text for text in told if text)) or None, whole=self._whole)

@@ -156,7 +156,7 @@ def told(job, state):
     """The supervisor tells of a state, and whatever waits after a failure is tried; returns what the plugin heard."""
     job.plugin.calls.clear()
     job.receive("announce", pack({"web": {"80": state}}))
-    job._not_before.clear()
+    job._failures.forget()
     job._next()
     return [call[1] for call in job.plugin.calls if call[0] == "announce"]
 
