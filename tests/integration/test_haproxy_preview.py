@@ -102,7 +102,7 @@ RELOAD = {
     "slots": (
         [STICKY],
         [cluster("old", [Node("a", "127.0.0.1", port) for port in range(9, 19)], backend=["balance source"])],
-        ("reload", "backend old", "it needs 14 slots for its members"),
+        ("reload", "backend old", "it needs 15 slots for its members"),
     ),
 }
 
