@@ -27,8 +27,8 @@ class NamedHost:
     metadata: Mapping[str, Any] = field(default_factory=dict, hash=False)
 
     def at(self, ip: str) -> Node:
-        """The node, at this address."""
-        return Node(self.host, ip, self.port, self.metadata)
+        """The node, at the address that was looked up. Raises `NodeError` where a record could not give it either."""
+        return Node(self.host, of_somebody(valid_ip(ip)), self.port, self.metadata)
 
 
 def speaks(data: Any) -> bool:
@@ -61,7 +61,7 @@ def read(data: Mapping[str, Any]) -> Node | NamedHost:
         ip = valid_ip(host)
     except NodeError:
         return named
-    return named.at(of_somebody(ip))
+    return named.at(ip)
 
 
 def _metadata(data: Mapping[str, Any]) -> dict[str, Any]:

@@ -15,9 +15,10 @@ from lighthouse.errors import NodeError
 from lighthouse.identity import shown, valid_host, valid_ip, valid_port
 from lighthouse.peer import Peer
 
-_NOBODY = ("0.0.0.0", "::", "::ffff:0:0")  # noqa: S104  HAProxy takes them for the address that the client asked for
+_NOBODY = ("0.0.0.0", "::", "::ffff:0:0", "::ffff:0.0.0.0")  # noqa: S104  HAProxy takes them for the address that was asked for
 MAX_DEPTH = 16  # levels of metadata
-MAX_RECORD = 64 * 1024  # bytes; lighthouse 1.0 writes about 250
+MAX_VALUES = 500  # keys and values of metadata: in memory each takes up to thirty times what it takes in a record
+MAX_RECORD = 16 * 1024  # bytes; lighthouse 1.0 writes about 250
 
 
 @dataclass(frozen=True, slots=True)
@@ -101,28 +102,27 @@ def decode(record: str | bytes) -> Any:
 
 def plain(metadata: Mapping[str, Any] | None) -> Mapping[str, Any] | None:
     """The metadata of a foreign record, if our own wire can say them. Raises `NodeError`."""
-    _check_plain(metadata, MAX_DEPTH)
+    if _check_plain(metadata, MAX_DEPTH) > MAX_VALUES:
+        raise NodeError(f"metadata holds more than {MAX_VALUES} keys and values")
     return metadata
 
 
-def _check_plain(value: Any, depth: int) -> None:
-    """Refuse what JSON can say and our own wire cannot: huge numbers, lone surrogates, endless nesting."""
+def _check_plain(value: Any, depth: int) -> int:
+    """Count values; refuse what JSON can say and our own wire cannot: huge numbers, lone surrogates, endless nesting."""
     if depth < 0:
         raise NodeError(f"metadata is nested deeper than {MAX_DEPTH} levels")
     if isinstance(value, dict):
-        for key, inner in value.items():
-            _check_plain(key, depth)
-            _check_plain(inner, depth - 1)
-    elif isinstance(value, list):
-        for inner in value:
-            _check_plain(inner, depth - 1)
-    elif isinstance(value, str) and not value.isascii():
+        return 1 + sum(_check_plain(key, depth) + _check_plain(inner, depth - 1) for key, inner in value.items())
+    if isinstance(value, list):
+        return 1 + sum(_check_plain(inner, depth - 1) for inner in value)
+    if isinstance(value, str) and not value.isascii():
         try:
             value.encode()
         except UnicodeEncodeError:
             raise NodeError(f"metadata {shown(value)} is not text") from None
     elif isinstance(value, int) and not -(2**63) <= value < 2**63:
         raise NodeError("metadata holds a number of more than 64 bits")
+    return 1
 
 
 def _nested(value: Any, what: str) -> Any:

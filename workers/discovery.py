@@ -145,9 +145,10 @@ class DiscoveryJob:
             yield Step("maintain", lambda: calls.maintain(discovery, about, self._unread_since), self._maintained)
 
     def _unread_since(self, names: Collection[str]) -> Mapping[str, float | None]:
-        """What no answer covers: what the plugin says, and what it could not even begin to watch."""
+        """What no answer covers: what the plugin says, what it could not even begin to watch, and what cannot be told."""
         wanted = self._config["clusters"]
         _, unwatched = self._watched.differences(dict.fromkeys(wanted))
+        names = {*names, *self._watched.problems}
         return self._watched.unread_since({*(name for name in names if name in wanted), *unwatched})
 
     def _watch_steps(self, discovery: Discovery) -> Iterator[Step]:

@@ -107,7 +107,10 @@ class Telling:
             document["held"] = pack(self._held(guard.hold, rules))
         payload = pack_map(document)
         if len(payload) > MAX_SNAPSHOT:
-            self.problem = f"{len(members)} members of {self.name} are more than can be told; the last known ones stay"
+            self.problem = (
+                f"the {len(members)} members of {self.name} are more than the {MAX_SNAPSHOT} bytes that can be told: "
+                "shorten their metadata, or split the cluster; the last known ones stay"
+            )
             return
         _say(self.name, self.guard, guard)
         self.guard, self.members, self.gone, self.payload, self.problem = guard, members, gone, payload, None

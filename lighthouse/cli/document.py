@@ -143,9 +143,10 @@ def _unread(
     unread = _mapping(discoveries.get(str(part.get("discovery")), {}).get("unread"))
     if name not in unread:
         return {}
-    since = unread[name]
-    known = now is not None and isinstance(since, int | float)
-    return {"stale": True, "age": max(0.0, now - since) if known else None}
+    since = part.get("accepted") if unread[name] is None else unread[name]  # they were there when they were taken over
+    if now is None or not isinstance(since, int | float):
+        return {"stale": True, "age": None}
+    return {"stale": True, "age": max(0.0, now - since)}
 
 
 def _now(raw: Mapping[str, Any]) -> float | None:

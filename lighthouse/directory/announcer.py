@@ -16,7 +16,7 @@ from lighthouse.directory.store import Store
 from lighthouse.discovery import Announcement, Wanted
 from lighthouse.errors import NodeError, RegistryError
 from lighthouse.identity import shown, valid_host, valid_name, valid_port
-from lighthouse.node import MAX_RECORD
+from lighthouse.node import MAX_RECORD, plain
 
 Key = tuple[str, str]
 """A service and the name of a file in its directory."""
@@ -149,9 +149,10 @@ def _touch(store: Store, key: Key, content: bytes) -> None:
 
 
 def _record(item: Announcement) -> tuple[Key, bytes]:
-    """Where an announcement is kept, and what it says. Raises `NodeError`."""
+    """Where an announcement is kept, and what it says. Raises `NodeError` where others would refuse it."""
     valid_host(item.node.host)
     valid_port(item.node.port)
+    plain(item.node.metadata)
     content = item.node.serialize().encode()
     if len(content) > MAX_RECORD:
         raise NodeError(f"its record of {len(content)} bytes is larger than {MAX_RECORD}: shorten its metadata")

@@ -137,7 +137,7 @@ class Connection:
             self._reread_at = None
         if self.session.connected and now >= self._audit_at:
             self._plan_audit(now)
-            if self.watcher.complete:
+            if self.watcher.complete(now):
                 self.audits += 1
                 self.watcher.audit()
             self.announcer.audit()
@@ -191,7 +191,7 @@ class Connection:
 
     def fresh(self, now: float) -> bool:
         """Whether what is known is what ZooKeeper holds, as far as can be seen from here."""
-        return self.session.connected and self.watcher.complete and self._waited(now) <= LATE
+        return self.session.connected and self.watcher.complete(now) and self._waited(now) <= LATE
 
     def _waited(self, now: float) -> float:
         """For how long an answer has been awaited."""

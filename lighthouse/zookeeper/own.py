@@ -8,7 +8,7 @@ from lighthouse import nerve
 from lighthouse.discovery import Announcement, Wanted
 from lighthouse.errors import NodeError
 from lighthouse.identity import valid_host, valid_name, valid_port
-from lighthouse.node import MAX_RECORD, Node
+from lighthouse.node import MAX_RECORD, Node, plain
 from lighthouse.zookeeper.messages import Found
 from lighthouse.zookeeper.session import Key
 from lighthouse.zookeeper.settings import Format
@@ -45,7 +45,8 @@ def key_of(item: Announcement, base: str) -> Key:
 
 
 def record_of(item: Announcement, record: Format) -> bytes:
-    """What it says. Raises `NodeError`."""
+    """What it says. Raises `NodeError` where others would refuse it."""
+    plain(item.node.metadata)
     content = (nerve.serialize(item.node) if record == "nerve" else item.node.serialize()).encode()
     if len(content) > MAX_RECORD:
         raise NodeError(f"its record of {len(content)} bytes is larger than {MAX_RECORD}: shorten its metadata")

@@ -6,23 +6,30 @@ is old news, and a difference that a reading shows and no event announced was mi
 finished what was told before stands, so nobody ever sees a half of a change.
 
 A cluster whose znode does not exist is waited for with a watch of its existence.
+
+Somebody may write more below a cluster than is good for us. So what is kept of one has an end: beyond `MAX_RECORDS` the list is not
+followed, and beyond `MAX_BYTES` only the sizes of the rest are noted. Then nothing is told, what was told stands, and it goes on by
+itself once there is less again.
 """
 
 from __future__ import annotations
 
 import logging
-from collections.abc import Callable, Iterable, Iterator
+from collections.abc import Callable, Iterator, Sequence
 from enum import Enum, auto
 from itertools import islice
 
 from lighthouse.node import Node
 from lighthouse.records import chosen
-from lighthouse.zookeeper.entries import Entry, Settled
+from lighthouse.zookeeper.entries import Entries, Entry, Settled
 from lighthouse.zookeeper.messages import Answer, Changed, Failure, Kind, Request
 from lighthouse.zookeeper.names import Address
 
 AUDIT_SHARE = 10  # an audit reads at least this part of the records anew
 AUDIT_LEAST = 50  # and so many at least
+
+MAX_RECORDS = 20_000  # children of one cluster
+MAX_BYTES = 6 * 1024 * 1024  # of their records together; of their names too
 
 log = logging.getLogger(__name__)
 
@@ -35,14 +42,16 @@ class Listing(Enum):
     ABSENT = auto()  # there is no such znode: its existence is to be watched
     AWAITED = auto()  # the same, asked
     WATCHED = auto()  # known, and a watch is in place
+    CROWDED = auto()  # was too long, and has changed: it is to be asked for in its time
 
 
 class Picture:
     """The znodes of one cluster.
 
     ``nodes`` is None until the first complete round, then the sorted members. ``refused`` gives the reason for each child that is
-    not used, ``missed`` counts the differences that no event announced, ``problem`` says why it cannot be read, ``waiting`` whether
-    an address is being looked up.
+    not used, ``missed`` counts the differences that no event announced. ``problem`` says why it cannot be read, ``excess`` why it
+    is more than is kept, ``waiting`` whether an address is being looked up. ``rounds`` counts those that ended since the
+    connection.
     """
 
     def __init__(self, path: str) -> None:
@@ -51,8 +60,11 @@ class Picture:
         self.refused: dict[str, str] = {}
         self.missed = 0
         self.problem: str | None = None
+        self.excess: str | None = None
+        self.rounds = 0
+        self._crowded = False  # more children than are followed; the list is asked for again in its time only
         self._listing = Listing.DUE
-        self._entries: dict[str, Entry | None] = {}
+        self._entries = Entries(MAX_BYTES)
         self._unread: dict[str, None] = {}
         self._reading: set[str] = set()
         self._suspect: set[str] | None = None  # of the next list, what is to be read anew; None: all
@@ -69,7 +81,12 @@ class Picture:
     @property
     def current(self) -> bool:
         """Whether nothing is to be read or looked up: the picture is complete and watched."""
-        return self._read and self._listing is Listing.WATCHED and not self.waiting
+        return self._read and self._listing is Listing.WATCHED and not self.waiting and self.excess is None
+
+    @property
+    def trouble(self) -> str | None:
+        """Why what is told of it is not what is there, and will not be by itself."""
+        return self.problem or self.excess
 
     @property
     def _read(self) -> bool:
@@ -105,6 +122,7 @@ class Picture:
         self._suspect = None
         self._audit = False
         self._audited.clear()
+        self._crowded, self.rounds = False, 0
         self.problem = None
 
     def audit(self) -> None:
@@ -141,7 +159,7 @@ class Picture:
     def _relist(self) -> None:
         self._audit = False
         if self._listing is Listing.WATCHED:
-            self._listing = Listing.DUE
+            self._listing = Listing.CROWDED if self._crowded else Listing.DUE
 
     def take(self, answer: Answer) -> None:
         """An answer to one of the requests."""
@@ -164,10 +182,12 @@ class Picture:
         """Try again what could not be read."""
         if self.problem is not None:
             self.lost()
+        elif self._listing is Listing.CROWDED:
+            self._listing = Listing.DUE
 
     def conclude(self, address: Callable[[str], Address]) -> bool:
         """Whether ``nodes`` or ``refused`` changed with the round that ended, as the first one always does; `address` looks up."""
-        if not self._read:
+        if not self._read or not self._fits():
             return False
         self.waiting = True
         settled: dict[str, Settled] = {}
@@ -178,17 +198,38 @@ class Picture:
                     return False
                 settled[name] = found
         self.waiting = False
+        self.rounds += 1
         nodes, refused = chosen(settled)
         changed = (nodes, refused) != (self.nodes, self.refused)
         self.nodes, self.refused = nodes, refused
         return changed
 
-    def _take_names(self, names: Iterable[str]) -> None:
+    def _fits(self) -> bool:
+        """Whether all of it is kept. What was left out for want of room is read again once there is some."""
+        if self._crowded:
+            return False
+        left_out, fits = self._entries.left_out()
+        if not fits:
+            self._exceed(f"holds more than {MAX_BYTES} bytes of records: shorten their metadata, or remove some")
+        else:
+            self._unread.update(dict.fromkeys(left_out))
+            self.excess = self.excess if left_out else None
+        return fits and not left_out
+
+    def _exceed(self, how: str) -> None:
+        if self.excess is None:
+            log.error("%s %s; its last known members stay", self.path, how)
+        self.excess = f"{self.path} {how}; its last known members stay"
+
+    def _take_names(self, names: Sequence[str]) -> None:
         self._listing = Listing.WATCHED
-        known, suspect = self._entries, self._suspect
-        self._entries = {name: known.get(name) for name in names}
+        self._crowded = len(names) > MAX_RECORDS or sum(map(len, names)) > MAX_BYTES
+        if self._crowded:
+            self._exceed(f"has more than {MAX_RECORDS} children: remove those that are no members")
+            return
+        suspect, differences = self._suspect, self._entries.follow(names)
         if self._audit:
-            self._count(len(known.keys() ^ self._entries.keys()))
+            self._count(differences)
         self._audit = False
         self._suspect = set()
         for name, entry in self._entries.items():
@@ -202,21 +243,21 @@ class Picture:
         self._audited.discard(name)
         if name not in self._entries:
             return
-        known = self._entries[name]
+        known = self._entries.get(name)
         if answer.failure is Failure.NO_NODE:
             # Its deletion fires the watch of the list. One that nothing lists again was deleted before that watch was in place.
-            del self._entries[name]
+            self._entries.remove(name)
             if audited:
                 self._count(1)
         elif answer.failure is Failure.DENIED:
-            self._entries[name] = Entry(0, None, "this host has no permission to read it")
+            self._entries.put(name, Entry(0, None, "this host has no permission to read it"))
         elif answer.failure is not None or answer.found is None:
             self._unread[name] = None
             self._fail(answer)
-        elif known is None or known.changed != answer.found.changed:
+        elif known is None or known.left_out or known.changed != answer.found.changed:
             if audited and known is not None:
                 self._count(1)
-            self._entries[name] = Entry.of(answer.found)
+            self._entries.put(name, Entry.of(answer.found))
 
     def _count(self, differences: int) -> None:
         if differences:

@@ -16,8 +16,9 @@ def report(connection: Connection, settings: Settings, now: float) -> Report:
     """How it stands. No number of a session and no password is in it."""
     session, watcher, announcer = connection.session, connection.watcher, connection.announcer
     away = connection.problem(settings, now)
-    unread = {name: picture.problem for name, picture in watcher.pictures.items() if picture.problem}
-    degraded = [*filter(None, (away, connection.recovering(now))), *unread.values(), *announcer.problems]
+    fresh = connection.fresh(now)
+    troubles = {name: picture.trouble for name, picture in watcher.pictures.items() if picture.trouble}
+    degraded = [*filter(None, (away, connection.recovering(now))), *troubles.values(), *announcer.problems]
     refused = (
         (f"{service}/{ascii(name)[1:-1]}", reason)
         for service, picture in sorted(watcher.pictures.items())
@@ -39,7 +40,7 @@ def report(connection: Connection, settings: Settings, now: float) -> Report:
         "refused_total": sum(len(picture.refused) for picture in watcher.pictures.values()),
     }
     told = problems_told(degraded) if degraded else None
-    return Report(connection.fresh(now), told, details, unread=tuple(unread))
+    return Report(fresh, told, details, unread=watcher.unread(now) if fresh else tuple(troubles))
 
 
 def problems_told(problems: Sequence[str]) -> str:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections import deque
 from collections.abc import Iterator
 from dataclasses import dataclass
 
@@ -14,6 +15,9 @@ from lighthouse.zookeeper.paths import parent
 from lighthouse.zookeeper.picture import Picture
 
 RETRY = 5.0  # seconds after which a cluster that cannot be read is tried again
+BEHIND = 1.0  # seconds for which a cluster may be read anew before what was told of it counts as stale
+LONGEST = 10.0  # seconds for which the first reading of one cluster makes the others wait until they count as fresh
+FAIR = 4  # requests of one cluster before it is another's turn
 REVIEW = 30.0  # seconds between two looks at the addresses of hosts that are known by name
 
 
@@ -25,6 +29,11 @@ class Watched:
     should_update: ShouldUpdate
     picture: Picture
     touched: bool = True
+    behind: float | None = None  # since when it has been read or looked up without an end
+
+    def late(self, now: float, patience: float) -> bool:
+        """Whether that has taken more than so many seconds."""
+        return self.behind is not None and now - self.behind > patience
 
 
 class Watcher:
@@ -41,20 +50,31 @@ class Watcher:
 
     @property
     def pictures(self) -> dict[str, Picture]:
-        """By the name of the cluster."""
-        return {name: watched.picture for name, watched in self._watched.items()}
+        """By the name of the cluster, in its order."""
+        return {name: watched.picture for name, watched in sorted(self._watched.items())}
 
     @property
     def missed(self) -> int:
         """The changes that no watch had told."""
         return self._missed + sum(watched.picture.missed for watched in self._watched.values())
 
-    @property
-    def complete(self) -> bool:
-        """Whether every cluster is read and watched, but for those that cannot be read; if none can be, it is not."""
-        pictures = self.pictures.values()
-        whole = all(picture.current or picture.problem for picture in pictures)
-        return whole and (not pictures or any(picture.current for picture in pictures))
+    def complete(self, now: float) -> bool:
+        """Whether every cluster was read, but for those that cannot be, or take too long; where none was, it is not."""
+        some = not self._watched
+        for watched in self._watched.values():
+            if not watched.picture.trouble and watched.picture.rounds:
+                some = True
+            elif not watched.picture.trouble and not watched.late(now, LONGEST):
+                return False
+        return some
+
+    def unread(self, now: float) -> list[str]:
+        """The clusters of which a complete answer says nothing: they cannot be read, or change faster than they are read."""
+        return sorted(
+            name
+            for name, watched in self._watched.items()
+            if watched.picture.trouble or not watched.picture.rounds or watched.late(now, BEHIND)
+        )
 
     def add(self, cluster: Cluster, should_update: ShouldUpdate, base: str) -> None:
         """Watch a cluster."""
@@ -109,11 +129,16 @@ class Watcher:
             self._retry = now + RETRY
             for watched in self._watched.values():
                 watched.picture.retry()
-        for watched in self._watched.values():
-            for request in watched.picture.requests(most):
-                self.reads += 1
-                most -= 1
-                yield request
+        turns = deque(self._watched)
+        while turns and most > 0:
+            name = turns.popleft()
+            requests = list(self._watched[name].picture.requests(min(most, FAIR)))
+            if requests:
+                self._watched[name] = self._watched.pop(name)  # next time it is the others' turn first
+                turns.append(name)
+            self.reads += len(requests)
+            most -= len(requests)
+            yield from requests
 
     def tell(self, now: float) -> None:
         """Tell of the members that changed."""
@@ -123,10 +148,17 @@ class Watcher:
         for watched in self._watched.values():
             if everything or watched.touched or watched.picture.waiting:
                 watched.touched = False
+                before = watched.picture.rounds
                 if watched.picture.conclude(self._names):
                     watched.cluster.nodes = list(watched.picture.nodes or ())
                     watched.cluster.refused = watched.picture.refused
                     watched.should_update()
+                if watched.picture.rounds != before:
+                    watched.behind = None
+            if watched.picture.current:
+                watched.behind = None
+            elif watched.behind is None:
+                watched.behind = now
 
     def _of(self, path: str) -> Watched | None:
         """The cluster to which a znode belongs: it may be the cluster's own, or a child of it."""

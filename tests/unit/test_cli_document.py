@@ -65,12 +65,15 @@ def test_a_healthy_host_has_no_problem():
 def test_a_cluster_that_its_discovery_cannot_read_is_stale_and_no_other():
     raw = raw_status()
     raw["clusters"]["api"] = raw["clusters"]["new"] = raw["clusters"]["web"]
-    raw["reports"]["discovery/directory"] = packed({"complete": True, "unread": {"api": 1_000_000.0, "new": None}})
+    raw["clusters"]["kept"] = {**raw["clusters"]["web"], "accepted": 1_000_050.0}
+    unread = {"api": 1_000_000.0, "new": None, "kept": None}
+    raw["reports"]["discovery/directory"] = packed({"complete": True, "unread": unread})
     found = document(raw)["clusters"]
     assert {name: (part["stale"], part["age"]) for name, part in found.items()} == {
         "web": (False, 0.5),
         "api": (True, 60.0),
         "new": (True, None),
+        "kept": (True, 10.0),
     }
     assert "cluster new is stale: its members are of unknown age and stay in force" in document(raw)["problems"]
 

@@ -11,7 +11,7 @@ from hypothesis import strategies as st
 from lighthouse.errors import NodeError
 from lighthouse.identity import valid_ip
 from lighthouse.ipc.messages import pack, unpack
-from lighthouse.node import MAX_RECORD, Node
+from lighthouse.node import MAX_RECORD, MAX_VALUES, Node
 from lighthouse.peer import DEFAULT_PORT, Peer
 
 RECORD_OF_1_0 = (
@@ -102,6 +102,8 @@ def test_hostile_ports_are_refused(port):
         '{"ip": "10.0.0.1", "port": 80, "peer": {"name": "a b", "ip": "10.0.0.1"}}',
         b"\xff\xfe",
         '{"ip": "10.0.0.1", "port": 80, "metadata": "%s"}' % ("x" * MAX_RECORD),
+        json.dumps({"ip": "10.0.0.1", "port": 80, "metadata": {"m": [[]] * MAX_VALUES}}),
+        '{"ip": "::ffff:0.0.0.0", "port": 80}',
     ],
 )
 def test_malformed_records_are_refused(record):

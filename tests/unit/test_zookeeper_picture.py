@@ -6,6 +6,7 @@ from hypothesis import strategies as st
 
 from lighthouse.cluster import Cluster
 from lighthouse.node import Node
+from lighthouse.zookeeper import picture
 from lighthouse.zookeeper.messages import Answer, Changed, Failure, Kind
 from lighthouse.zookeeper.names import Known, Names, Pending
 from lighthouse.zookeeper.picture import AUDIT_LEAST, Picture
@@ -305,6 +306,83 @@ def test_whatever_happens_in_whatever_order_it_ends_right_and_misses_nothing(ste
     assert [(node.name, node.ip) for node in view.picture.nodes] == truth
 
 
+# More than is kept
+
+
+def wide(name, size):
+    return Node(name, "10.0.0.1", 80, {"m": "x" * size}).serialize().encode()
+
+
+def test_a_cluster_of_more_bytes_than_are_kept_keeps_its_members_until_it_is_smaller(model, monkeypatch):
+    monkeypatch.setattr(picture, "MAX_BYTES", 5000)
+    model.create("/s/web/1", record("a"))
+    view = View(model).settle()
+    for n in range(20):
+        model.create(f"/s/web/big{n}", wide(f"big{n}", 1000))
+    reads = model.reads()
+    view.settle()
+    assert view.told == [["a:80"]]
+    assert "/s/web holds more than 5000 bytes of records: shorten their metadata" in view.picture.trouble
+    assert not view.picture.current
+    assert model.reads() - reads == 21, "the list, and each record once"
+    kept = [entry for _, entry in view.picture._entries.items() if entry.content is not None]
+    assert len(kept) < 6, "what is left out takes no memory"
+    model.delete("/s/web/1")
+    view.settle()
+    assert view.told == [["a:80"]]
+    for n in range(2, 20):
+        model.set(f"/s/web/big{n}", b"spoilt")
+    view.settle()
+    assert view.told[-1] == ["big0:80", "big1:80"], "also those that were left out before"
+    assert view.picture.trouble is None
+    assert view.picture.current
+
+
+def test_a_cluster_of_more_children_than_are_followed_is_listed_in_its_time_only(model, monkeypatch):
+    monkeypatch.setattr(picture, "MAX_RECORDS", 10)
+    model.create("/s/web/1", record("a"))
+    view = View(model).settle()
+    for n in range(10):
+        model.create(f"/s/web/x{n}", record(f"x{n}"))
+    view.settle()
+    assert (view.told, "more than 10 children" in view.picture.trouble) == ([["a:80"]], True)
+    reads = model.reads()
+    model.set("/s/web/1", record("b"))
+    model.delete("/s/web/x0")
+    view.settle()
+    assert model.reads() - reads == 1, "the record; the list in its time"
+    assert (view.told, view.picture.current) == ([["a:80"]], False)
+    view.picture.retry()
+    view.settle()
+    assert view.told[-1] == ["b:80", *(f"x{n}:80" for n in range(1, 10))]
+    assert view.picture.trouble is None
+    model.drop()
+    view.picture.lost()
+    view.settle()
+    assert view.picture.current
+
+
+def test_a_cluster_that_changes_all_the_time_takes_no_other_its_turn(model):
+    model.create("/s/api")
+    model.create("/s/api/1", record("a"))
+    for n in range(50):
+        model.create(f"/s/web/{n}", record(f"b{n}"))
+    watcher, told = Watcher(Names(lambda: None)), []
+    for name in ("web", "api"):
+        watcher.add(Cluster(name), lambda name=name: told.append(name), "/s")
+    for now in range(20):
+        for n in range(50):
+            model.set(f"/s/web/{n}", record(f"b{n}", f"10.0.{now}.1"))
+        for request in list(watcher.requests(now, 2)):
+            model.ask(request)
+        for message in list(model.out):
+            watcher.event(message) if isinstance(message, Changed) else watcher.take(message, now)
+        model.out.clear()
+        watcher.tell(now)
+    assert told == ["api"]
+    assert (watcher.complete(now), watcher.unread(now)) == (True, ["web"]), "only itself is stale"
+
+
 # All clusters
 
 
@@ -341,7 +419,7 @@ def test_answers_and_events_go_to_their_cluster(model):
     assert told == ["api"]
     watcher.move("/other")
     assert clusters["web"].nodes
-    assert not watcher.complete
+    assert not watcher.complete(0.0)
     watcher.remove("api")
     settle()
     assert [node.name for node in clusters["api"].nodes] == ["b:80", "c:80"]
@@ -368,3 +446,8 @@ def test_a_host_that_is_known_by_name_only(model):
     view.take()
     assert view.told[-1] == ["a:80"]
     assert "no such name" in view.picture.refused["1"]
+    for nobody in ("0.0.0.0", "::", "::ffff:0.0.0.0", "fe80::1%eth0", "x"):
+        found = Known(nobody)
+        view.take()
+        assert view.told[-1] == ["a:80"]
+        assert "the address of 'db.example' cannot be used" in view.picture.refused["1"], nobody
