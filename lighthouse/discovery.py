@@ -128,7 +128,10 @@ class Discovery(Pluggable):
         return None
 
     def handover(self) -> bytes:
-        """What the next generation of this worker needs to take over, e.g. a session. It is kept secret."""
+        """What the next generation of this worker needs to take over, e.g. a session. It is kept secret.
+
+        It is asked for after `connect`, `announce` and `maintain`.
+        """
         return b""
 
     def resume(self, handover: bytes) -> None:

@@ -48,6 +48,12 @@ def build(config: Mapping[str, Any], existing: Discovery | None, secret: bytes) 
     return discovery
 
 
+def connect(discovery: Discovery) -> bytes:
+    """Connect; returns what the plugin then hands over. The next generation is to have it before anything is announced."""
+    discovery.connect()
+    return bytes(discovery.handover())
+
+
 def announce(discovery: Discovery, wanted: list[Announcement]) -> bytes:
     """Make the announcements; returns what the plugin now hands over. Raises whatever the plugin raises."""
     discovery.announce(wanted)

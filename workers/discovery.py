@@ -124,7 +124,7 @@ class DiscoveryJob:
         if discovery is None:
             return
         if not self._connected:
-            yield Step("connect", discovery.connect, self._has_connected)
+            yield Step("connect", lambda: calls.connect(discovery), self._has_connected)
             return
         if not self._stopping:
             yield from self._watch_steps(discovery)
@@ -226,8 +226,9 @@ class DiscoveryJob:
         self._watched.clear()
         self._discovery = discovery
 
-    def _has_connected(self, _value: Any) -> None:
+    def _has_connected(self, handover: bytes) -> None:
         self._connected = True
+        self._hand_over(handover)
         self._due = 0.0
 
     def _watching(self, cluster: Cluster, _value: Any) -> None:

@@ -113,8 +113,9 @@ class Runtime:
         self.publish(report_topic(self.boot.id), packed)
 
     def hand_over(self, secret: bytes) -> None:
-        """Leave something for the own next generation."""
+        """Leave something for the own next generation. It is on its way at once: what is done next may count on it."""
         self.publish(handover_topic(self.boot.id), secret)
+        self._flush()
 
     def ready(self) -> None:
         """Say, once, that the job has caught up."""

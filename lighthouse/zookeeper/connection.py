@@ -24,7 +24,7 @@ from lighthouse.zookeeper.messages import (
 )
 from lighthouse.zookeeper.names import Names
 from lighthouse.zookeeper.requests import Requests
-from lighthouse.zookeeper.session import Session
+from lighthouse.zookeeper.session import Session, pack, unpack
 from lighthouse.zookeeper.settings import Settings
 from lighthouse.zookeeper.watcher import Watcher
 
@@ -67,6 +67,7 @@ class Connection:
         self._zxid_at = 0.0
         self._reopen_at: float | None = None
         self._resync = 60.0
+        self._handed = 0  # the number of the session that the next generation would find
 
     @property
     def timeout(self) -> float | None:
@@ -92,6 +93,27 @@ class Connection:
             raise
         self._reopen_at = None
         self.inbox, self._requests = inbox, Requests(inbox)
+
+    @property
+    def shared(self) -> bool:
+        """Whether the session was handed over.
+
+        Until then nothing is announced with it: if we died, the next generation could only replace that, and others would see it.
+        """
+        return self._handed == self.session.number
+
+    def hand_over(self, settings: Settings) -> bytes:
+        """What the next generation needs: the session with its password, and the own znodes."""
+        if not self.shared:
+            self._handed = self.session.number
+            self._wake()  # for what waited for it
+        return pack(self.session, settings.servers, self.announcer.handed_over())
+
+    def resume(self, handover: bytes, settings: Settings) -> None:
+        """Take over what `hand_over` gave. Raises `ValueError`, `TypeError`, `KeyError` or `AttributeError` when it is not that."""
+        self.session, own = unpack(handover, settings.servers)
+        self._handed = self.session.number
+        self.announcer.resume(own)
 
     def leave(self) -> None:
         """Drop the connection; the session stays. Whoever connects again finds it in `session`."""
@@ -158,7 +180,7 @@ class Connection:
         self.watcher.tell(now)
         if self._client is None or self._requests is None or not self.session.connected:
             return
-        for request in list(self.announcer.requests(now, self._requests.room)):
+        for request in list(self.announcer.requests(now, self._requests.room)) if self.shared else ():
             self._requests.send(self._client, request, self.announcer.take, now)
         if self._reread_at is None:
             for request in list(self.watcher.requests(now, self._requests.room)):

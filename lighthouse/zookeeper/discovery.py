@@ -16,7 +16,7 @@ from lighthouse.zookeeper.connection import Connection
 from lighthouse.zookeeper.inbox import Inbox
 from lighthouse.zookeeper.link import Link
 from lighthouse.zookeeper.report import report
-from lighthouse.zookeeper.session import Session, pack, unpack
+from lighthouse.zookeeper.session import Session
 from lighthouse.zookeeper.settings import OPTIONS, Settings
 
 PATIENCE = 1.0  # seconds for which `connect` and `announce` wait; then they are called again
@@ -89,7 +89,8 @@ class ZookeeperDiscovery(Discovery):
         self._announcements = list(announcements)
         announcer = self._connection.announcer
         announcer.want(self._announcements, self._settings.base, self._settings.format)
-        self._follow(PATIENCE, lambda: announcer.settled or not self._connection.session.connected)
+        connection = self._connection
+        self._follow(PATIENCE, lambda: announcer.settled or not (connection.session.connected and connection.shared))
         if not announcer.settled:
             why = self._connection.problem(self._settings, time.monotonic()) or "ZooKeeper has not answered yet"
             raise RegistryError(why)
@@ -107,18 +108,14 @@ class ZookeeperDiscovery(Discovery):
 
     def handover(self) -> bytes:
         """The session with its password, and the own znodes."""
-        connection = self._connection
-        return pack(connection.session, self._settings.servers, connection.announcer.handed_over())
+        return self._connection.hand_over(self._settings)
 
     def resume(self, handover: bytes) -> None:
         """Attach to the session of an earlier generation at the next `connect`; its announcements are held until `announce`."""
         try:
-            session, own = unpack(handover, self._settings.servers)
+            self._connection.resume(handover, self._settings)
         except (ValueError, TypeError, KeyError, AttributeError) as error:
             log.warning("what the earlier generation handed over cannot be read: %s", shown(type(error).__name__))
-            return
-        self._connection.session = session
-        self._connection.announcer.resume(own)
 
     def _follow(self, patience: float, done: Callable[[], bool]) -> None:
         """Turn until `done`, for `patience` seconds at most."""

@@ -27,6 +27,7 @@ class Host:
             self.discovery.resume(handover)
         if start:
             self.discovery.connect()
+            self.discovery.handover()
 
     @property
     def session(self):
@@ -59,10 +60,14 @@ class Host:
             self.discovery.announce(items)
         except RegistryError:
             return False
+        finally:
+            self.discovery.handover()
         return True
 
     def maintain(self):
-        return self.discovery.maintain()
+        report = self.discovery.maintain()
+        self.discovery.handover()
+        return report
 
     def turn(self):
         """One turn of the worker's loop: wait for the descriptor or the period, then maintain."""

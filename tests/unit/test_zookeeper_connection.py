@@ -52,6 +52,7 @@ class World:
         self.now = 1000.0
         self.spread = 0.5  # the chance that all spreading gets
         self.broken = None
+        self.hands_over = True
         self.clients = []
         self.connection = Connection(
             self.make, lambda: 5000.0, lambda least, most: least + (most - least) * self.spread
@@ -87,6 +88,8 @@ class World:
         for _ in range(100):
             self.connection.tend(SETTINGS, self.now)
             self.connection.turn(self.now)
+            if self.hands_over:
+                self.connection.hand_over(SETTINGS)
             if not self.client.waiting and not self.connection.inbox.wait(0):
                 return self
             waiting, self.client.waiting = self.client.waiting, []
@@ -145,6 +148,26 @@ def test_the_first_connection_reads_and_announces_at_once(world):
     assert (told.complete, told.degraded) == (True, None)
     assert told.details["announced"] == 1
     assert told.details["session_since"] == 5000
+
+
+def test_nothing_is_announced_with_a_session_that_the_next_generation_would_not_find(world):
+    world.hands_over = False
+    world.want()
+    world.connect()
+    world.settle()
+    assert (world.names(), world.model.names("/s/web")) == ([], []), "members are read meanwhile"
+    world.connection.hand_over(SETTINGS)
+    assert world.connection.inbox.wait(0), "it goes on at once"
+    world.settle()
+    assert world.model.names("/s/web") == ["me:80"]
+    world.cut(expired=True)
+    world.model.expire(1)
+    world.connect(2)
+    world.later(60.0)
+    assert world.model.names("/s/web") == []
+    world.connection.hand_over(SETTINGS)
+    world.settle()
+    assert world.model.names("/s/web") == ["me:80"]
 
 
 def test_after_a_reconnect_what_is_read_is_spread_and_what_is_announced_is_not(world):
