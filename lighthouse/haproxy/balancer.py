@@ -101,6 +101,10 @@ class HAProxy(Balancer):
         self._ended.watch({pid for pid in (outcome.running.pid, processes.master if processes else 0) if pid})
         return self._report.of(outcome, tools)
 
+    def sync_file(self, clusters: Sequence[Cluster]) -> None:
+        """The same without a report, by the name of lighthouse 1.0."""
+        self.sync(clusters)
+
     def watch_fd(self) -> int | None:
         """Readable once HAProxy has ended; see `Balancer.watch_fd`."""
         return self._ended.fileno()

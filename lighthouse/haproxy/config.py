@@ -47,8 +47,8 @@ class HAProxyConfig:
         self.settings = settings
         self._rendered: dict[str, Rendered] = {}
 
-    def generate(self, clusters: Iterable[Cluster]) -> str:
-        """The text of the file. A cluster whose nodes are unknown has no members here; see `desired`."""
+    def generate(self, clusters: Iterable[Cluster], version: object = None) -> str:  # noqa: ARG002
+        """The text of the file, which is the same for each `version`. A cluster whose nodes are unknown has no members here."""
         return self.desired(clusters, {}).document.text()
 
     def get_meta_clusters(self, clusters: Iterable[Cluster]) -> dict[str, list[Cluster]]:

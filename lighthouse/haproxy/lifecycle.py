@@ -8,7 +8,6 @@ from collections.abc import Sequence
 from pathlib import Path
 
 from lighthouse.errors import BalancerError
-from lighthouse.haproxy.control import HAProxyControl
 from lighthouse.haproxy.deadline import Deadline
 from lighthouse.haproxy.document import Document
 from lighthouse.haproxy.errors import (
@@ -21,6 +20,7 @@ from lighthouse.haproxy.errors import (
 )
 from lighthouse.haproxy.process import HAProxyProcess
 from lighthouse.haproxy.running import Processes, Running
+from lighthouse.haproxy.sockets import Sockets
 
 READY_TIMEOUT = 3.0  # seconds until a new process answers
 RELOAD_TIMEOUT = 2.5  # seconds; a failing reload tries for 2 s to bind its ports
@@ -33,7 +33,7 @@ Current = tuple[Running, Processes | None]
 class Lifecycle:
     """Brings an HAProxy of our own to run the file that is on disk. One of a service: `lighthouse.haproxy.service`."""
 
-    def __init__(self, control: HAProxyControl, process: HAProxyProcess) -> None:
+    def __init__(self, control: Sockets, process: HAProxyProcess) -> None:
         self._control = control
         self._process = process
 

@@ -44,7 +44,7 @@ class Server:
     """One server as it runs. ``admin`` holds bits of `Admin`, ``check`` and ``agent`` bits of `Checking`.
 
     ``initial`` is the weight it was declared with, ``since`` the seconds since it last went up or down. ``sessions``, ``maxconn``
-    (0: no limit) and ``backup`` are None unless `HAProxyControl.running` was told to look closely. ``said`` is what was read.
+    (0: no limit) and ``backup`` are None unless `Sockets.running` was told to look closely. ``said`` is what was read.
     """
 
     ip: str

@@ -5,7 +5,6 @@ from __future__ import annotations
 from collections.abc import Collection, Mapping, Sequence
 
 from lighthouse.haproxy.change import Kind
-from lighthouse.haproxy.control import raise_refusal
 from lighthouse.haproxy.deadline import Deadline
 from lighthouse.haproxy.document import Document
 from lighthouse.haproxy.drain import leaving
@@ -13,6 +12,7 @@ from lighthouse.haproxy.outcome import Account
 from lighthouse.haproxy.planner import Plan, plan
 from lighthouse.haproxy.reader import Reader
 from lighthouse.haproxy.running import Running
+from lighthouse.haproxy.sockets import raise_refusal
 from lighthouse.haproxy.stanzas.section import Section
 from lighthouse.haproxy.tools import Tools
 

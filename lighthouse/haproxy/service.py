@@ -11,7 +11,6 @@ import time
 from collections.abc import Callable, Sequence
 
 from lighthouse.errors import BalancerError
-from lighthouse.haproxy.control import HAProxyControl
 from lighthouse.haproxy.deadline import Deadline
 from lighthouse.haproxy.document import Document
 from lighthouse.haproxy.errors import NoAccessError, NoAnswerError, NotRunningError, RejectedError, UnfinishedError
@@ -20,6 +19,7 @@ from lighthouse.haproxy.options import HAProxySettings
 from lighthouse.haproxy.process import HAProxyProcess
 from lighthouse.haproxy.program import run
 from lighthouse.haproxy.running import Processes, Running
+from lighthouse.haproxy.sockets import Sockets
 from lighthouse.identity import shown
 
 VAIN_RETRY = 600.0  # seconds until a reload that brought nothing is tried again
@@ -33,7 +33,7 @@ class ServiceLifecycle:
     def __init__(
         self,
         settings: HAProxySettings,
-        control: HAProxyControl,
+        control: Sockets,
         process: HAProxyProcess,
         clock: Callable[[], float] = time.monotonic,
     ) -> None:

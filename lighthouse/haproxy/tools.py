@@ -5,7 +5,6 @@ from __future__ import annotations
 from dataclasses import dataclass, field
 
 from lighthouse.haproxy.config import HAProxyConfig
-from lighthouse.haproxy.control import HAProxyControl
 from lighthouse.haproxy.drain import Drain
 from lighthouse.haproxy.drift import Drift
 from lighthouse.haproxy.files import ConfigFile
@@ -16,6 +15,7 @@ from lighthouse.haproxy.pace import Pace
 from lighthouse.haproxy.process import HAProxyProcess
 from lighthouse.haproxy.refusals import Refusals
 from lighthouse.haproxy.service import ServiceLifecycle
+from lighthouse.haproxy.sockets import Sockets
 from lighthouse.haproxy.stanzas.section import Section
 
 
@@ -24,7 +24,7 @@ class Tools:
     """The means of one balancer: what it renders with, its hands, and what it remembers."""
 
     config: HAProxyConfig
-    control: HAProxyControl
+    control: Sockets
     process: HAProxyProcess
     lifecycle: Lifecycle | ServiceLifecycle
     file: ConfigFile
@@ -49,7 +49,7 @@ class Tools:
 
 def tools_for(settings: HAProxySettings) -> Tools:
     """The means for these settings, with an empty memory."""
-    control = HAProxyControl(settings.socket_file, settings.master_socket_file)
+    control = Sockets(settings.socket_file, settings.master_socket_file)
     process = HAProxyProcess(settings)
     ours = settings.owner is Owner.LIGHTHOUSE
     return Tools(

@@ -8,6 +8,7 @@ import time
 import pytest
 
 from lighthouse.errors import BalancerError
+from lighthouse.haproxy import control as control_names
 from lighthouse.haproxy.balancer import HAProxy
 from lighthouse.haproxy.control import HAProxyControl
 from lighthouse.haproxy.deadline import Deadline
@@ -16,21 +17,23 @@ from lighthouse.haproxy.errors import (
     CommandError,
     NoAnswerError,
     NotRunningError,
+    RejectedError,
     UnknownCommandError,
     UnknownServerError,
 )
 from lighthouse.haproxy.errors import PermissionError as NoAdminError
-from support.haproxy import backends, cluster, haproxy
+from lighthouse.haproxy.sockets import Sockets
+from support.haproxy import backends, balancer, cluster, haproxy
 
 
 @pytest.fixture(scope="module")
 def control(tmp_path_factory):
     with haproxy(tmp_path_factory.mktemp("control")) as paths, backends("a") as (a,):
         paths.config["global"] = [f"stats socket {paths.root}/user mode 600 level user"]
-        balancer = HAProxy()
-        balancer.apply_config(paths.config)
-        balancer.sync([cluster("web", [a])])
-        yield HAProxyControl(paths.config["socket_file"], paths.config["socket_file"] + ".master")
+        made = HAProxy()
+        made.apply_config(paths.config)
+        made.sync([cluster("web", [a])])
+        yield Sockets(paths.config["socket_file"], paths.config["socket_file"] + ".master")
 
 
 def test_errors_by_class(control):
@@ -48,7 +51,7 @@ def test_errors_by_class(control):
 def test_a_socket_without_admin(control):
     path = os.path.join(os.path.dirname(control.socket_file), "user")
     with pytest.raises(NoAdminError):
-        HAProxyControl(path, "").command("enable server web/a", Deadline(5))
+        Sockets(path, "").command("enable server web/a", Deadline(5))
 
 
 def test_each_answer_belongs_to_its_command(control):
@@ -59,6 +62,46 @@ def test_each_answer_belongs_to_its_command(control):
     assert answers[1].startswith("Unknown command")
     assert answers[2] == "No such server."
     assert answers[3].startswith("LIGHTHOUSE_SKELETON=")
+
+
+def test_by_the_names_of_lighthouse_1_0(paths):
+    """A script that used the documented class goes on working."""
+    more = paths.config | {"global": [f"stats socket {paths.root}/user mode 600 level user"]}
+    files = [paths.config[name] for name in ("config_file", "socket_file", "pid_file")]
+    made = HAProxyControl(*files)
+    with pytest.raises(NotRunningError):
+        made.get_info()
+    with pytest.raises(BalancerError, match="there is no"):
+        made.restart()
+    with backends("a") as (a,):
+        web = cluster("web", [a])
+        balancer(paths, **more).sync_file([web])
+        name = a.node.name
+        assert made.get_version()[:2] >= (2, 4)
+        assert made.get_info()["Name"] == "HAProxy"
+        (node,) = made.get_active_nodes()["web"]
+        assert (node["svname"], node["status"], node["addr"]) == (name, "no check", f"127.0.0.1:{a.port}")
+        made.disable_node("web", name)
+        assert made.get_active_nodes()["web"][0]["status"] == "MAINT"
+        made.enable_node("web", name)
+        assert made.get_active_nodes()["web"][0]["status"] == "no check"
+        for service, node_name in (("nowhere", name), ("web", "nobody"), ("web", "a\nb"), ("web;show info", "a")):
+            with pytest.raises(control_names.UnknownServerError):
+                made.enable_node(service, node_name)
+        with pytest.raises(control_names.UnknownCommandError) as caught:
+            made.send_command("bogus")
+        assert isinstance(caught.value, control_names.HAProxyControlError)
+        with pytest.raises(control_names.PermissionError):
+            HAProxyControl(files[0], f"{paths.root}/user", files[2]).disable_node("web", name)
+        worker = made.get_info()["Pid"]
+        made.restart()
+        assert (paths.reloads(), made.get_info()["Pid"] == worker) == (1, False)
+        paths.stop()
+        made.restart()
+        assert [node["svname"] for node in made.get_active_nodes()["web"]] == [name]
+        paths.file.write_text(paths.file.read_text() + "nonsense\n")
+        with pytest.raises(RejectedError, match="nonsense"):
+            made.restart()
 
 
 def test_a_large_batch(control):
@@ -121,7 +164,7 @@ def test_bad_peers(tmp_path, behave, error):
     peer = Peer(path, behave)
     try:
         with pytest.raises(error) as caught:
-            HAProxyControl(path, path).batch(["show info", "show servers state"], Deadline(0.3))
+            Sockets(path, path).batch(["show info", "show servers state"], Deadline(0.3))
         assert type(caught.value) is error
     finally:
         peer.close()
@@ -130,11 +173,11 @@ def test_bad_peers(tmp_path, behave, error):
 def test_nothing_there(tmp_path):
     path = tmp_path / "s"
     with pytest.raises(NotRunningError, match="no HAProxy listens"):
-        HAProxyControl(str(path), "").running(Deadline(1))
+        Sockets(str(path), "").running(Deadline(1))
     with socket.socket(socket.AF_UNIX) as stale:
         stale.bind(str(path))
     with pytest.raises(NotRunningError):
-        HAProxyControl(str(path), "").running(Deadline(1))
+        Sockets(str(path), "").running(Deadline(1))
 
 
 def test_an_answer_of_another_kind_is_an_error_of_ours(tmp_path):
@@ -142,6 +185,6 @@ def test_an_answer_of_another_kind_is_an_error_of_ours(tmp_path):
     peer = Peer(path, lambda connection: (connection.recv(1000), connection.sendall(b"\n> a\n> b\n> c\n> ")))
     try:
         with pytest.raises(BalancerError, match="cannot be read"):
-            HAProxyControl(path, path).running(Deadline(5))
+            Sockets(path, path).running(Deadline(5))
     finally:
         peer.close()

@@ -319,7 +319,7 @@ def test_a_slot_that_was_deleted_by_hand_comes_back(paths):
 
 
 def test_an_old_haproxy_gets_slots_everywhere(paths, monkeypatch):
-    monkeypatch.setattr("lighthouse.haproxy.control.parse_version", lambda text: "2.4.22")
+    monkeypatch.setattr("lighthouse.haproxy.sockets.parse_version", lambda text: "2.4.22")
     monkeypatch.setattr("lighthouse.haproxy.process.parse_version", lambda text: "2.4.22")
     made = balancer(paths)
     made.sync([cluster("web", nodes(1))])

@@ -130,7 +130,7 @@ def test_a_stopped_haproxy_is_not_started_twice(paths, monkeypatch):
     made = balancer(paths)
     made.sync([])
     pids = paths.pids()
-    monkeypatch.setattr("lighthouse.haproxy.control.TIMEOUT", 0.2)
+    monkeypatch.setattr("lighthouse.haproxy.sockets.TIMEOUT", 0.2)
     for pid in pids:
         os.kill(pid, signal.SIGSTOP)
     until(lambda: all(stopped(pid) for pid in pids), what="every thread of HAProxy to stop")

@@ -7,9 +7,9 @@ import stat
 import pytest
 
 from lighthouse.haproxy import memory
-from lighthouse.haproxy.control import HAProxyControl
 from lighthouse.haproxy.document import parse
 from lighthouse.haproxy.process import HAProxyProcess
+from lighthouse.haproxy.sockets import Sockets
 from lighthouse.node import Node
 from support.haproxy import balancer, cluster
 from support.wait import until
@@ -41,7 +41,7 @@ def no_long_way(monkeypatch):
         def refuse(*_args, **_more):
             raise AssertionError("the long way was taken")
 
-        monkeypatch.setattr(HAProxyControl, "running", refuse)
+        monkeypatch.setattr(Sockets, "running", refuse)
         monkeypatch.setattr(HAProxyProcess, "check", refuse)
 
     return forbid
