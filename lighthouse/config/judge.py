@@ -54,17 +54,20 @@ class Judge:
         `options` and `validate` name the plugin's attribute and classmethod. The latter gets a copy, so that it can change nothing.
         """
         try:
-            values = self._schema(plugin, options, common).read(data, problems, path)
+            schema = self._schema(plugin, options, common)
+            values = schema.read(data, problems, path)
+            sound = schema.sound(data) if values is None else values
         except Exception as error:  # noqa: BLE001 - pydantic may fail in any way at a foreign declaration; others go on
             text = f"plugin {shown(plugin.name)} ({plugin.reference}) declares unusable {options}: {failure(error)}"
             problems.key(path, f"{text}: repair the plugin", broken=True)
             return None
-        if values is None:
-            return None
-        ours = {key: value for key, value in values.items() if key in common}
-        own = {key: value for key, value in values.items() if key not in common}
+        own = {key: value for key, value in sound.items() if key not in common}
+        if not isinstance(data, dict) or schema.options.keys() - common.keys() - own.keys():
+            return None  # its part is not whole
         accepted = _accepts(plugin, lambda: getattr(plugin.cls, validate)(copy.deepcopy(own)), validate, problems, path)
-        return (ours, own) if accepted else None
+        if values is None or not accepted:
+            return None
+        return {key: value for key, value in values.items() if key in common}, own
 
     def _schema(self, plugin: Plugin, options: str, common: Mapping[str, Option]) -> Schema:
         key = (plugin.reference, options)

@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Callable, Mapping
 from hashlib import sha256
 
-from lighthouse.config import kinds, rootfiles
+from lighthouse.config import kinds, rootfiles, services
 from lighthouse.config.document import DocumentError, parse
 from lighthouse.config.judge import Judge
 from lighthouse.config.plugins import Plugins
@@ -20,7 +20,7 @@ _COMPILERS: Mapping[Kind, Callable[[Unit], Product | None]] = {
     Kind.DISCOVERY: kinds.discovery_file,
     Kind.BALANCER: kinds.balancer_file,
     Kind.CLUSTER: kinds.cluster_file,
-    Kind.SERVICE: kinds.service_file,
+    Kind.SERVICE: services.service_file,
 }
 
 

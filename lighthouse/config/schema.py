@@ -66,6 +66,25 @@ class Schema:
             return None
         return model.model_dump(mode="json", by_alias=True, warnings=False)
 
+    def sound(self, data: Any) -> dict[str, Any]:
+        """Of data that `read` refused the keys that are right, as they stand there, and the defaults of those that are absent.
+
+        So that a mistake in one key does not hide those that only a further look at another one finds.
+        """
+        if not isinstance(data, dict):
+            return {}
+        wrong: set[str | int] = set()
+        try:
+            self._model.model_validate_json(json.dumps(data))
+        except ValidationError as error:
+            wrong = {detail["loc"][0] for detail in error.errors()}
+        absent = {
+            key: option.default
+            for key, option in self.options.items()
+            if key not in data and option.default is not REQUIRED
+        }
+        return {**absent, **{key: value for key, value in data.items() if key not in wrong}}
+
     def _explain(self, error: ValidationError, data: dict[str, Any], problems: Problems, path: KeyPath) -> None:
         expected: dict[KeyPath, list[str]] = {}
         values: dict[KeyPath, Any] = {}

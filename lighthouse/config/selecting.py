@@ -62,13 +62,14 @@ def _labels(unit: Unit, data: Mapping[str, Any] | None) -> dict[str, list[str]]:
 
 
 def _zone(unit: Unit, data: Any) -> dict[str, Any] | None:
-    part = None if data is None else _ZONE_SCHEMA.read(data, unit.problems, ("zone",))
-    if part is None:
+    if data is None:
         return None
-    prefer = [part["prefer"]] if isinstance(part["prefer"], str) else part["prefer"]
+    part = _ZONE_SCHEMA.read(data, unit.problems, ("zone",))
+    given = (_ZONE_SCHEMA.sound(data) if part is None else part).get("prefer")
+    prefer = [given] if isinstance(given, str) else given
     for text in prefer or ():
         check_label(unit, ("zone", "prefer"), text)
-    return {"zones": prefer, "minimum": part["minimum"]}
+    return part and {"zones": prefer, "minimum": part["minimum"]}
 
 
 def _default_nodes(unit: Unit, items: list[Any]) -> list[dict[str, Any]]:

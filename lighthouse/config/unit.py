@@ -12,6 +12,11 @@ from lighthouse.config.problems import Problems
 from lighthouse.config.text import listed, suggestion
 from lighthouse.errors import NodeError
 from lighthouse.identity import shown, valid_label, valid_name
+from lighthouse.options import Option
+
+NAME = {"name": Option(str, "name of the object, if not the base name of the file", default=None)}
+DISCOVERY_KEY = {"discovery": Option(str, "name a file of discovery/")}
+"""Keys that files of several kinds have."""
 
 
 @dataclass(slots=True)

@@ -69,6 +69,39 @@ def test_a_cluster_needs_a_discovery_and_a_balancer(tree):
     assert "scales" in balancer
 
 
+@pytest.mark.parametrize(
+    ("path", "text", "keys"),
+    [
+        (
+            "clusters/a.yaml",
+            """\
+            discovery: 5
+            scales: {}
+            filter: {'no label': v1}
+            zone: {prefer: 'no zone', minimum: none}
+            default_nodes: ['web:80']
+            """,
+            ["discovery", "filter.no label", "zone.minimum", "zone.prefer", "default_nodes[0]"],
+        ),
+        (
+            "services/a.yaml",
+            """\
+            discovery: beacon
+            ports: many
+            labels: {'no label': v1}
+            checks:
+              interval: often
+              http: {uri: index.html, rise: none, fall: 1}
+            """,
+            ["ports", "labels.no label", "checks.interval", "checks.http.rise", "checks.http.uri"],
+        ),
+    ],
+)
+def test_a_mistake_in_one_key_hides_none_in_another(tree, path, text, keys):
+    told = tree.errors(path, text)
+    assert sorted(error.split("key '")[1].split("'")[0] for error in told) == sorted({*keys}), told
+
+
 def test_a_clusters_part_is_judged_by_the_balancers_options(tree):
     text = """\
         discovery: beacon

@@ -19,8 +19,8 @@ import lighthouse
 import lighthouse.ipc
 import lighthouse.workers
 from lighthouse.cli.ctl import ctl
-from lighthouse.config.kinds import _CHECK
 from lighthouse.config.plugins import BALANCERS, CHECKS, DISCOVERY
+from lighthouse.config.services import _CHECK
 from lighthouse.options import REQUIRED
 from lighthouse.plan import FileState
 from lighthouse.settings import SECTIONS, Settings
