@@ -13,6 +13,8 @@ from typing import Any
 from lighthouse.cli.text import age, clock, number
 from lighthouse.cli.way import Mark, Step, Way
 
+TOLD_REFUSED = 50  # records that a discovery worker tells at most
+
 Document = Mapping[str, Any]
 
 
@@ -172,6 +174,8 @@ class Why:
         if name in cluster["gone"]:
             return Step("registry", Mark.BAD, f"its record has left {discovery}", number(cluster["gone"][name]))
         doubt = f"; what it has now nobody knows, because {discovery} is away or failing" if cluster["stale"] else ""
+        if len(self._refused) >= TOLD_REFUSED:
+            doubt += f"; or it is refused, as so many are that only {len(self._refused)} of them are told"
         return Step("registry", Mark.BAD, f"{discovery} has no record of it{doubt}", self._discovery().at)
 
     def _remains(self, name: str) -> Iterator[Step]:

@@ -1,14 +1,20 @@
 """From a registry of files to HAProxy and back, with everything in between: which members are used, and how that is told."""
 
 import json
+import os
+import signal
 import socket
+import subprocess
+import sys
 import threading
+from pathlib import Path
 
 import pytest
 
 from lighthouse.cli.document import document
 from lighthouse.node import Node
 from support.haproxy import get
+from support.hostile import NASTY, hostile
 from support.ports import free_port
 from support.stack import Stack
 from support.wait import until
@@ -176,3 +182,65 @@ def test_a_mass_of_changes_comes_at_the_allowed_rate_and_that_is_shown(host):
         lambda: not any("their turn" in text for text in document(host.status())["problems"]),
         what="no problem any more",
     )
+
+
+def test_fifty_edits_with_a_sighup_each_are_one_or_two_reloads(host, paths):
+    host.write("balancers/haproxy.yaml", paths.config | {"restart_interval": 2})
+    announce(host, Node("a", "127.0.0.1", 9))
+
+    def edit(number):
+        options = {"port": port, "backend": [f"timeout queue {number}s"]}
+        host.write("clusters/web.yaml", {"discovery": "directory", "haproxy": options})
+
+    port = free_port()
+    edit(0)
+    host.start().wait_up("discovery/directory", "balancer/haproxy")
+    until(lambda: servers(paths) == {"a:9"}, what="the member")
+    for number in range(1, 51):
+        edit(number)
+        os.kill(host.process.pid, signal.SIGHUP)
+    until(lambda: "timeout queue 50s" in paths.file.read_text() and not reported(host)["pending"], what="the last edit")
+    assert reported(host)["degraded"] is None
+    assert paths.reloads() in (1, 2)
+
+
+def reported(host):
+    return document(host.status())["balancers"]["haproxy"]
+
+
+def test_hostile_records_reach_no_terminal(host, paths):
+    host.write(
+        "clusters/web.yaml", {"discovery": "directory", "haproxy": {"port": free_port(), "server_metadata": ["weight"]}}
+    )
+    folder = host.registry / "web"
+    folder.mkdir(parents=True)
+    for number, record in enumerate(hostile(), 1000):
+        (folder / f"{number}").write_text(json.dumps(record))
+    for text in NASTY:
+        name = f"0{text}".encode(errors="surrogatepass")
+        if len(name) < 200 and not {b"/", b"\0"} & {bytes([byte]) for byte in name}:
+            Path(os.fsdecode(bytes(folder) + b"/" + name)).write_text("{")
+    announce(host, Node("good", "127.0.0.1", 9))
+    host.start().wait_up("discovery/directory")
+    until(lambda: "good:9" in servers(paths), what="the member")
+
+    def told(*arguments):
+        command = [Path(sys.executable).with_name("lighthouse"), *arguments]
+        done = subprocess.run(command, capture_output=True, timeout=100, check=False)
+        text = (done.stdout + done.stderr).decode()
+        assert not [char for char in text if char != "\n" and not char.isprintable()], arguments
+        assert "Traceback" not in text
+        return text
+
+    ctl = ("ctl", "--socket", host.socket_path)
+    assert "good:9: in rotation" in told(*ctl, "why", "web")
+    refused = document(host.status())["clusters"]["web"]["refused"]
+    assert len(refused) == 50, "of a thousand, so many are told"
+    names = [os.fsencode(item["record"]) for item in refused if "\x1b" in item["record"] or "\u202e" in item["record"]]
+    assert names
+    for name in (*names, b"\x1b[2J", b"a\nb", b"\xff"):
+        assert "not in rotation" in told(*ctl, "why", "web", name)
+    told(*ctl, "status")
+    told(*ctl, "why", "\x1b[2J")
+    told(*ctl, "logs", "discovery/directory")
+    told("plan", "--socket", host.socket_path, host.config)

@@ -4,7 +4,8 @@ import pytest
 
 from lighthouse.cli.document import document
 from lighthouse.cli.way import Mark
-from lighthouse.cli.why import Why
+from lighthouse.cli.why import TOLD_REFUSED, Why
+from lighthouse.workers.telling import MOST
 from support.control import node, packed, raw_status, worker
 
 SERVER = {
@@ -70,6 +71,16 @@ def test_a_node_that_nobody_knows_ends_at_the_registry():
     found = way(name="x:1")
     assert last(found) == ("registry", Mark.BAD)
     assert found.verdict == "not in rotation; registry: discovery/directory has no record of it"
+
+
+def test_one_of_so_many_refused_ones_that_not_all_are_told():
+    refused = [{"record": f"r{number}", "reason": "bad"} for number in range(TOLD_REFUSED)]
+    verdict = way(raw(members={"refused": refused}), "nobody:1").verdict
+    assert verdict.endswith("or it is refused, as so many are that only 50 of them are told")
+
+
+def test_telling_and_why_agree_on_how_many():
+    assert MOST == TOLD_REFUSED
 
 
 def test_one_that_left():
