@@ -12,7 +12,6 @@ import os
 from contextlib import suppress
 from pathlib import Path
 
-from lighthouse.errors import BalancerError
 from lighthouse.haproxy.document import Document, parse
 from lighthouse.haproxy.errors import UnwrittenError
 
@@ -23,6 +22,7 @@ _REMEDIES = {
     errno.EACCES: "let the user of Lighthouse (uid {uid}) write in {directory}",
     errno.EPERM: "let the user of Lighthouse (uid {uid}) write in {directory}",
     errno.ENOENT: "make the directory {directory}",
+    errno.EISDIR: "remove the directory that is in its place",
 }
 
 
@@ -104,10 +104,8 @@ class ConfigFile:
 def _read(path: str) -> str | None:
     try:
         return Path(path).read_bytes().decode()
-    except (FileNotFoundError, UnicodeDecodeError):
-        return None
-    except OSError as error:
-        raise BalancerError(f"cannot read {path}: {error.strerror}") from None
+    except (OSError, UnicodeDecodeError):
+        return None  # one that we may not read is as good as lost, and is written anew
 
 
 def _write(path: str, text: str) -> None:

@@ -9,7 +9,7 @@ from lighthouse.haproxy.errors import RejectedError
 from lighthouse.node import Node
 from support.disk import FULL, disk
 from support.haproxy import backends, balancer, cluster, get
-from support.haproxy_service import Service
+from support.haproxy_service import Service, as_ordinary_user
 from support.ports import free_port
 
 A, B, C = (Node(name, "127.0.0.1", 9) for name in "abc")
@@ -114,6 +114,19 @@ def test_the_way_back_from_a_bad_reload_needs_no_room(paths, room, monkeypatch):
         assert set(paths.servers("web")) == {a.node.name, b.node.name}
         paths.stop()  # what is on disk starts
         assert balancer(paths).sync([cluster("web", [b], port=port)])["servers"] == {"web": {b.node.name: "up"}}
+
+
+def test_a_file_that_may_not_be_read_is_written_anew(paths):
+    balancer(paths).sync([cluster("web", [A])])
+    paths.file.chmod(0)
+    report, _ = as_ordinary_user(paths.config, cluster("web", [A, B]))
+    assert (report["degraded"], report["servers"]) == (None, {"web": {A.name: "up", B.name: "up"}})
+    assert len(parse(paths.file.read_text()).backends()["web"].members) == 2
+    paths.file.unlink()
+    paths.file.mkdir()
+    report = balancer(paths).sync([cluster("web", [B])])
+    assert report["degraded"].startswith(f"cannot write {paths.file}: Is a directory; remove the directory that is")
+    assert report["servers"] == {"web": {B.name: "up"}}
 
 
 def test_an_haproxy_of_a_service_goes_on_too(paths, room, tmp_path):
