@@ -8,6 +8,7 @@ from __future__ import annotations
 from collections.abc import Callable, Iterator, Mapping
 from typing import Any
 
+from lighthouse.cli.balanced import notes
 from lighthouse.cli.text import age, clock, number, user
 
 ORDERED = ("maintenance", "draining")
@@ -30,7 +31,7 @@ def warnings(document: Document) -> list[str]:
         for name, service in document["services"].items()
         if isinstance(ports := service.get("ports"), dict) and any(_unchecked(part) for part in ports.values())
     ]
-    return [*unchecked, *_refused_records(document)]
+    return [*unchecked, *_refused_records(document), *notes(document)]
 
 
 def _refused_records(document: Document) -> Iterator[str]:
