@@ -1,8 +1,9 @@
 """From a configuration directory to the plan and to each worker's configuration.
 
 For every file the rule is the same. Its current text is in force if it is accepted; else the last text that was, and the
-file is HELD; else nothing is, and it is REFUSED. A deleted file is gone, but a subdirectory that is missing altogether holds
-its files: that is far more often a mount that failed than a wish to serve nothing. Whatever a file does costs that file only.
+file is HELD; else nothing is, and it is REFUSED. A deleted file is gone, unless something in force needs it (`deleted`); and a
+subdirectory that is missing altogether holds its files: that is far more often a mount that failed than a wish to serve nothing.
+Whatever a file does costs that file only.
 
 Files are taken in the order of their names, and the first to use a base name or a name has it.
 """
@@ -16,6 +17,7 @@ from typing import Any
 
 from lighthouse.config import tree, watch
 from lighthouse.config.blobs import InForce, blobs, specs
+from lighthouse.config.deleted import DELETED, deleted, still_used, users
 from lighthouse.config.lastgood import LastGood, Version
 from lighthouse.config.problems import RefusedError
 from lighthouse.config.reading import Reader
@@ -77,11 +79,13 @@ class _Compilation:
         self._files: dict[str, File] = {}
         self._versions: dict[str, Version] = {}
         self._paths: list[Path] = []
+        self._deleted: dict[tuple[Kind, str], str] = {}
 
     def run(self, seen: str) -> Compiled:
         self._take_root()
         for kind in self._folders:
             self._take_folder(kind)
+        self._part_from_deleted()
         self._keep_unread()
         force = self._force()
         configs = blobs(force)
@@ -132,6 +136,22 @@ class _Compilation:
             return
         for source in sources:
             self._take(kind, source)
+        for relative in deleted(kind, self._good.versions, sources):
+            source = _known(self._directory, relative)
+            self._hold(kind, source, f"{relative}: {DELETED}")
+            self._deleted[kind, source.stem] = relative
+
+    def _part_from_deleted(self) -> None:
+        """What was deleted goes, unless it is needed: then it stays in force, and whoever needs it is named."""
+        for (kind, name), relative in self._deleted.items():
+            file = self._files.pop(relative)
+            if file.state is FileState.REFUSED:
+                continue
+            if found := users(kind, name, self._objects, self._deleted):
+                files = sorted(self._owners[other, "name", key] for other, key in found)
+                self._files[relative] = File(file.state, still_used(relative, files))
+            else:
+                del self._objects[kind][name], self._versions[relative]
 
     def _take(self, kind: Kind, source: Source) -> None:
         """Decide what is in force for one file that is there."""

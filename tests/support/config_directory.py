@@ -36,6 +36,10 @@ class Directory:
     def remove(self, relative):
         (self.path / relative).unlink()
 
+    def forget(self, *relatives):
+        """The last good versions of some files are lost."""
+        self.good = LastGood({path: kept for path, kept in self.good.versions.items() if path not in relatives})
+
     def compile(self, role=Role.ALL, poisoned=None):
         self.steps = []
         result = compile_directory(

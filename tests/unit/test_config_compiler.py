@@ -226,12 +226,62 @@ def test_a_missing_directory_is_an_error(tree):
         tree.compile()
 
 
+def test_a_discovery_or_a_balancer_that_is_needed_outlives_its_file(tree):
+    tree.write("balancers/edge.yaml", "plugin: scales\nfile: /edge\n")
+    tree.write("clusters/web.yaml", "discovery: beacon\nedge: {port: 2}\n")
+    before = tree.compile()
+    tree.remove("discovery/beacon.yaml")
+    tree.remove("balancers/edge.yaml")
+    tree.remove("balancers/scales.yaml")
+    for _ in range(2):
+        result = tree.compile()
+        assert set(result.plan.workers) == set(before.plan.workers) - {"balancer/scales"}, "nobody needs that one"
+        held = {path: file.error for path, file in result.plan.files.items() if file.state.value == "held"}
+        assert held.keys() == {"discovery/beacon.yaml", "balancers/edge.yaml"}
+        assert held["discovery/beacon.yaml"].startswith(
+            "discovery/beacon.yaml: the file was deleted, and is still used by clusters/web.yaml, services/app.yaml: restore"
+        )
+        assert "still used by clusters/web.yaml: " in held["balancers/edge.yaml"]
+    assert result.blobs["discovery/beacon"] == before.blobs["discovery/beacon"]
+    tree.remove("clusters/web.yaml")
+    assert "balancer/edge" not in tree.compile().plan.workers
+    tree.remove("services/app.yaml")
+    assert (tree.compile().plan.workers, tree.compile().plan.files) == ({}, {})
+
+
+def test_a_renamed_discovery_is_not_kept_for_those_who_follow(tree):
+    tree.compile()
+    (tree.path / "discovery/beacon.yaml").rename(tree.path / "discovery/beacon.yml")
+    assert "discovery/beacon.yaml" not in tree.compile().plan.files
+    (tree.path / "discovery/beacon.yml").rename(tree.path / "discovery/other.yaml")
+    for path in ("clusters/web.yaml", "services/app.yaml"):
+        assert tree.compile().plan.files["discovery/beacon.yml"].state.value == "held"
+        tree.write(path, GOOD[path].replace("beacon", "other"))
+    tree.write("discovery/other.yaml", "plugin: beacon\n" + GOOD["discovery/beacon.yaml"])
+    result = tree.compile()
+    assert {path for path, file in result.plan.files.items() if path.startswith("discovery/")} == {"discovery/other.yaml"}
+    assert not any(file.error for file in result.plan.files.values())
+
+
+def test_a_balancer_whose_key_another_one_serves_is_not_needed(tree):
+    tree.write("balancers/a.yaml", "plugin: scales\nfile: /a\n")
+    tree.write("balancers/b.yaml", "plugin: scales\nfile: /b\n")
+    tree.remove("balancers/scales.yaml")
+    tree.compile()
+    tree.remove("balancers/b.yaml")
+    assert {id_ for id_ in tree.compile().plan.workers if id_.startswith("balancer/")} == {"balancer/a"}
+    tree.remove("balancers/a.yaml")
+    assert "balancer/a" in tree.compile().plan.workers
+
+
 def test_a_cluster_outlives_its_discovery_and_its_balancer_key(tree):
+    """As after a reboot, of which the last good versions of the two are not known."""
     tree.write("balancers/edge.yaml", "plugin: scales\nfile: /edge\n")
     tree.write("clusters/web.yaml", "discovery: beacon\nscales: {port: 1}\nedge: {port: 2}\n")
     tree.compile()
     tree.remove("discovery/beacon.yaml")
     tree.remove("balancers/edge.yaml")
+    tree.forget("discovery/beacon.yaml", "balancers/edge.yaml")
     for _ in range(2):
         result = tree.compile()
         assert result.plan.clusters == {"web": "beacon"}
