@@ -102,7 +102,9 @@ class Archive:
         if self._keeper is None:
             return 0
         try:
-            self._keeper.save(self._topics, self._store.snapshots, sync=True)
+            failed = self._keeper.save(self._topics, self._store.snapshots, sync=True)
+            if failed:
+                raise next(iter(failed.values()))
         except OSError as error:
             sock.sendall(str(error).encode("utf-8", "backslashreplace")[:TOLD])
             return 1

@@ -59,22 +59,31 @@ class Keeper:
         except OSError:
             return None
 
-    def save(self, topics: Iterable[str], snapshots: Mapping[str, bytes], *, sync: bool = False) -> None:
-        """Write these topics as they now stand; one that is no longer kept is removed. Raises `OSError`.
+    def save(self, topics: Iterable[str], snapshots: Mapping[str, bytes], *, sync: bool = False) -> dict[str, OSError]:
+        """Write these topics as they now stand; one that is no longer kept is removed. Returns those that fail; the others go on.
 
-        With `sync` it blocks until all of it is on the disk, so that a power failure leaves the old or the new, whole.
+        With `sync` it blocks until all of it is on the disk, so that a power failure leaves the old or the new, whole; then it
+        raises `OSError` if the directory cannot be synced.
         """
+        failed = {}
         for topic in topics:
-            if topic in snapshots:
-                _replace(self._path(topic), _seal(snapshots[topic]), sync=sync)
-            else:
-                self._path(topic).unlink(missing_ok=True)
+            try:
+                self._write(topic, snapshots.get(topic), sync=sync)
+            except OSError as error:
+                failed[topic] = error
         if sync:
             fd = os.open(self._directory, os.O_RDONLY | os.O_DIRECTORY | os.O_CLOEXEC)
             try:
                 os.fsync(fd)
             finally:
                 os.close(fd)
+        return failed
+
+    def _write(self, topic: str, payload: bytes | None, *, sync: bool) -> None:
+        if payload is None:
+            self._path(topic).unlink(missing_ok=True)
+        else:
+            _replace(self._path(topic), _seal(payload), sync=sync)
 
     def _path(self, topic: str) -> Path:
         return self._directory / quote(topic, safe="")

@@ -33,9 +33,11 @@ FRESH = "fresh"
 """The topic of when each discovery last had a complete answer: unix times by worker."""
 ORDERS = "orders"
 """The topic of what operators ordered of services."""
+ACCEPTED = "accepted"
+"""The topic of which losses of members were confirmed, and when: on CLOCK_MONOTONIC, so within one boot of the host."""
 DURABLE = ("members/", FRESH, ORDERS)
 """What must survive a reboot."""
-PERSISTENT = ("service/", "handover/", *DURABLE)
+PERSISTENT = ("service/", "handover/", ACCEPTED, *DURABLE)
 
 
 @dataclass(frozen=True, slots=True)
@@ -80,6 +82,11 @@ class Store:
                     self._services[topic] = read_service(payload)
                 elif topic == ORDERS:
                     self.orders.load(payload)
+                elif topic == ACCEPTED:
+                    self._accepted = _confirmed_in(self.orders.boot, payload)
+                    if not self._accepted:
+                        self.dirty.add(topic)
+                        continue
             except ProtocolError as error:
                 refused.append(f"kept state {topic!r} is refused: {error}")
                 self.dirty.add(topic)
@@ -124,6 +131,7 @@ class Store:
     def confirm(self, plan: Plan, cluster: str, now: float) -> dict[str, tuple[str, bytes]]:
         """A person confirms what is held of a cluster by now; returns what to tell the worker of its discovery."""
         self._accepted[cluster] = now
+        self._keep_accepted()
         discovery = plan.clusters[cluster]
         return {f"discovery/{discovery}": (ACCEPT_TOPIC, self._confirmed(plan, discovery))}
 
@@ -151,13 +159,15 @@ class Store:
     def forget(self, plan: Plan) -> None:
         """Drop what belongs to nothing in the plan."""
         wanted = (
-            {FRESH, ORDERS}
+            {FRESH, ORDERS, ACCEPTED}
             | {service_topic(name) for name in plan.services}
             | {members_topic(name) for name in plan.clusters}
         )
         for worker in plan.workers:
             wanted |= {report_topic(worker), handover_topic(worker), explained_topic(worker)}
-        self._accepted = {name: when for name, when in self._accepted.items() if name in plan.clusters}
+        if self._accepted.keys() - plan.clusters.keys():
+            self._accepted = {name: when for name, when in self._accepted.items() if name in plan.clusters}
+            self._keep_accepted()
         if FRESH in self.snapshots:
             self._keep(
                 FRESH, pack({worker: when for worker, when in self.freshness().items() if worker in plan.workers})
@@ -195,6 +205,9 @@ class Store:
             self.snapshots[topic] = payload
             self._changed(topic)
 
+    def _keep_accepted(self) -> None:
+        self._keep(ACCEPTED, pack({"boot": self.orders.boot, "clusters": self._accepted}))
+
     def _confirmed(self, plan: Plan, discovery: str) -> bytes:
         own = {name for name, owner in plan.clusters.items() if owner == discovery}
         return pack({name: when for name, when in self._accepted.items() if name in own})
@@ -212,3 +225,12 @@ class Store:
             return Announced.WITHDRAWN.value
         verdict = State(self.service(service).get(port, UNTOLD)["state"])
         return TABLE[self.orders.counting(service)[0], Checker.AT_WORK, verdict][1].value
+
+
+def _confirmed_in(boot: str, payload: bytes) -> dict[str, float]:
+    """The kept confirmations, if they are of this boot. Raises `ProtocolError`."""
+    data = unpack(payload)
+    try:
+        return {str(name): float(when) for name, when in data["clusters"].items()} if data["boot"] == boot else {}
+    except (AttributeError, KeyError, TypeError, ValueError) as error:
+        raise ProtocolError(f"not a record of confirmations: {type(error).__name__}: {error}") from None

@@ -61,6 +61,13 @@ def test_a_mass_loss_is_held_until_a_person_accepts_it(make):
     code, text = consumer.ctl("accept", "wep")
     assert (code, "known are web" in text) == (2, True)
 
+    consumer.stack.ask("stop", worker="discovery/directory")  # what nobody is there to apply outlives the supervisor
+    until(lambda: consumer.stack.state("discovery/directory") == "stopped", what="the discovery to be away")
+    consumer.stack.ask("accept", cluster="web")
+    consumer.stack.kill()
+    consumer.stack.start()
+    consumer.wait_servers()
+
 
 def test_a_wiped_registry_is_believed_once_it_has_said_so_for_long_enough(make):
     consumer = make(members=TEN[:4], settings={"mass_loss": {"hold": 2.0}})

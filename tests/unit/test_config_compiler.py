@@ -259,7 +259,9 @@ def test_a_renamed_discovery_is_not_kept_for_those_who_follow(tree):
         tree.write(path, GOOD[path].replace("beacon", "other"))
     tree.write("discovery/other.yaml", "plugin: beacon\n" + GOOD["discovery/beacon.yaml"])
     result = tree.compile()
-    assert {path for path, file in result.plan.files.items() if path.startswith("discovery/")} == {"discovery/other.yaml"}
+    assert {path for path, file in result.plan.files.items() if path.startswith("discovery/")} == {
+        "discovery/other.yaml"
+    }
     assert not any(file.error for file in result.plan.files.values())
 
 

@@ -66,6 +66,29 @@ def test_it_tells_how_long_nobody_was_there(tmp_path):
     assert keeper.downtime(touched - 5.0) == 0.0
 
 
+def test_what_cannot_be_written_holds_nothing_else_back(tmp_path):
+    core, keeper = Core(), Keeper(tmp_path / "state")
+    core.store.snapshots.update({f"members/{n}": b"x" for n in range(300)})
+    core.store.dirty.update(core.store.snapshots)
+    bad = [f"members/{n}" for n in range(250)]
+    for topic in bad:
+        (tmp_path / "state" / f"{topic.replace('/', '%2F')}.new").mkdir()
+    saver = Saver(keeper, core)
+    for _ in range(3):
+        saver.save()
+    assert core.store.dirty == {*bad}
+    assert {topic for topic in keeper.load()[0] if topic.startswith("members/")} == {
+        f"members/{n}" for n in range(250, 300)
+    }
+    assert "Is a directory" in saver.problem
+    core.store.snapshots["members/new"] = b"y"
+    core.store.dirty.add("members/new")
+    assert saver.due(1e9) == 1e9, "at once"
+    saver.save()
+    assert "members/new" in keeper.load()[0]
+    assert saver.problem, "the others are still not written"
+
+
 def test_what_cannot_be_written_is_told_until_it_can(tmp_path):
     core, keeper = Core(), Keeper(tmp_path / "state")
     core.store.note_freshness({"discovery/dir": 1.0})

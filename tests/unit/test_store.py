@@ -53,6 +53,24 @@ def test_a_discovery_begins_with_what_its_predecessor_reported():
     assert store.birthright(PLAN, spec)["report/discovery/dir"] == b"report"
 
 
+def test_what_an_operator_confirmed_outlives_the_supervisor_and_not_the_boot():
+    before, spec = Store(), PLAN.workers["discovery/dir"]
+    before.orders.boot = "this boot"
+    before.confirm(PLAN, "web", 12.5)
+    assert "accepted" in before.dirty
+    for boot, expected in (("this boot", {"web": 12.5}), ("another", {})):
+        store = Store()
+        store.orders.boot = boot
+        assert store.load(before.snapshots, aged=True) == []
+        store.forget(PLAN)
+        assert unpack(store.birthright(PLAN, spec)["accept"]) == expected
+    assert "accepted" not in store.snapshots
+    before.forget(Plan())
+    assert unpack(before.snapshots["accepted"])["clusters"] == {}
+    (text,) = store.load({"accepted": pack({"boot": "another", "clusters": [1]})}, aged=False)
+    assert "not a record of confirmations" in text
+
+
 def test_what_is_too_old_or_refused_is_removed_from_disk():
     """Or the next start would take it for fresh."""
     store = Store()
