@@ -37,7 +37,7 @@ def table(supervisor: Supervisor) -> dict[str, Command]:
 
     def accept(arguments: Arguments) -> Mapping[str, Any]:
         name = _cluster(supervisor, arguments)
-        supervisor.perform(core.accept(name, time.monotonic()))
+        supervisor.obey(core.accept(name, time.monotonic()))
         return {"cluster": name}
 
     def explain(arguments: Arguments) -> Mapping[str, Any]:
@@ -83,7 +83,7 @@ def table(supervisor: Supervisor) -> dict[str, Command]:
         "stop": Command(steer(core.stop), mutates=True),
         "start": Command(steer(core.start), mutates=True),
         "accept": Command(accept, mutates=True),
-        **ordering(core, supervisor.perform),
+        **ordering(core, supervisor.obey),
         "explain": Command(explain),
         "explained": Command(explained),
         "dump": Command(dump, mutates=True),

@@ -138,6 +138,11 @@ class Supervisor:
 
     # Doing what the core decides
 
+    def obey(self, actions: list[Action]) -> None:
+        """Do what an operator ordered: it is on disk before anybody is told, the operator included."""
+        self._saver.save(everything=True)
+        self.perform(actions)
+
     def perform(self, actions: list[Action]) -> None:
         """Do this, in order."""
         for action in actions:
