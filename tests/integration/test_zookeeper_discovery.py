@@ -11,6 +11,7 @@ from lighthouse.discovery import Wanted
 from lighthouse.errors import RegistryError
 from lighthouse.node import MAX_RECORD, Node
 from lighthouse.zookeeper import ZookeeperDiscovery, connection
+from lighthouse.zookeeper.handler import LONGEST_WAIT
 from support.wait import until
 from support.zookeeper import Ensemble, Realm
 from support.zookeeper_host import Host, Observer, names
@@ -535,6 +536,38 @@ def test_a_client_that_was_left_while_it_connected_connects_no_more(hosts):
     with socket.create_server(("127.0.0.1", 0)) as listener, pytest.raises(OSError) as refused:
         handler.create_connection(listener.getsockname(), hostname="localhost")
     assert "it was left" in refused.value.strerror
+
+
+def test_new_connections_after_a_broken_one_are_spread_by_chance(zookeeper, hosts, monkeypatch):
+    """When a server breaks those of a whole fleet; the first connection of a host waits for nothing."""
+    from support.faultproxy import FaultProxy
+
+    class Left:
+        """Takes the place of the event on which the handler waits."""
+
+        def __init__(self):
+            self.waits = []
+
+        def is_set(self):
+            return False
+
+        def wait(self, seconds):
+            self.waits.append(seconds)
+
+    with FaultProxy(zookeeper.ensemble.servers[0].port) as proxy:
+        fleet = [hosts(f"host-{n}", hosts=[f"127.0.0.1:{proxy.port}"]) for n in range(8)]
+        handlers = [host.discovery._connection._client._handler for host in fleet]
+        for host, handler in zip(fleet, handlers, strict=True):
+            host.complete()
+            monkeypatch.setattr(handler, "left", Left())
+        proxy.cut()
+        for host in fleet:
+            host.until(lambda report: report.details["connections"] == 2 and report.complete, what="back")
+        waits = [handler.left.waits for handler in handlers]
+        monkeypatch.undo()
+        assert {len(some) for some in waits} == {1}
+        assert len({seconds for (seconds,) in waits}) == len(fleet), "each another"
+        assert max(seconds for (seconds,) in waits) <= min(LONGEST_WAIT, 10.0 / 20)
 
 
 def test_it_is_found_by_its_entry_point():

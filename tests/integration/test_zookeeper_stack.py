@@ -46,7 +46,7 @@ def report(stack, name):
     return unpack(base64.b64decode(packed))["details"] if packed else {"announced": None}
 
 
-def test_two_registries_changes_and_restarts(stack, zookeeper):
+def test_two_registries_changes_and_restarts(stack, zookeeper, tmp_path):
     client = zookeeper.client()
     web, api = f"{zookeeper.path}/east/web", f"{zookeeper.path}/west/api"
     until(
@@ -87,6 +87,28 @@ def test_two_registries_changes_and_restarts(stack, zookeeper):
     assert client.get(f"{moved}/{name}")[1].ephemeralOwner == before[1].ephemeralOwner
     now = stack.worker("discovery/east")
     assert (now["pid"], now["generation"]) == (worker["pid"], worker["generation"])
+
+    secret = tmp_path / "secret"
+    secret.write_text("of-lighthouse")
+    mine = [{"scheme": "auth", "permissions": "all"}]
+    named = zookeeper.client(auth_data=[("digest", "lighthouse:of-lighthouse")])
+    observer = Observer(client, moved, f"{moved}/{name}")
+    changes = {"hosts": ",".join(zookeeper.hosts) + zookeeper.path, "path": "/moved"}
+    changes["auth"] = {"scheme": "digest", "user": "lighthouse", "password_file": str(secret)}
+    for service, acl in {"private": mine, "shown": [*mine, {"scheme": "world", "permissions": ["read"]}]}.items():
+        changes["acl"] = acl
+        stack.write("discovery/east.yaml", registry(zookeeper, "moved", **changes))
+        count = stack.ask("reload")["compilation"]
+        until(lambda: stack.status()["config"]["compilations"] >= count, what="the new settings")  # noqa: B023
+        stack.write(f"services/{service}.yaml", {"port": free_port(), "discovery": "east", "checks": {"interval": 0.2}})
+        path = f"{zookeeper.path}/moved/{service}"
+        until(lambda: announced(named, path), what=f"{service} announced; {stack.tail('discovery/east')}")  # noqa: B023
+        acls, _ = named.get_acls(f"{path}/{announced(named, path)[0]}")
+        shown = {("world", 1)} if service == "shown" else set()
+        assert {(item.id.scheme, item.perms) for item in acls} == {("digest", 31)} | shown
+        assert named.get(f"{path}/{announced(named, path)[0]}")[1].ephemeralOwner == before[1].ephemeralOwner
+    assert stack.worker("discovery/east")["pid"] == worker["pid"]
+    assert observer.events == [], "another identity and another ACL: nobody saw what had been announced before"
 
     stack.remove("services/web.yaml")
     until(lambda: not announced(client, moved), what="withdrawn")
