@@ -8,7 +8,8 @@
     ├── UnfinishedError            a reload that was asked for has not ended
     ├── UnwrittenError             the disk does not take a file
     ├── RejectedError              HAProxy refuses a configuration, or cannot start with it
-    │   └── UnjudgedError          files of HAProxy's owner are in the way of judging ours
+    │   ├── UnjudgedError          files of HAProxy's owner are in the way of judging ours
+    │   └── EndedError             it accepts a configuration and does not live with it
     └── CommandError               HAProxy refuses a command
         ├── UnknownCommandError    this HAProxy has no such command
         ├── PermissionError        the socket has not the level ``admin``
@@ -61,6 +62,10 @@ class RejectedError(BalancerError):
 
 class UnjudgedError(RejectedError):
     """Nothing was said about our file: HAProxy stops at one of its owner's, which it refuses or we may not read."""
+
+
+class EndedError(RejectedError):
+    """HAProxy has accepted a configuration and ended at once with it, its old processes too."""
 
 
 class CommandError(BalancerError):

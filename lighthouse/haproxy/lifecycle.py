@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import os
 import time
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from pathlib import Path
 
 from lighthouse.errors import BalancerError
@@ -12,6 +12,7 @@ from lighthouse.haproxy.deadline import Deadline
 from lighthouse.haproxy.document import Document
 from lighthouse.haproxy.errors import (
     BrokenOffError,
+    EndedError,
     NoAccessError,
     NoAnswerError,
     NotRunningError,
@@ -120,13 +121,15 @@ class Lifecycle:
     def reloaded(self, before: Processes, deadline: Deadline) -> None:
         """Wait for the end of a reload. The master listens to nobody while it loads, and counts only what has ended.
 
-        Raises `RejectedError` if the old process goes on, `UnfinishedError` if the end did not come in time.
+        Raises `RejectedError` if the old process goes on, `EndedError` if it ended too, `UnfinishedError` if it takes too long.
         """
-        deadline = deadline.within(RELOAD_TIMEOUT)
+        deadline, gone = deadline.within(RELOAD_TIMEOUT), self._process.gone([before.master])
         while deadline:
             try:
                 now = self._control.processes(deadline)
             except (NotRunningError, NoAnswerError):
+                if gone():
+                    raise EndedError("HAProxy ended when it was to run it; its own log may say why") from None
                 time.sleep(_PAUSE)
                 continue
             if now.reloads != before.reloads or now.master != before.master:
@@ -139,23 +142,31 @@ class Lifecycle:
         raise UnfinishedError("HAProxy has not ended its reload in time; it is looked at again")
 
     def _ready(self, document: Document, before: Sequence[int], deadline: Deadline) -> Current:
-        found = self.ready(document, before, deadline)
+        found = self.ready(document, before, deadline, gone=self._process.gone(self._process.find()))
         if found is None:
             raise BalancerError("HAProxy started but does not answer at its socket; its own log may say why")
         return found
 
     def ready(
-        self, document: Document, before: Sequence[int], deadline: Deadline, *, master: bool = True
+        self,
+        document: Document,
+        before: Sequence[int],
+        deadline: Deadline,
+        *,
+        master: bool = True,
+        gone: Callable[[], bool] = lambda: False,
     ) -> Current | None:
         """Wait until a process other than those `before` answers with this document, and its `master` too if there is one.
 
-        None if that did not come in time.
+        None if that did not come in time. Raises `EndedError` once all of it is `gone`.
         """
         deadline = deadline.within(READY_TIMEOUT)
         while deadline:
             try:
                 running, processes = self.current(deadline)
             except (NotRunningError, NoAnswerError):
+                if gone():
+                    raise EndedError("HAProxy ended right after its start; its own log may say why") from None
                 time.sleep(_PAUSE)
                 continue
             if (processes or not master) and running.pid not in before and running.skeleton == document.skeleton:

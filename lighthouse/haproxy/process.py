@@ -9,7 +9,7 @@ from __future__ import annotations
 
 import os
 import re
-from collections.abc import Iterator, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from itertools import pairwise
 from pathlib import Path
 
@@ -24,6 +24,7 @@ from lighthouse.haproxy.running import parse_version
 
 CHECK_TIMEOUT = 3.0  # seconds; 1000 clusters take 0.1 s, host names in the operator's lines may wait for a resolver
 START_TIMEOUT = 3.5  # seconds; HAProxy itself tries for 2 s to bind a port that another process still holds
+_LOOKS = 5
 
 
 class HAProxyProcess:
@@ -84,6 +85,20 @@ class HAProxyProcess:
         first instead of failing, so this is asked before each start.
         """
         return [pid for pid in _pids() if self._is_ours(_arguments(pid))]
+
+    def gone(self, pids: Sequence[int]) -> Callable[[], bool]:
+        """A question for a loop: whether these processes have ended. Never, if none of them is to be seen now.
+
+        A process that executes a program has no command line for a moment, so it takes more than one look.
+        """
+        seen, missed = [pid for pid in pids if _arguments(pid)], 0
+
+        def are_gone() -> bool:
+            nonlocal missed
+            missed = 0 if any(map(_arguments, seen)) else missed + 1
+            return bool(seen) and missed >= _LOOKS
+
+        return are_gone
 
     def serves_our_files(self, pid: int) -> bool:
         """Whether this process would reload the file that we write and has the master socket that we use."""

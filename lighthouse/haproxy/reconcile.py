@@ -37,7 +37,7 @@ from lighthouse.haproxy.proposals import Proposals
 from lighthouse.haproxy.quarantine import Verdict
 from lighthouse.haproxy.quick import quick
 from lighthouse.haproxy.reader import Reader
-from lighthouse.haproxy.refusals import Refusal
+from lighthouse.haproxy.refusals import Refusal, retry_of
 from lighthouse.haproxy.running import Running
 from lighthouse.haproxy.runtime import LOOK_AGAIN, Runtime
 from lighthouse.haproxy.starting import Start
@@ -181,8 +181,8 @@ class _Reconciliation:
     def _load(self, wanted: Document, current: Document | None, running: Running, reason: str) -> str | None:
         """Bring in an accepted configuration. Gives the reason if HAProxy cannot run it; what ran before then runs again."""
         tools = self._tools
-        if (error := self._proposals.accepted(wanted)) is not None:
-            return str(error)
+        if (refused := self._proposals.accepted(wanted)) is not None:
+            return str(refused)
         if current is not None and current.skeleton != wanted.skeleton:
             tools.file.keep_good(current)
         tools.file.commit(wanted)
@@ -191,7 +191,7 @@ class _Reconciliation:
         try:
             self._reader.noted(tools.lifecycle.reload(wanted, running, self._deadline))
         except RejectedError as error:
-            tools.refusals.remember(wanted.skeleton, Refusal(str(error)))
+            tools.refusals.remember(wanted.skeleton, Refusal(str(error)), retry_of(error))
             if current is not None:
                 self._go_back(current, running)
             return str(error)

@@ -10,7 +10,12 @@ import time
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field
 
+from lighthouse.haproxy.errors import EndedError, RejectedError
+
 RETRY = 60.0  # seconds; what is wrong outside the file, a missing certificate or a port in use, may have been put right
+DEADLY_RETRY = (
+    3600.0  # seconds; the same for what HAProxy accepts and then does not live with: each try ends connections
+)
 
 
 @dataclass(frozen=True, slots=True)
@@ -19,6 +24,11 @@ class Refusal:
 
     reason: str = ""
     clusters: Mapping[str, str] = field(default_factory=dict)
+
+
+def retry_of(error: RejectedError) -> float:
+    """After how many seconds that is tried again."""
+    return DEADLY_RETRY if isinstance(error, EndedError) else RETRY
 
 
 class Refusals:
@@ -30,11 +40,11 @@ class Refusals:
         self._seen = self._looked_at()
         self._known: dict[str, tuple[float, Refusal]] = {}
 
-    def remember(self, key: str, refusal: Refusal) -> None:
-        """Note that this was refused just now."""
+    def remember(self, key: str, refusal: Refusal, retry: float = RETRY) -> None:
+        """Note that this was refused just now, and is not tried again for `retry` seconds."""
         now = self._clock()
         self._known = {key: known for key, known in self._known.items() if known[0] > now}
-        self._known[key] = now + RETRY, refusal
+        self._known[key] = now + retry, refusal
 
     def forget(self) -> None:
         """Something else worked; ask again next time."""

@@ -13,7 +13,7 @@ from lighthouse.haproxy.outcome import Account
 from lighthouse.haproxy.ports import unavailable
 from lighthouse.haproxy.proposals import Proposals
 from lighthouse.haproxy.reader import Reader
-from lighthouse.haproxy.refusals import Refusal
+from lighthouse.haproxy.refusals import Refusal, retry_of
 from lighthouse.haproxy.running import Running
 from lighthouse.haproxy.tools import Tools
 
@@ -69,11 +69,12 @@ class Start:
             try:
                 running = self._with(document, fallback if document is verdict.document else None)
             except RejectedError as error:
-                self._tools.refusals.remember(document.skeleton, Refusal(str(error)))
+                self._tools.refusals.remember(document.skeleton, Refusal(str(error)), retry_of(error))
                 failures.append(str(error))
                 continue
             if failures:
-                self._tools.refusals.remember(wanted.skeleton, Refusal(failures[0]))
+                if self._tools.refusals.get(wanted.skeleton) is None:
+                    self._tools.refusals.remember(wanted.skeleton, Refusal(failures[0]))
                 self._account.trouble.append(
                     f"HAProxy runs its last good configuration, because it refuses the new one: {failures[0]}"
                 )

@@ -120,6 +120,28 @@ def test_it_starts_with_the_last_good_configuration_rather_than_not_at_all(paths
             assert list(parse(paths.file.read_text()).backends()) == ["web"]
 
 
+@pytest.mark.parametrize("runs", [True, False], ids=["running", "not running"])
+def test_a_configuration_that_haproxy_accepts_and_does_not_live_with_is_taken_back(paths, runs):
+    """Its master ends with its new worker, and takes the old one with it."""
+    deadly, port = paths.root / "deadly.lua", free_port()
+    deadly.write_text("core.register_task(function() os.exit(3) end)\n")
+    with backends("a", "b") as (a, b):
+        balancer(paths).sync([cluster("web", [a], port=port)])
+        if not runs:
+            paths.stop()
+        made = balancer(paths, **{"global": [f"lua-load {deadly}"]})
+        report = made.sync([cluster("web", [b], port=port)])
+        assert "HAProxy ended" in report["degraded"]
+        assert (report["servers"]["web"], get(port)) == ({b.node.name: "up"}, (200, "b"))
+        assert "lua-load" not in paths.file.read_text()
+        pid = paths.pid()
+        for members in ([a, b], [a]):
+            report = made.sync([cluster("web", members, port=port)])
+            assert "HAProxy ended" in report["degraded"]
+            assert set(paths.servers("web")) == {item.node.name for item in members}
+        assert paths.pid() == pid, "it is not tried again so soon"
+
+
 def stopped(pid):
     """The signal reaches the threads of a process one after another."""
     tasks = list(Path(f"/proc/{pid}/task").iterdir())
