@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Collection, Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from enum import Enum
 from inspect import signature
 from typing import Any, ClassVar, Protocol
@@ -27,12 +27,20 @@ class ShouldUpdate(Protocol):
 class Wanted(Enum):
     """What should become of an announcement.
 
-    HOLD is for a port whose state is not known: an announcement that stands is kept alive, and none is made.
+    HOLD is for a port whose state is not known: an announcement that stands is kept alive, and none is made. LEAVING is for one
+    that goes by somebody's will: an announcement that stands says so in its record (the node's ``leaving``), and none is made. A
+    moment later DOWN follows. Who reads the first knows that the second is no loss.
     """
 
     UP = "up"
+    LEAVING = "leaving"
     DOWN = "down"
     HOLD = "hold"
+
+    @property
+    def goes(self) -> bool:
+        """Whether it is not to be used any more."""
+        return self in (Wanted.LEAVING, Wanted.DOWN)
 
 
 @dataclass(frozen=True, slots=True)
@@ -43,6 +51,12 @@ class Announcement:
     port: int
     wanted: Wanted
     node: Node
+
+    def settled(self) -> Announcement:
+        """The same, or withdrawn if it is leaving."""
+        if self.wanted is not Wanted.LEAVING:
+            return self
+        return replace(self, wanted=Wanted.DOWN, node=replace(self.node, leaving=False))
 
 
 @dataclass(slots=True)
@@ -109,7 +123,7 @@ class Discovery(Pluggable):
         Raises `lighthouse.errors.RegistryError`; it is then called again.
         """
         known = self._reported or {}
-        wanted = {(item.service.name, item.port): item for item in announcements}
+        wanted = {(item.service.name, item.port): item.settled() for item in announcements}
         for key, item in known.items():
             if key not in wanted and item.wanted is Wanted.UP:
                 _tell(self.report_down, item)

@@ -9,6 +9,7 @@
         └────────────────────────────────────────────────────────┘
 
 * Whoever joins is told at once, in either state.
+* Whoever says itself that it is leaving is let go at once, in either state: that is no loss, and counts for none.
 * While guarding, whoever vanishes is let go at once, as long as it is no mass loss together with those let go before.
 * A mass loss: at least `minimum` have vanished within `window`, and these are more than `share` of all that were there within it,
   newcomers included. So a fleet that is replaced by as many others is none, and losses one by one add up to one.
@@ -21,7 +22,7 @@ There is no rule for gaps between answers: a worker that stands still is replace
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Mapping
+from collections.abc import Collection, Iterable, Mapping
 from dataclasses import dataclass, field, replace
 
 from lighthouse.settings import MassLoss as Rules
@@ -58,11 +59,16 @@ class Guard:
         """The members that are told although the registry has them no more."""
         return frozenset(self.hold.missing) if self.hold else frozenset()
 
-    def answered(self, names: Iterable[str], now: float, rules: Rules | None) -> Guard:
-        """The registry gave a complete answer. Without `rules` it is believed as it stands."""
+    def answered(self, names: Iterable[str], now: float, rules: Rules | None, leaving: Collection[str] = ()) -> Guard:
+        """The registry gave a complete answer: these are there, and these others say that they are `leaving`.
+
+        Without `rules` it is believed as it stands.
+        """
         answer = frozenset(names)
         if rules is None:
             return Guard(answer)
+        if not self.told.isdisjoint(leaving):
+            return self._without(leaving).answered(answer, now, rules)
         left = {name: when for name, when in self.left.items() if name not in answer and now - when < rules.window}
         missing = self.told - answer
         told = self.told | answer
@@ -75,6 +81,14 @@ class Guard:
         if _mass(len(left) + len(missing), len(told) + len(left), rules):
             return Guard(told, left, Hold(times, now))
         return Guard(answer, left | dict.fromkeys(missing, now))
+
+    def _without(self, leaving: Collection[str]) -> Guard:
+        missing = {name: when for name, when in self.hold.missing.items() if name not in leaving} if self.hold else {}
+        return Guard(
+            self.told.difference(leaving),
+            self.left,
+            replace(self.hold, missing=missing) if self.hold and missing else None,
+        )
 
     def confirmed(self, now: float, rules: Rules | None) -> Guard:
         """The registry still says what it last said, in a complete answer."""

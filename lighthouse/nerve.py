@@ -13,7 +13,7 @@ from typing import Any
 
 from lighthouse.errors import NodeError
 from lighthouse.identity import shown, valid_host, valid_ip, valid_port
-from lighthouse.node import Node, of_somebody, plain
+from lighthouse.node import LEAVING, Node, leaving_key, of_somebody, plain
 
 MAX_WEIGHT = 2**31
 
@@ -25,10 +25,11 @@ class NamedHost:
     host: str
     port: int
     metadata: Mapping[str, Any] = field(default_factory=dict, hash=False)
+    leaving: bool = False
 
     def at(self, ip: str) -> Node:
         """The node, at the address that was looked up. Raises `NodeError` where a record could not give it either."""
-        return Node(self.host, of_somebody(valid_ip(ip)), self.port, self.metadata)
+        return Node(self.host, of_somebody(valid_ip(ip)), self.port, self.metadata, leaving=self.leaving)
 
 
 def speaks(data: Any) -> bool:
@@ -38,7 +39,7 @@ def speaks(data: Any) -> bool:
 
 def serialize(node: Node) -> str:
     """The record of a node. Of its metadata only ``weight``, a whole number, and ``labels``, a mapping, have a place in it."""
-    record: dict[str, Any] = {"host": node.ip, "name": node.host, "port": node.port}
+    record: dict[str, Any] = {"host": node.ip, "name": node.host, "port": node.port, **leaving_key(node)}
     weight, labels = node.metadata.get("weight"), node.metadata.get("labels")
     if _is_weight(weight):
         record["weight"] = weight
@@ -56,7 +57,7 @@ def read(data: Mapping[str, Any]) -> Node | NamedHost:
     port = data.get("port")
     if isinstance(port, str) and port.isascii() and port.isdigit() and len(port) <= 5:
         port = int(port)
-    named = NamedHost(host, valid_port(port), _metadata(data))
+    named = NamedHost(host, valid_port(port), _metadata(data), data.get(LEAVING) is True)
     try:
         ip = valid_ip(host)
     except NodeError:

@@ -1,7 +1,8 @@
 """Nodes: the members of a cluster, and the record that announces one in a registry.
 
 The record is that of lighthouse 1.0, so that both versions can share a registry: a JSON object in which ``metadata`` and ``peer``
-are themselves JSON *texts*, keys sorted, separators ``", "`` and ``": "``.
+are themselves JSON *texts*, keys sorted, separators ``", "`` and ``": "``. One key is added to it, for a moment, by who withdraws:
+``"leaving": true``.
 """
 
 from __future__ import annotations
@@ -16,6 +17,7 @@ from lighthouse.identity import shown, valid_host, valid_ip, valid_port
 from lighthouse.peer import Peer
 
 _NOBODY = ("0.0.0.0", "::", "::ffff:0:0", "::ffff:0.0.0.0")  # noqa: S104  HAProxy takes them for the address that was asked for
+LEAVING = "leaving"  # the key of a record
 MAX_DEPTH = 16  # levels of metadata
 MAX_VALUES = 500  # keys and values of metadata: in memory each takes up to thirty times what it takes in a record
 MAX_RECORD = 16 * 1024  # bytes; lighthouse 1.0 writes about 250
@@ -23,13 +25,17 @@ MAX_RECORD = 16 * 1024  # bytes; lighthouse 1.0 writes about 250
 
 @dataclass(frozen=True, slots=True)
 class Node:
-    """One member: ``host`` and ``port`` name it, ``ip`` and ``port`` reach it."""
+    """One member: ``host`` and ``port`` name it, ``ip`` and ``port`` reach it.
+
+    ``leaving`` is its own word that it goes on purpose: nobody is to use it any more, and its record is about to vanish.
+    """
 
     host: str
     ip: str
     port: int
     metadata: Mapping[str, Any] = field(default_factory=dict, hash=False)
     peer: Peer | None = None
+    leaving: bool = False
 
     @property
     def name(self) -> str:
@@ -45,6 +51,7 @@ class Node:
             "metadata": json.dumps(dict(self.metadata), sort_keys=True),
             "peer": json.dumps(peer.to_mapping(), sort_keys=True),
             "port": self.port,
+            **leaving_key(self),
         }
         return json.dumps(record, sort_keys=True)
 
@@ -73,6 +80,7 @@ class Node:
             port=valid_port(data.get("port")),
             metadata=plain(metadata) or {},
             peer=None if peer is None else Peer.from_mapping(peer),
+            leaving=data.get(LEAVING) is True,
         )
 
     def to_mapping(self) -> dict[str, Any]:
@@ -83,7 +91,13 @@ class Node:
             "port": self.port,
             "metadata": dict(self.metadata),
             "peer": self.peer.to_mapping() if self.peer else None,
+            **leaving_key(self),
         }
+
+
+def leaving_key(node: Node) -> dict[str, bool]:
+    """What a record says besides if the node is leaving; lighthouse 1.0 and synapse read past it."""
+    return {LEAVING: True} if node.leaving else {}
 
 
 def of_somebody(ip: str) -> str:

@@ -85,6 +85,9 @@ class Registration:
 
     rate: float = setting(10.0, "announcements made, changed or withdrawn per second", minimum=0.1, maximum=10_000)
     burst: int = setting(100, "how many may come at once", minimum=1, maximum=100_000)
+    farewell: float = setting(
+        1.0, "for what goes on purpose to say so in its record before it is gone", minimum=0, maximum=60
+    )
 
 
 @dataclass(frozen=True, slots=True)

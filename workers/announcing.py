@@ -19,6 +19,7 @@ from lighthouse.service_state import Announced
 
 WITHDRAWN = Announced.WITHDRAWN.value
 _REMEDY = "set `advertise` in lighthouse.yaml, to an address, a network such as 10.0.0.0/8 or an interface such as eth0"
+_WITHOUT_ADDRESS = {Wanted.UP: Wanted.HOLD, Wanted.LEAVING: Wanted.DOWN}
 NO_ADDRESS = "0.0.0.0"  # noqa: S104  stands in a node that is held because no address is known; it is never written
 
 
@@ -91,15 +92,16 @@ def announcements(
         told = states.get(service.name, {})
         for port in service.ports:
             wanted = _wanted(told.get(str(port), Wanted.HOLD.value))
-            if choice is None and wanted is Wanted.UP:
-                wanted = Wanted.HOLD
-            node = Node(addresses.hostname, ip, port, service.metadata, Peer(addresses.hostname, ip))
+            if choice is None:
+                wanted = _WITHOUT_ADDRESS.get(wanted, wanted)
+            peer = Peer(addresses.hostname, ip)
+            node = Node(addresses.hostname, ip, port, service.metadata, peer, leaving=wanted is Wanted.LEAVING)
             made.append(Announcement(service, port, wanted, node))
     return made
 
 
 def announced(done: Sequence[Announcement], states: Mapping[str, Mapping[str, str]]) -> dict[str, dict[str, str]]:
-    """What has become of each port, by service: ``up``, ``hold`` or ``down``, or ``withdrawn`` if an operator wanted it down."""
+    """What has become of each port, by service: ``up``, ``leaving``, ``hold``, ``down``, or ``withdrawn`` if it is down by will."""
     found: dict[str, dict[str, str]] = {}
     for item in done:
         name, port = item.service.name, str(item.port)
@@ -109,7 +111,7 @@ def announced(done: Sequence[Announcement], states: Mapping[str, Mapping[str, st
 
 
 def _wanted(state: str) -> Wanted:
-    return Wanted.DOWN if state == WITHDRAWN else Wanted(state)
+    return Wanted.LEAVING if state == WITHDRAWN else Wanted(state)
 
 
 def _of_name(hostname: str) -> Choice:

@@ -21,6 +21,7 @@ from lighthouse.settings import MassLoss
 from lighthouse.workers import calls
 from lighthouse.workers.announcing import WITHDRAWN, Addresses, announced, announcements
 from lighthouse.workers.bell import Bell
+from lighthouse.workers.farewell import Farewell
 from lighthouse.workers.lanes import Outcome
 from lighthouse.workers.own_address import OwnAddress
 from lighthouse.workers.plugins import why
@@ -47,6 +48,7 @@ class DiscoveryJob:
         self._states: dict[str, dict[str, str]] = {}
         self._announced: list[Announcement] | None = None
         self._registration = Registration()
+        self._farewell = Farewell()
         self._due = 0.0
         self._bell = Bell(runtime, self._look_now)
         self._busy = False
@@ -70,10 +72,9 @@ class DiscoveryJob:
             self._runtime.leave(0)  # another plugin wants a fresh process
             return
         self._config = config
-        self._registration.rate, self._registration.burst = (
-            config["registration"]["rate"],
-            config["registration"]["burst"],
-        )
+        registration = config["registration"]
+        self._registration.rate, self._registration.burst = registration["rate"], registration["burst"]
+        self._farewell.lasts = registration["farewell"]
         self._announced = self._refused = None
         self._failures.forget()
         self._watched.guard({name: MassLoss(**rules) for name, rules in config["guards"].items()})
@@ -132,10 +133,11 @@ class DiscoveryJob:
         if addresses is not None:
             wanted = announcements(config, self._states, addresses)
             # At the end there is no later turn for what would have to wait.
-            now_wanted = wanted if self._stopping else self._registration.admitted(wanted, now)
-            if now_wanted != self._announced:
-                done = partial(self._has_announced, now_wanted, wanted)
-                yield Step("announce", lambda: calls.announce(discovery, now_wanted), done)
+            admitted = wanted if self._stopping else self._registration.admitted(wanted, now)
+            due = self._farewell.phased(admitted, now)
+            if due != self._announced:
+                done = partial(self._has_announced, due, admitted, wanted)
+                yield Step("announce", lambda: calls.announce(discovery, due), done)
         if now >= self._due and not self._stopping:
             about = {
                 **(self._own.addresses or Addresses("")).report(),
@@ -194,18 +196,25 @@ class DiscoveryJob:
 
     def _rest(self, now: float) -> None:
         """Nothing is to be done now. Come back when something is; at the end, part from the registry."""
+        turn = self._farewell.next(now)
+        if self._stopping and turn is not None:
+            self._busy = True
+            self._runtime.call("let others read it", partial(time.sleep, max(0.0, turn - now)), self._waited)
+            return
         if self._stopping:
             config, self._config = self._config, {}
             if self._discovery is not None and config:
                 self._runtime.call("disconnect", self._discovery.disconnect, lambda _: None)
             return
-        times = self._failures.next()
-        if (turn := self._registration.next(now)) is not None:
-            times.append(turn)
+        times = [*self._failures.next(), *filter(None, (turn, self._registration.next(now)))]
         if self._connected:
             times.append(self._due)
         if times:
             self._runtime.after(max(calls.SHORTEST_PERIOD, min(times) - now), self._next, name="next")
+
+    def _waited(self, _outcome: Outcome) -> None:
+        self._busy = False
+        self._next()
 
     def _looked(self) -> None:
         """The own address was looked for."""
@@ -238,9 +247,12 @@ class DiscoveryJob:
     def _unwatched(self, name: str, _value: Any) -> None:
         self._watched.remove(name)
 
-    def _has_announced(self, done: list[Announcement], wanted: list[Announcement], handover: bytes) -> None:
+    def _has_announced(
+        self, done: list[Announcement], admitted: list[Announcement], wanted: list[Announcement], handover: bytes
+    ) -> None:
         self._announced = done
-        self._registration.spend(done, wanted, time.monotonic())
+        self._farewell.done(done, admitted, time.monotonic())
+        self._registration.spend(admitted, wanted, time.monotonic())
         self._hand_over(handover)
         self._due = 0.0  # to report it
 

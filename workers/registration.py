@@ -29,7 +29,7 @@ class Registration:
 
     def admitted(self, wanted: Sequence[Announcement], now: float) -> list[Announcement]:
         """As much of `wanted` as there are tokens for, and for the rest what stands. Nothing is spent until `spend`."""
-        target = {_key(item): item for item in wanted}
+        target = {key_of(item): item for item in wanted}
         changed = [key for key in {**self._known, **target} if self._costs(key, target.get(key))]
         changed.sort(key=lambda key: _brings(target.get(key)))
         late = set(changed[int(self._filled(now)) :])
@@ -39,11 +39,11 @@ class Registration:
 
     def spend(self, admitted: Sequence[Announcement], wanted: Sequence[Announcement], now: float) -> None:
         """`admitted` has been announced; ``waiting`` tells how many ports of `wanted` are still to come."""
-        target = {_key(item): item for item in admitted}
+        target = {key_of(item): item for item in admitted}
         changes = sum(self._costs(key, target.get(key)) for key in {**self._known, **target})
         self._tokens, self._at = max(0.0, self._filled(now) - changes), now
         self._known = target
-        goal = {_key(item): item for item in wanted}
+        goal = {key_of(item): item for item in wanted}
         before, self.waiting = self.waiting, sum(self._costs(key, goal.get(key)) for key in {**target, **goal})
         self.delayed += max(0, self.waiting - before)
 
@@ -59,8 +59,8 @@ class Registration:
     def _costs(self, key: Key, item: Announcement | None) -> bool:
         """Whether this changes what is in the registry. To hold does not, nor does to withdraw what was never announced."""
         known = self._known.get(key)
-        if item is None or item.wanted is Wanted.DOWN:
-            return known is not None and known.wanted is not Wanted.DOWN
+        if item is None or item.wanted.goes:
+            return known is not None and not known.wanted.goes
         return item.wanted is Wanted.UP and item != known
 
     def _hold(self, key: Key, target: dict[Key, Announcement]) -> None:
@@ -72,7 +72,8 @@ class Registration:
             target[key] = replace(target[key], wanted=Wanted.HOLD)
 
 
-def _key(item: Announcement) -> Key:
+def key_of(item: Announcement) -> Key:
+    """By what an announcement is told apart from others of this host."""
     return item.service.name, item.port
 
 

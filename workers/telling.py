@@ -77,8 +77,10 @@ class Telling:
         """The registry gave a complete answer, with these records that cannot be used, and why."""
         some = sorted(refused.items())[:MOST]
         self.refused = [{"record": record[:TEXT], "reason": reason[:TEXT]} for record, reason in some]
-        answer = {node.name: node for node in nodes}
-        self._become(self.guard.answered(answer, now, rules), answer, now, rules)
+        all_of_them = list(nodes)
+        answer = {node.name: node for node in all_of_them if not node.leaving}
+        leaving = {node.name for node in all_of_them if node.leaving} - answer.keys()
+        self._become(self.guard.answered(answer, now, rules, leaving), answer, now, rules)
 
     def heard(self, now: float, rules: Rules | None, *, complete: bool) -> None:
         """The registry still says the same in a complete answer, or it gave none."""

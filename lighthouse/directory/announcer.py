@@ -35,7 +35,7 @@ def decide(wanted: Wanted, found: bytes | None, content: bytes, *, due: bool) ->
     """The act that brings an own file, which holds `found` or is absent, to what is wanted; when `due` it needs a sign of life."""
     if wanted is Wanted.DOWN:
         return Act.LEAVE if found is None else Act.REMOVE
-    if wanted is Wanted.UP and found != content:
+    if found != content and (wanted is Wanted.UP or (wanted is Wanted.LEAVING and found is not None)):
         return Act.WRITE
     return Act.TOUCH if due and found is not None else Act.LEAVE
 

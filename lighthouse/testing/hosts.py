@@ -38,7 +38,7 @@ class Host:
 
     It keeps for the next generation what a supervisor would: the members, what is to be announced, and what was handed over.
     ``faults`` gathers what no plugin may do to its worker. ``guarded`` says whether a mass loss is held: what a plugin tells is
-    under test, so it is not, unless a test is about that.
+    under test, so it is not, unless a test is about that. ``farewell`` is how long a record says that it is leaving, in seconds.
     """
 
     def __init__(self, registry: Registry, root: Path, name: str) -> None:
@@ -46,6 +46,7 @@ class Host:
         self.ip = "127.0.0.1"
         self.generation = 0
         self.guarded = False
+        self.farewell = 1.0
         self.handover = b""
         self.degraded: str | None = None
         self.faults: list[str] = []
@@ -201,7 +202,10 @@ class Host:
 
     def _blob(self) -> dict[str, Any]:
         """The worker's configuration, by the compiler's own hand."""
-        settings = Settings.from_mapping({"hostname": self.name, "advertise": self.ip}).to_mapping()
+        registration = {"farewell": self.farewell}
+        settings = Settings.from_mapping(
+            {"hostname": self.name, "advertise": self.ip, "registration": registration}
+        ).to_mapping()
         discovery = {"plugin": "test", "reference": self._plugin, "config": self._config}
         guard: dict[str, Any] | None = {} if self.guarded else None
         clusters = {name: {"discovery": "test", "options": {}, "guard": guard} for name in self._clusters}

@@ -26,7 +26,9 @@ class Feature(Flag):
     """`maintain` reports: an outage in ``degraded`` or ``complete``, unusable records in ``refused`` and ``refused_total``."""
     OWNERSHIP = auto()
     """The registry knows who made a record: one of another host stays untouched even under the name of ours."""
-    ALL = HANDOVER | RECONCILES | DATA_CHANGES | STATUS | OWNERSHIP
+    FAREWELL = auto()
+    """What is withdrawn on purpose says so in its record first, see `lighthouse.discovery.Wanted`, and who reads that tells it."""
+    ALL = HANDOVER | RECONCILES | DATA_CHANGES | STATUS | OWNERSHIP | FAREWELL
 
 
 class Change(Enum):

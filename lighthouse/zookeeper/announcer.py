@@ -83,14 +83,14 @@ class Announcer:
                 self._refused.append(f"{shown(item.service.name)} cannot be announced: {error}")
                 if key is None:
                     continue
-                state = Wanted.HOLD  # what it said before goes on
+                state = Wanted.DOWN if state.goes else Wanted.HOLD  # what it said before goes on
             wanted.add(key.path)
             own = self._own.setdefault(key.path, Own(key))
             own.stood = own.stood or key.port in standing
             if (own.wanted, own.content) != (state, content):
                 own.not_before, own.problem = 0.0, None
             own.wanted, own.node = state, item.node
-            own.content = content if state is Wanted.UP or not own.content else own.content
+            own.content = content if state in (Wanted.UP, Wanted.LEAVING) or not own.content else own.content
         for path, own in self._own.items():
             if path not in wanted:
                 if own.wanted is not Wanted.DOWN:
@@ -212,9 +212,7 @@ class Announcer:
     def _succeeded(self, own: Own) -> bool:
         """Whether no other znode is to take this one's place, or it has."""
         return own.node is not None or all(
-            heir.wanted is Wanted.DOWN or self._stands(heir)
-            for heir in self._own.values()
-            if heir.key.port == own.key.port
+            heir.wanted.goes or self._stands(heir) for heir in self._own.values() if heir.key.port == own.key.port
         )
 
     def _take_look(self, own: Own, answer: Answer, now: float) -> None:
@@ -224,7 +222,7 @@ class Announcer:
         own.looked, own.found = True, answer.found
         if self._stands(own):
             own.stood, own.problem = True, None
-        elif own.found is None and own.wanted is Wanted.DOWN:
+        elif own.found is None and own.wanted.goes:
             own.stood = False
         if own.node is None and self._told and self._act(own) is Act.LEAVE:
             del self._own[own.key.path]  # it is gone, or was never ours
@@ -261,6 +259,6 @@ class Announcer:
         if answer.failure is Failure.LOST:
             return
         why = "this host has no permission" if answer.failure is Failure.DENIED else answer.text
-        what = "withdrawn" if own.wanted is Wanted.DOWN else "announced"
+        what = "withdrawn" if own.wanted.goes else "announced"
         own.problem = f"{own.key.path} cannot be {what}: {why}"
         own.not_before = now + RETRY

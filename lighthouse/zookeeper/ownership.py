@@ -62,7 +62,8 @@ def decide(owner: Whose, wanted: Wanted, *, same: bool, stood: bool) -> Act:
         return _HOLD_STOOD[owner] if stood else _HOLD[owner]
     if wanted is Wanted.DOWN:
         return _DOWN[owner]
-    return Act.SET if owner is Whose.OURS and not same else _UP[owner]
+    acts = _LEAVING if wanted is Wanted.LEAVING else _UP
+    return Act.SET if owner is Whose.OURS and not same else acts[owner]
 
 
 _UP = {
@@ -71,6 +72,7 @@ _UP = {
     Whose.LEFTOVER: Act.REPLACE,
     Whose.ANOTHER: Act.CLASH,
 }
+_LEAVING = {**_UP, Whose.NOBODY: Act.LEAVE, Whose.ANOTHER: Act.LEAVE}
 _HOLD = {
     Whose.NOBODY: Act.LEAVE,
     Whose.OURS: Act.LEAVE,

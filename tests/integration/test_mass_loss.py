@@ -105,3 +105,15 @@ def test_one_of_three_goes_at_once_and_so_does_everybody_of_an_unguarded_cluster
     assert consumer.ctl("reload")[0] == 0
     consumer.remove("n1", "n2")
     consumer.wait_servers()
+
+
+def test_who_says_that_it_is_leaving_is_let_go_at_once(make):
+    consumer = make()
+    for name in TEN[1:]:
+        consumer.record(name, leaving=True)
+    consumer.wait_servers("n0")
+    consumer.keep_only("n0")
+    consumer.record("new")
+    consumer.wait_servers("n0", "new")
+    assert consumer.held() == 0
+    assert consumer.paths.reloads() == 0

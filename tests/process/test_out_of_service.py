@@ -79,7 +79,7 @@ def make(tmp_path, web):
 
 
 def test_maintenance_withdraws_at_once_over_restarts_and_reboots_until_it_is_over(make, tmp_path):
-    host = make(state_dir=str(tmp_path / "disk")).start().wait_announced()
+    host = make(state_dir=str(tmp_path / "disk"), registration={"farewell": 0.1}).start().wait_announced()
     assert host.port()["state"] == "up"
     assert host.port()["reason"] == "its checks pass"
     assert host.ctl("maintenance", "web", "on", "--reason", "a new disk") == (0, "web: in maintenance\n")
@@ -96,7 +96,7 @@ def test_maintenance_withdraws_at_once_over_restarts_and_reboots_until_it_is_ove
     assert host.port()["state"] == "maintenance"
     host.reboot()
     until(lambda: host.port()["verdict"] == "up", what="the checks to go on")
-    assert host.port()["announced"] == "withdrawn"
+    until(lambda: host.port()["announced"] == "withdrawn", what="the discovery to say that it is withdrawn")
     assert not host.record.exists()
 
     assert host.ctl("maintenance", "web", "off") == (0, "web: no longer in maintenance\n")

@@ -32,9 +32,9 @@ class Consumer:
         self.stack.start().wait_up("discovery/directory", "balancer/haproxy")
         return self
 
-    def record(self, name, **metadata):
+    def record(self, name, *, leaving=False, **metadata):
         """Announce a member the way another host does."""
-        self.raw(f"{name}:80", Node(name, "127.0.0.1", 80, metadata).serialize())
+        self.raw(f"{name}:80", Node(name, "127.0.0.1", 80, metadata, leaving=leaving).serialize())
 
     def raw(self, file, text):
         """Put any record at all."""

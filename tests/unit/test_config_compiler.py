@@ -61,7 +61,7 @@ def test_the_shapes_of_the_workers_configuration(tree):
             "services": [service],
             "hostname": None,
             "advertise": [],
-            "registration": {"rate": 10.0, "burst": 100},
+            "registration": {"rate": 10.0, "burst": 100, "farewell": 1.0},
         },
         "balancer/scales": {
             "logging": None,

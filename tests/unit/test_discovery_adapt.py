@@ -88,7 +88,7 @@ def job(monkeypatch):
 def config(n):
     return {
         "plugin": "a:B", "name": "dir", "config": {"n": n}, "clusters": ["web"], "guards": {}, "services": [],
-        "hostname": "h", "advertise": ["10.0.0.1"], "registration": {"rate": 10.0, "burst": 100},
+        "hostname": "h", "advertise": ["10.0.0.1"], "registration": {"rate": 10.0, "burst": 100, "farewell": 1.0},
     }  # fmt: skip
 
 
@@ -161,11 +161,22 @@ def told(job, state):
     return [call[1] for call in job.plugin.calls if call[0] == "announce"]
 
 
+def over(job):
+    """The moment is over for which what leaves says so; returns what the plugin hears then."""
+    job._farewell.lasts = 0.0
+    job.plugin.calls.clear()
+    job._next()
+    job._farewell.lasts = 1.0
+    return [call[1] for call in job.plugin.calls if call[0] == "announce"]
+
+
 def test_an_operators_order_is_a_withdrawal_that_is_told_apart_from_a_failed_check(announcing):
     job = announcing
     assert told(job, "up") == [["up"]]
     assert announced(job._announced, job._states) == {"web": {"80": "up"}}
-    assert told(job, "withdrawn") == [["down"]]
+    assert told(job, "withdrawn") == [["leaving"]]
+    assert announced(job._announced, job._states) == {"web": {"80": "leaving"}}
+    assert over(job) == [["down"]]
     assert announced(job._announced, job._states) == {"web": {"80": "withdrawn"}}
     assert told(job, "down") == [], "the registry has it no more"
     assert announced(job._announced, job._states) == {"web": {"80": "down"}}
@@ -178,4 +189,5 @@ def test_after_an_announcement_that_failed_half_way_nothing_is_taken_for_done(an
     assert told(job, "up")[:1] == [["up"]]
     assert announced(job._announced or (), job._states) == {}, "nobody knows what stands"
     monkeypatch.setattr(Registry, "refuses", None)
-    assert told(job, "withdrawn") == [["down"]], "although that is what it was before"
+    assert told(job, "withdrawn") == [["leaving"]]
+    assert over(job) == [["down"]], "although that is what it was before"

@@ -103,6 +103,26 @@ def test_a_person_confirms_what_is_held_and_nothing_that_comes_later():
     assert guard.accepted(5.0).answered(some(1), 6.0, RULES).told == some(1), "what is left is the new measure"
 
 
+def test_who_leaves_on_purpose_goes_at_once_and_is_no_loss():
+    guard = Guard(TEN).answered(some(1), 0.0, RULES, leaving=TEN - some(1))
+    assert (guard.told, guard.hold, guard.left) == (some(1), None, {})
+    guard = Guard(TEN).answered(some(5), 0.0, RULES, leaving=TEN - some(5)).answered(some(4), 1.0, RULES)
+    assert guard.told == some(4), "one more that vanishes is one alone"
+
+
+def test_who_leaves_on_purpose_while_others_are_held():
+    held = Guard(TEN).answered(some(3), 0.0, RULES)
+    later = held.answered(some(2), 1.0, RULES, leaving=some(3) - some(2))
+    assert later.told == TEN - (some(3) - some(2))
+    assert later.held == TEN - some(3)
+
+
+def test_one_that_is_held_comes_back_to_say_that_it_leaves():
+    held = Guard(TEN).answered(some(3), 0.0, RULES)
+    gone = held.answered(some(3), 1.0, RULES, leaving=held.held)
+    assert (gone.told, gone.hold) == (some(3), None)
+
+
 def test_without_rules_everything_is_believed():
     guard = Guard(TEN).answered((), 0.0, RULES)
     assert guard.answered((), 1.0, None) == Guard()

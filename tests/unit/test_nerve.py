@@ -25,6 +25,8 @@ from lighthouse.records import read
             Node("10.0.0.5", "10.0.0.5", 80, {"labels": {"az": "b"}}),
         ),
         ('{"host":"db.example","port":80,"weight":3}', NamedHost("db.example", 80, {"weight": 3})),
+        ('{"host":"10.0.0.5","port":80,"leaving":true}', Node("10.0.0.5", "10.0.0.5", 80, leaving=True)),
+        ('{"host":"db.example","port":80,"leaving":true}', NamedHost("db.example", 80, leaving=True)),
     ],
 )
 def test_reading(record, expected):

@@ -3,6 +3,7 @@
 import contextlib
 import ipaddress
 import json
+from dataclasses import replace
 
 import pytest
 from hypothesis import given
@@ -31,6 +32,15 @@ def test_and_written_byte_for_byte():
 
 def test_a_node_survives_the_wire_between_our_processes():
     assert Node.from_mapping(NODE.to_mapping()) == NODE
+
+
+@pytest.mark.parametrize(
+    ("word", "leaving"), [("true", True), ("false", False), ("1", False), ('"true"', False), ("null", False)]
+)
+def test_a_node_that_leaves_says_true_and_nothing_else(word, leaving):
+    assert Node.deserialize(f'{{"ip": "10.0.0.7", "port": 80, "leaving": {word}}}').leaving is leaving
+    assert Node.deserialize(replace(NODE, leaving=True).serialize()) == replace(NODE, leaving=True)
+    assert "leaving" not in NODE.serialize()
 
 
 def test_a_record_without_host_or_peer_is_a_node():

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from lighthouse.discovery import Wanted
 from lighthouse.node import Node
-from lighthouse.testing.hosts import Host
+from lighthouse.testing.hosts import PATIENCE, Host
 from lighthouse.testing.records import record
 from lighthouse.testing.registry import Change, Feature, Registry
 from lighthouse.testing.suite.common import Common, Hosts, happened
@@ -81,6 +81,29 @@ class Announcing(Common):
         host.no_longer_provide("web")
         self._stands(host, registry, "web")
         assert registry.read("api").keys() == {"host-a:80"}
+
+    def test_what_is_withdrawn_on_purpose_says_so_first(self, registry: Registry, hosts: Hosts) -> None:
+        """For a moment; and nothing is made for it where nothing stood."""
+        self._claims(registry, Feature.FAREWELL)
+        host = self._announced(registry, hosts, "web", "api")
+        host.farewell = PATIENCE
+        observer, never = self._observe(registry, "web"), self._observe(registry, "never")
+        host.provide("web", Wanted.LEAVING)
+        host.provide("never", Wanted.LEAVING)
+
+        def leaving() -> object:
+            return [Node.deserialize(found).leaving for found in registry.read("web").values()]
+
+        host.until(lambda: leaving() == [True], "its word")
+        assert happened(observer, "host-a:80") == [Change.CHANGED]
+        host.farewell = 0.0
+        host.provide("web", Wanted.LEAVING)
+        self._stands(host, registry, "web")
+        assert happened(observer, "host-a:80") == [Change.CHANGED, Change.GONE]
+        assert list(never.events()) == []
+        host.provide("web", Wanted.UP)
+        self._stands(host, registry, "web", "host-a:80")
+        assert leaving() == [False]
 
     def test_another_hosts_records_are_never_touched(self, registry: Registry, hosts: Hosts) -> None:
         """Not where a service of the same name comes and goes, and not when they are nonsense."""

@@ -2,9 +2,10 @@
 
 from __future__ import annotations
 
-from lighthouse.testing.hosts import Host
+from lighthouse.discovery import Wanted
+from lighthouse.testing.hosts import PATIENCE, Host
 from lighthouse.testing.records import record
-from lighthouse.testing.registry import Registry
+from lighthouse.testing.registry import Feature, Registry
 from lighthouse.testing.suite.common import Common, Hosts
 
 NAMES = tuple(f"node-{number}:80" for number in range(10))
@@ -55,6 +56,28 @@ class MassLoss(Common):
         host.until(lambda: not host.held("web"), "the end of the hold")
         registry.mend()
         self._sees(host, "web")
+
+    def test_what_is_withdrawn_on_purpose_is_no_loss(self, registry: Registry, hosts: Hosts) -> None:
+        """A whole service may be taken out of service at once."""
+        self._claims(registry, Feature.FAREWELL)
+        ports = (80, 81, 82)
+        host = hosts("host-a")
+        host.farewell = PATIENCE  # others have all the time that they need to read it
+        host.provide("web", ports=ports)
+        host.start()
+        consumer = hosts("consumer")
+        consumer.guarded = True
+        consumer.consume("web")
+        consumer.start()
+        self._sees(consumer, "web", *(f"host-a:{port}" for port in ports))
+        host.provide("web", Wanted.LEAVING, ports=ports)
+        self._sees(consumer, "web")
+        assert registry.read("web"), "their records still stand"
+        for name in registry.read("web"):
+            registry.remove("web", name)
+        registry.write("web", "late:80", record("late:80"))
+        self._sees(consumer, "web", "late:80")
+        assert not consumer.held("web")
 
     @staticmethod
     def _names(host: Host) -> set[str]:
