@@ -9,6 +9,7 @@
     ├── UnwrittenError             the disk does not take a file
     ├── RejectedError              HAProxy refuses a configuration, or cannot start with it
     │   ├── UnjudgedError          files of HAProxy's owner are in the way of judging ours
+    │   ├── TakenError             another program has a port
     │   └── EndedError             it accepts a configuration and does not live with it
     └── CommandError               HAProxy refuses a command
         ├── UnknownCommandError    this HAProxy has no such command
@@ -66,6 +67,10 @@ class UnjudgedError(RejectedError):
 
 class EndedError(RejectedError):
     """HAProxy has accepted a configuration and ended at once with it, its old processes too."""
+
+
+class TakenError(RejectedError):
+    """Another program has a port that is needed; it may be free at any moment."""
 
 
 class CommandError(BalancerError):

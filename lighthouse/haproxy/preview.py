@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import os
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 
 from lighthouse.cluster import Cluster
 from lighthouse.haproxy.arrange import arranged, refilled
@@ -16,7 +16,7 @@ from lighthouse.haproxy.options import Owner
 from lighthouse.haproxy.outcome import Account
 from lighthouse.haproxy.planner import plan
 from lighthouse.haproxy.ports import unavailable
-from lighthouse.haproxy.quarantine import Verdict, judge_apart, part_ports
+from lighthouse.haproxy.quarantine import Verdict, judge_apart, less_listeners, part_ports
 from lighthouse.haproxy.reader import Reader
 from lighthouse.haproxy.running import Running
 from lighthouse.haproxy.tools import Tools
@@ -95,14 +95,21 @@ class _Preview:
         self, wanted: Document, good: Document | None, *, own: Document | None, held: bool, drop: bool = False
     ) -> Verdict:
         """What a sync would find out about `wanted`; what is refused becomes a line. See `Proposals.judged`."""
+
+        def taken(document: Document) -> Mapping[str, str]:
+            return {} if held else unavailable(document, own)
+
+        if drop:
+            wanted, gone = less_listeners(wanted, taken)
+            self._effects += [Effect(Way.REFUSED, header, f"{why} (it is left out)") for header, why in gone.items()]
         verdict = judge_apart(wanted, good, self._accepted, drop=drop)
-        if verdict.document is not None and not held:
-            verdict = part_ports(verdict, good, self._accepted, unavailable(verdict.document, own), drop=drop)
+        verdict = part_ports(verdict, good, self._accepted, taken, drop=drop)
         if verdict.document is None:
             self._effects.append(Effect(Way.REFUSED, "haproxy", verdict.reason))
         old = good.backends() if good else {}
         for name, why in verdict.clusters.items():
-            stays = "its last good lines stay" if name in old else "it is left out"
+            there = verdict.document.backends() if verdict.document else old
+            stays = "its last good lines stay" if name in old and name in there else "it is left out"
             self._effects.append(Effect(Way.REFUSED, f"cluster {name}", f"{why} ({stays})"))
         return verdict
 

@@ -2,12 +2,14 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping
+
 from lighthouse.haproxy.deadline import Deadline
 from lighthouse.haproxy.document import Document
 from lighthouse.haproxy.errors import RejectedError, UnjudgedError
 from lighthouse.haproxy.outcome import Account
 from lighthouse.haproxy.ports import unavailable
-from lighthouse.haproxy.quarantine import Verdict, judge_apart, part_ports, without
+from lighthouse.haproxy.quarantine import Verdict, judge_apart, less_listeners, part_ports, without
 from lighthouse.haproxy.refusals import Refusal
 from lighthouse.haproxy.tools import Tools
 
@@ -45,14 +47,21 @@ class Proposals:
         """What of `wanted` can come into force, `good` being what did before; `drop` as for `judge_apart`.
 
         HAProxy has the ports of `own` already; with `held` it has some that nobody knows, so that none is tried.
-        What HAProxy refused is remembered; a port in use is not, because it may be free at any moment.
+        What HAProxy refused is remembered; a port in use is not, because it may be free at any moment. With ``drop`` no port
+        keeps HAProxy from its start: the listener is left out.
         """
+
+        def taken(document: Document) -> Mapping[str, str]:
+            return {} if held else unavailable(document, own)
+
+        if drop:
+            wanted, gone = less_listeners(wanted, taken)
+            self._account.trouble.extend(gone.values())
         verdict = judge_apart(wanted, good, self.accepted, drop=drop)
         if verdict.document is not wanted:
             self._refusals.remember(wanted.skeleton, Refusal(verdict.reason, verdict.clusters))
         if verdict.document is None:
             return verdict
-        taken = {} if held else unavailable(verdict.document, own)
         return part_ports(verdict, good, self.accepted, taken, drop=drop)
 
     def accepted(self, document: Document) -> RejectedError | None:

@@ -17,6 +17,9 @@ from lighthouse.haproxy.stanzas.meta import changed_rules, with_rules_of
 from lighthouse.haproxy.stanzas.section import Section
 
 Judge = Callable[[Document], RejectedError | None]
+Taken = Callable[
+    [Document], Mapping[str, str]
+]  # why ports of a document cannot be listened on, by the header of the section
 
 _OWN = ("frontend ", "backend ", "peers ")  # sections that belong to the one cluster whose name they carry
 MAX_TRIES = 24  # judgements of HAProxy; each takes 0.02 s for a few clusters, 0.1 s for a thousand
@@ -39,18 +42,27 @@ def judge_apart(wanted: Document, good: Document | None, judge: Judge, *, drop: 
     return _Search(wanted, good, judge, drop).run()
 
 
-def part_ports(
-    verdict: Verdict, good: Document | None, judge: Judge, taken: Mapping[str, str], *, drop: bool = False
-) -> Verdict:
-    """The same without the clusters whose ports are `taken`, by the header of the section, which HAProxy does not judge."""
+def part_ports(verdict: Verdict, good: Document | None, judge: Judge, taken: Taken, *, drop: bool = False) -> Verdict:
+    """The same without the clusters whose ports are `taken`, which HAProxy does not judge."""
     accepted = verdict.document
-    if accepted is None or not taken:
+    if accepted is None or not taken(accepted):
         return verdict
-    problem = RejectedError("; ".join(taken.values()), taken)
-    parted = judge_apart(
-        accepted, good, lambda document: problem if document is accepted else judge(document), drop=drop
-    )
+
+    def judged(document: Document) -> RejectedError | None:
+        held = taken(document)
+        return RejectedError("; ".join(held.values()), held) if held else judge(document)
+
+    parted = judge_apart(accepted, good, judged, drop=drop)
     return replace(parted, clusters={**verdict.clusters, **parted.clusters})
+
+
+def less_listeners(wanted: Document, taken: Taken) -> tuple[Document, Mapping[str, str]]:
+    """`wanted` without the listeners of no cluster whose ports are `taken`, and why: they must not keep the clusters down."""
+    names = wanted.backends()
+    gone = {header: why for header, why in taken(wanted).items() if owner(Section(header)) not in names}
+    if not gone:
+        return wanted, gone
+    return replace(wanted, sections=tuple(item for item in wanted.sections if item.header not in gone)), gone
 
 
 def without(wanted: Document, good: Document | None, clusters: Collection[str]) -> Document:
@@ -108,9 +120,9 @@ class _Search:
         refused: RejectedError | None = first
         good = self._good
         while refused is not None and self._left:
-            found = self._named(refused)
-            if not found.keys() - self._bad.keys():
-                found = self._halved(str(refused))
+            found = named = self._named(refused)
+            if not named.keys() - self._bad.keys():
+                found = self._halved(str(refused)) or named
             news = found.keys() - self._bad.keys()
             if not news and not (self._drop and good is not None and found):
                 return Verdict(None, reason=str(first))

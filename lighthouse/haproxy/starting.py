@@ -8,7 +8,7 @@ from lighthouse.errors import BalancerError
 from lighthouse.haproxy.arrange import arranged, refilled
 from lighthouse.haproxy.deadline import Deadline
 from lighthouse.haproxy.document import Document
-from lighthouse.haproxy.errors import RejectedError, UnwrittenError
+from lighthouse.haproxy.errors import RejectedError, TakenError, UnwrittenError
 from lighthouse.haproxy.outcome import Account
 from lighthouse.haproxy.ports import unavailable
 from lighthouse.haproxy.proposals import Proposals
@@ -61,19 +61,24 @@ class Start:
         others = [item for item in documents if item.skeleton != wanted.skeleton]
         good = refilled(documents[0], wanted, nothing) if documents else None
         held = bool(self._tools.process.find())  # whoever runs on our files holds the ports until it is replaced
-        verdict = self._proposals.known(wanted, good) or self._proposals.judged(wanted, good, drop=True, held=held)
+        verdict = self._proposals.known(wanted, good)
+        if verdict is None or (verdict.document and not held and unavailable(verdict.document)):
+            verdict = self._proposals.judged(wanted, good, drop=True, held=held)
         self._account.quarantined = verdict.clusters
         fallback = refilled(others[0], wanted, nothing) if others else None
         failures = [] if verdict.document else [verdict.reason]
+        refused = True
         for document in filter(None, (verdict.document, fallback)):
             try:
                 running = self._with(document, fallback if document is verdict.document else None)
             except RejectedError as error:
-                self._tools.refusals.remember(document.skeleton, Refusal(str(error)), retry_of(error))
+                refused = not isinstance(error, TakenError)
+                if refused:
+                    self._tools.refusals.remember(document.skeleton, Refusal(str(error)), retry_of(error))
                 failures.append(str(error))
                 continue
             if failures:
-                if self._tools.refusals.get(wanted.skeleton) is None:
+                if refused and self._tools.refusals.get(wanted.skeleton) is None:
                     self._tools.refusals.remember(wanted.skeleton, Refusal(failures[0]))
                 self._account.trouble.append(
                     f"HAProxy runs its last good configuration, because it refuses the new one: {failures[0]}"
@@ -96,7 +101,7 @@ class Start:
     def _run(self, document: Document) -> Running:
         replaced = self._tools.process.find()
         if not replaced and (taken := unavailable(document)):
-            raise RejectedError("; ".join(taken.values()))
+            raise TakenError("; ".join(taken.values()))
         log.info("starting HAProxy")
         self._tools.pace.reloaded()
         running = self._reader.noted(self._tools.lifecycle.start(document, self._deadline, replaced))

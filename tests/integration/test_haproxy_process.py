@@ -14,7 +14,7 @@ from lighthouse.haproxy.document import parse
 from lighthouse.haproxy.files import ConfigFile
 from lighthouse.haproxy.lifecycle import Lifecycle
 from lighthouse.node import Node
-from support.haproxy import Load, backends, balancer, cluster, get, haproxy
+from support.haproxy import Backend, Load, backends, balancer, cluster, get, haproxy
 from support.ports import free_port
 from support.wait import until
 
@@ -99,6 +99,35 @@ def test_a_port_in_use(paths):
     assert report["servers"]["web"] == {NODE.name: "up"}
 
 
+def test_a_port_that_is_taken_at_a_start_costs_its_own_listener_only(paths):
+    """As after a reboot at which another program was faster. The ports were HAProxy's before, and are tried again each time."""
+    with backends("a", "web", "page", "proxy") as (a, *squatters):
+        web, page, proxy = (item.port for item in squatters)
+        port = free_port()
+        upstreams = [{"host": "127.0.0.1", "port": a.port}]
+        more = {
+            "stats": {"port": page, "bind_address": "127.0.0.1"},
+            "proxies": {"p": {"port": proxy, "upstreams": upstreams}},
+        }
+        clusters = [cluster("web", [a], port=web), cluster("db", [a], port=port)]
+        for item in squatters:
+            item.stop()
+        made = balancer(paths, **more)
+        assert made.sync(clusters)["degraded"] is None
+        paths.stop()
+        with Backend("web", web), Backend("page", page), Backend("proxy", proxy):
+            for _ in range(2):
+                report = made.sync(clusters)
+                assert f"frontend web: cannot listen on 127.0.0.1:{web}: another program has it" in report["degraded"]
+                assert f"listen stats: cannot listen on 127.0.0.1:{page}" in report["degraded"]
+                assert f"listen p: cannot listen on 127.0.0.1:{proxy}" in report["degraded"]
+                assert report["servers"] == {"web": {a.node.name: "pending"}, "db": {a.node.name: "up"}}
+                assert [get(item)[1] for item in (port, web)] == ["a", "web"]
+        report = made.sync(clusters)
+        assert (report["degraded"], report["servers"]["web"]) == (None, {a.node.name: "up"})
+        assert [get(item)[1] for item in (port, web, proxy)] == ["a"] * 3
+
+
 def test_a_port_is_not_shared_with_another_haproxy_at_a_start(paths, tmp_path_factory):
     port = free_port()
     with haproxy(tmp_path_factory.mktemp("other")) as other:
@@ -140,6 +169,21 @@ def test_a_configuration_that_haproxy_accepts_and_does_not_live_with_is_taken_ba
             assert "HAProxy ended" in report["degraded"]
             assert set(paths.servers("web")) == {item.node.name for item in members}
         assert paths.pid() == pid, "it is not tried again so soon"
+
+
+def test_lines_that_a_newer_haproxy_refuses_cost_their_own_cluster_only(paths):
+    """As at the first start after an upgrade: they were good, so they are in the file, too."""
+    port = free_port()
+    with backends("a") as (a,):
+        good = [cluster("web", [a], backend=["balance first"]), cluster("db", [a], port=port)]
+        balancer(paths).sync(good)
+        paths.stop()
+        paths.file.write_text(paths.file.read_text().replace("balance first", "gone x"))
+        report = balancer(paths).sync([cluster("web", [a], backend=["gone x"]), cluster("db", [a], port=port)])
+        assert "unknown keyword 'gone'" in report["quarantined"]["web"]
+        assert report["servers"] == {"web": {a.node.name: "pending"}, "db": {a.node.name: "up"}}
+        assert get(port) == (200, "a")
+        assert balancer(paths).sync(good)["degraded"] is None
 
 
 def stopped(pid):
