@@ -98,7 +98,7 @@ def test_two_registries_changes_and_restarts(stack, zookeeper, tmp_path):
     for service, acl in {"private": mine, "shown": [*mine, {"scheme": "world", "permissions": ["read"]}]}.items():
         changes["acl"] = acl
         stack.write("discovery/east.yaml", registry(zookeeper, "moved", **changes))
-        count = stack.ask("reload")["compilation"]
+        count = stack.ask("reload")["result"]["compilation"]
         until(lambda: stack.status()["config"]["compilations"] >= count, what="the new settings")  # noqa: B023
         stack.write(f"services/{service}.yaml", {"port": free_port(), "discovery": "east", "checks": {"interval": 0.2}})
         path = f"{zookeeper.path}/moved/{service}"
