@@ -232,6 +232,7 @@ class DiscoveryJob:
             return
         self._bell.drop()
         self._connected = self._whole = False
+        self._degraded = None
         self._watched.clear()
         self._discovery = discovery
 

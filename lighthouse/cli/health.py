@@ -146,7 +146,7 @@ def _bad_nodes(document: Document) -> Iterator[str]:
 def _failing_workers(document: Document) -> Iterator[str]:
     for worker in document["workers"]:
         state = worker.get("state")
-        told = state == "degraded" and _report(document, worker).get("degraded")  # `_degraded` says it
+        told = state == "degraded" and _says_all(_report(document, worker), worker)  # `_degraded` says it
         if state not in GOOD_WORKERS and not stopped_by_operator(worker) and not told:
             yield f"worker {worker.get('id')} is {state}{_why(worker)}"
 
@@ -156,6 +156,12 @@ def _report(document: Document, worker: Mapping[str, Any]) -> Mapping[str, Any]:
     kind, _, name = str(worker.get("id")).partition("/")
     reports: Mapping[str, Mapping[str, Any]] = document.get({"balancer": "balancers"}.get(kind, "discoveries"), {})
     return reports.get(name, {}) if kind in ("balancer", "discovery") else {}
+
+
+def _says_all(report: Mapping[str, Any], worker: Mapping[str, Any]) -> bool:
+    """Whether the report gives the very reason that its worker gives, and perhaps more of it. Another one is newer, or has more."""
+    told = report.get("degraded")
+    return bool(told) and str(told).startswith(str(worker.get("reason") or ""))
 
 
 def _stopped_workers(document: Document) -> Iterator[str]:
@@ -185,8 +191,12 @@ def _stale_clusters(document: Document) -> Iterator[str]:
 
 
 def _degraded(document: Document) -> Iterator[str]:
+    degraded = {worker.get("id"): worker for worker in document["workers"] if worker.get("state") == "degraded"}
     for kind, key in (("balancer", "balancers"), ("discovery", "discoveries")):
         for name, report in document[key].items():
+            worker = degraded.get(f"{kind}/{name}")
+            if worker is not None and report.get("degraded") and not _says_all(report, worker):
+                continue  # `_failing_workers` says it
             if report.get("degraded"):
                 yield f"{kind} {name}: {report['degraded']}"
             elif report.get("complete") is False:

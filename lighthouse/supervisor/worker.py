@@ -113,7 +113,7 @@ class Worker:
     @property
     def fully_read(self) -> bool:
         """Whether what it told of its source is all that there is, as far as it knows."""
-        return self.at_work or (self.state is WorkerState.DEGRADED and self.whole)
+        return self.whole and self.state in (WorkerState.UP, WorkerState.DEGRADED)
 
     def enter(self, state: WorkerState, now: float, *, due: float | None = None, reason: str | None = None) -> None:
         """Change the state."""

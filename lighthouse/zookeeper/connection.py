@@ -68,6 +68,7 @@ class Connection:
         self._reopen_at: float | None = None
         self._resync = 60.0
         self._handed = 0  # the number of the session that the next generation would find
+        self._followed = False  # an earlier generation had a session, be it with other servers
 
     @property
     def timeout(self) -> float | None:
@@ -112,6 +113,7 @@ class Connection:
     def resume(self, handover: bytes, settings: Settings) -> None:
         """Take over what `hand_over` gave. Raises `ValueError`, `TypeError`, `KeyError` or `AttributeError` when it is not that."""
         self.session, own = unpack(handover, settings.servers)
+        self._followed = True
         self._handed = self.session.number
         self.announcer.resume(own)
 
@@ -224,8 +226,8 @@ class Connection:
         reasons = {str(server): self._reason(server) for server in settings.servers}
         told = [f"{name} ({reason})" if reason else name for name, reason in [*reasons.items()][:SHOWN_SERVERS]]
         more = f" and {len(reasons) - SHOWN_SERVERS} more" if len(reasons) > SHOWN_SERVERS else ""
-        others = [reason for reason in self._refused.values() if reason not in reasons.values()]
-        return ", ".join(told) + more + "".join(f": {reason}" for reason in others[:1])
+        other = self._refused.get("")  # of no server in particular; one that is configured no more does not count
+        return ", ".join(told) + more + (f": {other}" if other else "")
 
     def _reason(self, server: Server) -> str | None:
         """Why there is no connection to a server; its name may be all that is known to be wrong."""
@@ -247,14 +249,15 @@ class Connection:
                 self._refused[server] = reason
 
     def _opened(self, message: Connected, now: float) -> None:
-        again, had = self.session.connections > 0, self.session.number != 0  # an earlier generation may have had it
+        again, had = self.session.connections > 0, self._followed or self.session.number != 0
         new = self.session.opened(message, self._wall())
         log.info("connected to %s with %s session", message.server, "a new" if new else "the same")
         self._refused.clear()
         self._lost()
         self.announcer.opened(self.session.number, self.session.sessions)
         if had and new:
-            # What took our session may have taken those of the whole fleet: who is not back yet is not gone.
+            # What took our session may have taken those of the whole fleet, and the fleet may not be at this ensemble yet: who is
+            # not back is not gone.
             self._returning = now + max(RETURN, self.timeout or 0.0)
         begin = max(now, self._returning)
         self._reread_at = begin + self._chance(0.0, REREAD) if again or begin > now else None

@@ -92,8 +92,10 @@ class ZookeeperDiscovery(Discovery):
         connection = self._connection
         self._follow(PATIENCE, lambda: announcer.settled or not (connection.session.connected and connection.shared))
         if not announcer.settled:
-            why = self._connection.problem(self._settings, time.monotonic()) or "ZooKeeper has not answered yet"
-            raise RegistryError(why)
+            connected = connection.session.connected
+            raise RegistryError(
+                f"announcements wait for {'an answer of' if connected else 'a connection to'} ZooKeeper"
+            )
 
     def maintain(self) -> Report:
         """Take in what ZooKeeper said, ask what is to be asked, and tell how it stands."""

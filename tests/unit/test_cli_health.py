@@ -89,6 +89,9 @@ def test_a_degraded_worker_that_reports_is_told_once():
     assert problems_of(raw) == ["worker balancer/haproxy is degraded: haproxy -c failed"]
     raw["reports"]["balancer/haproxy"] = packed({"degraded": "haproxy -c failed"})
     assert problems_of(raw) == ["balancer haproxy: haproxy -c failed"]
+    for newer in ("the disk is full", "haproxy -c failed; the disk is full"):
+        raw["workers"] = [worker("balancer/haproxy", "degraded", reason=newer)]
+        assert problems_of(raw) == [f"worker balancer/haproxy is degraded: {newer}"], "the report is older"
 
 
 @pytest.mark.parametrize(

@@ -116,6 +116,8 @@ def test_up_is_said_by_ready_and_degraded_by_the_worker_itself(world):
 
 def test_what_keeps_a_worker_from_its_job_need_not_make_stale_what_it_tells(world):
     worker = world.core.workers[DISCOVERY]
+    assert not worker.fully_read, "it works, and has not read all yet"
+    world.say(DISCOVERY, Condition(None, whole=True))
     assert worker.fully_read
     world.say(DISCOVERY, Condition("registry is away"))
     assert not worker.fully_read

@@ -240,6 +240,28 @@ def test_the_session_of_an_earlier_generation_may_be_lost_with_those_of_others_t
     assert world.report().degraded is None
 
 
+def test_an_earlier_generation_that_was_at_another_ensemble_is_a_reason_to_wait(world):
+    """The fleet may not have moved yet, and the session of the other ensemble means nothing here."""
+    before = world.connection.hand_over(Settings((Server("elsewhere", 1),), "/s"))
+    world.connection.resume(before, SETTINGS)
+    assert world.connection.session.number == 0
+    world.connect(2)
+    world.settle()
+    assert world.names() is None
+    assert "the session was lost" in world.report().degraded
+    world.later(max(RETURN, world.client.timeout) + REREAD)
+    assert world.names() == []
+
+
+def test_a_server_that_is_configured_no_more_is_no_reason(world):
+    world.client.inbox.put(Refused("old:2181", "it hung up"))
+    world.settle()
+    assert "it hung up" not in world.report().degraded
+    world.client.inbox.put(Refused("", "the client library ended"))
+    world.settle()
+    assert world.report().degraded.count("the client library ended") == 1
+
+
 def test_the_session_of_an_earlier_generation_that_goes_on_is_no_reason_to_wait(world):
     put(world, "other")
     world.connection.session.number = 1
