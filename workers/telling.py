@@ -53,6 +53,7 @@ class Telling:
     members: dict[str, Member] = field(default_factory=dict)
     gone: dict[str, float] = field(default_factory=dict)
     refused: list[dict[str, str]] = field(default_factory=list)
+    refused_total: int = 0
     payload: bytes = b""
     problem: str | None = None
 
@@ -68,7 +69,9 @@ class Telling:
             held = data.get("held")
             hold = held and Hold(dict.fromkeys(map(str, held["names"])), min(float(held["began"]), time.monotonic()))
             guard = Guard(frozenset(members), hold=hold)
-            return cls(name, epoch, guard, members, dict(data.get("gone", {})), list(data.get("refused", [])), payload)
+            refused = list(data.get("refused", []))
+            total = int(data.get("refused_total", len(refused)))
+            return cls(name, epoch, guard, members, dict(data.get("gone", {})), refused, total, payload)
         except (AttributeError, KeyError, ProtocolError, TypeError, ValueError) as error:
             log.error("the kept members of %s cannot be read: %s", name, error)
             return cls(name, epoch)
@@ -76,6 +79,7 @@ class Telling:
     def answered(self, nodes: Iterable[Node], refused: Mapping[str, str], now: float, rules: Rules | None) -> None:
         """The registry gave a complete answer, with these records that cannot be used, and why."""
         some = sorted(refused.items())[:MOST]
+        self.refused_total = len(refused)
         self.refused = [{"record": record[:TEXT], "reason": reason[:TEXT]} for record, reason in some]
         all_of_them = list(nodes)
         answer = {node.name: node for node in all_of_them if not node.leaving}
@@ -105,6 +109,8 @@ class Telling:
             "gone": pack(gone),
             "refused": pack(self.refused),
         }
+        if self.refused_total > len(self.refused):
+            document["refused_total"] = pack(self.refused_total)
         if guard.hold is not None:
             document["held"] = pack(self._held(guard.hold, rules))
         payload = pack_map(document)

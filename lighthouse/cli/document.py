@@ -117,6 +117,7 @@ def _cluster(name: str, part: Mapping[str, Any], states: list[Mapping[str, Any]]
         "held": None,
         "gone": {},
         "refused": [],
+        "refused_total": 0,
         "error": None,
     }
     if part.get("members") is None:
@@ -130,7 +131,9 @@ def _cluster(name: str, part: Mapping[str, Any], states: list[Mapping[str, Any]]
         if names:
             result["held"] = {"count": len(names), "since": held.get("since"), "until": held.get("until")}
         result["gone"] = _mapping(members.get("gone"))
-        result["refused"] = [item for item in members.get("refused") or [] if isinstance(item, dict)]
+        refused = [item for item in members.get("refused") or [] if isinstance(item, dict)]
+        total = members.get("refused_total")
+        result["refused"], result["refused_total"] = refused, total if isinstance(total, int) else len(refused)
     except (_DamagedError, KeyError, TypeError):
         result["error"] = "its members cannot be read"
     return result

@@ -36,7 +36,7 @@ def warnings(document: Document) -> list[str]:
 
 def _refused_records(document: Document) -> Iterator[str]:
     for name, cluster in document["clusters"].items():
-        if count := len(cluster["refused"]):
+        if count := cluster["refused_total"]:
             yield f"cluster {name}: refused records of the registry: {count}; `lighthouse ctl why {name}` says which and why"
 
 

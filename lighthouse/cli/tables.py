@@ -149,8 +149,8 @@ def _nodes(cluster: Mapping[str, Any]) -> Text:
         ]
         text = " ".join(words)
         line.append((", " if line else "") + safe(text), style="" if good else "red")
-    if cluster["refused"]:
-        line.append(f"{', ' if line else ''}{len(cluster['refused'])} records refused", style="yellow")
+    if cluster["refused_total"]:
+        line.append(f"{', ' if line else ''}{cluster['refused_total']} records refused", style="yellow")
     return line
 
 

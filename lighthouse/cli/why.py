@@ -92,7 +92,9 @@ class Why:
             return Step("registry", Mark.UNKNOWN, "its members are not known yet", at)
         members = _count(len(self._nodes), "member")
         if self._refused:
-            return Step("registry", Mark.NOTE, f"{members}, and {_count(len(self._refused), 'record')} refused", at)
+            return Step(
+                "registry", Mark.NOTE, f"{members}, and {_count(self._cluster['refused_total'], 'record')} refused", at
+            )
         return Step("registry", Mark.OK if self._nodes else Mark.BAD, members, at)
 
     def _guard(self, held: Mapping[str, Any]) -> Step:

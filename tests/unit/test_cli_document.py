@@ -48,6 +48,7 @@ def test_it_has_the_documented_keys():
         "held": None,
         "gone": {},
         "refused": [],
+        "refused_total": 0,
         "error": None,
     }
     report = {"servers": {"web": {"a:8001": "up", "b:8002": "up"}}, "degraded": None, "reported": 1_000_059.0}
@@ -157,7 +158,12 @@ def test_refused_records_are_told():
     raw = raw_status()
     refused = [{"record": "x", "reason": "port 0 is not a number from 1 to 65535"}]
     raw["clusters"]["web"]["members"] = packed({"nodes": [node("a", 8001)], "refused": refused})
-    assert document(raw)["clusters"]["web"]["refused"] == refused
+    found = document(raw)["clusters"]["web"]
+    assert (found["refused"], found["refused_total"]) == (refused, 1)
+    raw["clusters"]["web"]["members"] = packed({"nodes": [node("a", 8001)], "refused": refused, "refused_total": 700})
+    found = document(raw)
+    assert found["clusters"]["web"]["refused_total"] == 700
+    assert "cluster web: refused records of the registry: 700; " in found["warnings"][0]
 
 
 def test_what_json_lacks_is_made_plain():

@@ -206,3 +206,12 @@ def test_refused_records_and_who_left_are_told_with_their_reasons(one):
     cluster.nodes = [A, B]
     signal()
     assert unpack(raw(one)[members_topic("web")])["gone"] == {}
+    cluster.refused = {f"x{n}": "no JSON" for n in range(telling.MOST + 3)}
+    signal()
+    payload = raw(one)[members_topic("web")]
+    assert (len(unpack(payload)["refused"]), unpack(payload)["refused_total"]) == (telling.MOST, telling.MOST + 3)
+    other = Watched({members_topic("web"): payload}, lambda: None)
+    other_cluster, other_signal = watch(other, nodes=[A, B])
+    other_cluster.refused = cluster.refused
+    other_signal()
+    assert told(other) == {}, "the next generation goes on with it"
