@@ -63,10 +63,25 @@ def maintenance(target: Target, service: str, state: str, reason: str, seconds: 
 @click.option(
     "--timeout", callback=duration, metavar="DURATION", default="60s", show_default=True, help="How long to wait."
 )
+@click.option(
+    "--wait-sessions",
+    "ending",
+    callback=duration,
+    metavar="DURATION",
+    help="After --wait, wait until no session remains, for so long at most; exit with 1 if some do.",
+)
 @click.option("--until-boot", is_flag=True, help="End it with the next boot of this host.")
 @_reason
 def drain(
-    target: Target, service: str | None, everything: bool, *, off: bool, wait: bool, timeout: float, **order: Any
+    target: Target,
+    service: str | None,
+    everything: bool,
+    *,
+    off: bool,
+    wait: bool,
+    timeout: float,
+    ending: float | None,
+    **order: Any,
 ) -> None:
     """Withdraw SERVICE, so that no new clients come, until `--off`; and tell whether sessions remain.
 
@@ -74,8 +89,10 @@ def drain(
     """
     if (service is None) is not everything:
         raise click.UsageError("give either a SERVICE or --all")
-    if off and (wait or order["until_boot"] or order["reason"]):
+    if off and (wait or ending or order["until_boot"] or order["reason"]):
         raise click.UsageError("--off goes with no other option but --all")
+    if ending and not wait:
+        raise click.UsageError("--wait-sessions needs --wait: while a service is announced, new sessions come")
     client = target.client()
     asked = {"all": True} if everything else {"service": service}
     services = client.call("drain", on=not off, **asked, **order).get("services")
@@ -84,14 +101,14 @@ def drain(
         _print(target, {name: {"withdrawn": False, "sessions": None} for name in names}, "no longer draining")
         return
     found = _withdrawn(client, names, timeout if wait else 0.0)
+    ended = ending is None or _ended(found, ending)
     _print(target, found, "withdrawn", "not withdrawn yet" + (" (see `lighthouse ctl status`)" if wait else ""))
-    sys.exit(1 if wait and not all(item["withdrawn"] for item in found.values()) else 0)
+    sys.exit(1 if wait and not (ended and _all_withdrawn(found)) else 0)
 
 
 def _withdrawn(client: Client, names: list[str], patience: float) -> dict[str, dict[str, Any]]:
     """Of each service whether all its announcements are gone, and the sessions of its ports; waits for the former."""
     from lighthouse.cli.document import document
-    from lighthouse.cli.sessions import established
 
     deadline = time.monotonic() + patience
     while True:
@@ -100,11 +117,39 @@ def _withdrawn(client: Client, names: list[str], patience: float) -> dict[str, d
         if all(gone.values()) or time.monotonic() >= deadline:
             break
         time.sleep(POLL)
-    ports = {name: [int(port) for port in known.get(name, {}).get("ports", {})] for name in names}
-    counts = established({port for own in ports.values() for port in own})
-    return {
-        name: {"withdrawn": gone[name], "sessions": {str(port): counts[port] for port in ports[name]}} for name in names
-    }
+    ports = {name: known.get(name, {}).get("ports", {}) for name in names}
+    found = {name: {"withdrawn": gone[name], "sessions": dict.fromkeys(ports[name], 0)} for name in names}
+    _count(found)
+    return found
+
+
+def _ended(found: Mapping[str, dict[str, Any]], patience: float) -> bool:
+    """Wait until nobody is connected any more, and count anew; returns whether that came true.
+
+    What is not withdrawn is not waited for: it gets new sessions all the time.
+    """
+    deadline = time.monotonic() + patience
+    while _connected(found) and _all_withdrawn(found) and time.monotonic() < deadline:
+        time.sleep(POLL)
+        _count(found)
+    return not _connected(found)
+
+
+def _count(found: Mapping[str, dict[str, Any]]) -> None:
+    """Put the sessions of the moment in."""
+    from lighthouse.cli.sessions import established
+
+    counts = established({int(port) for item in found.values() for port in item["sessions"]})
+    for item in found.values():
+        item["sessions"] = {port: counts[int(port)] for port in item["sessions"]}
+
+
+def _connected(found: Mapping[str, Mapping[str, Any]]) -> bool:
+    return any(count for item in found.values() for count in item["sessions"].values())
+
+
+def _all_withdrawn(found: Mapping[str, Mapping[str, Any]]) -> bool:
+    return all(item["withdrawn"] for item in found.values())
 
 
 def _gone(part: Any) -> bool:

@@ -125,7 +125,7 @@ def _service(core: Core, name: str, clock: Clock) -> dict[str, Any]:
         state, _ = TABLE[will, checker, State(told["state"])]
         since: float | None = told["since"]
         if order is not None:
-            since, reason = order.since, order.reason
+            since, reason = order.since, order.reason or f"ordered by uid {order.uid}, who gave no reason"
         elif state is PortState.UNKNOWN:
             since = None if worker is None else clock.at(worker.seen)
             reason = f"its checker has been away for longer than {core.settings.hold:g} s"

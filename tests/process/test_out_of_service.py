@@ -112,10 +112,16 @@ def test_drain_waits_for_the_registry_and_tells_of_sessions(make, web):
     host = make().start().wait_announced()
     with socket.create_connection(("127.0.0.1", web.port)):
         code, text = host.ctl("drain", "web", "--wait")
+        assert host.ctl("drain", "web", "--wait", "--wait-sessions", "1s")[0] == 1, "that one does not end"
+    assert host.ctl("drain", "web", "--wait", "--wait-sessions", "1m") == (
+        0,
+        "web: withdrawn; sessions that remain: none\n",
+    )
     assert not host.record.exists(), "the command waited for it"
     assert (code, text.startswith("web: withdrawn; sessions that remain: ")) == (0, True)
     assert f" on port {web.port}" in text
-    assert host.port()["state"] == "draining"
+    port = host.port()
+    assert (port["state"], port["reason"]) == ("draining", f"ordered by uid {os.getuid()}, who gave no reason")
     assert host.ctl("maintenance", "web", "on")[0] == 0
     assert host.ctl("drain", "web", "--off") == (0, "web: no longer draining\n")
     assert host.port()["state"] == "maintenance", "the one does not end the other"

@@ -5,6 +5,7 @@ import json
 import pytest
 from click.testing import CliRunner
 
+from lighthouse.cli import sessions
 from lighthouse.cli.ctl import ctl
 from lighthouse.cli.sessions import established
 from support.control import ControlServer, ok, packed, raw_status
@@ -56,6 +57,17 @@ def test_drain_waits_for_the_registry(run):
     assert code == 0, "without --wait it is only told"
 
 
+def test_drain_waits_for_sessions_only_once_nothing_is_announced(run, monkeypatch):
+    counts = iter([3, 2, 0, 7])
+    monkeypatch.setattr(sessions, "established", lambda ports: dict.fromkeys(ports, next(counts)))
+    wait = ("drain", "web", "--wait", "--wait-sessions")
+    assert run(*wait, "1m")[:2] == (0, "web: withdrawn; sessions that remain: none\n")
+    code, output, _ = run(*wait, "1m", "--timeout", "1s", announced="up")
+    assert (code, "sessions that remain: 7 on port 8001" in output) == (1, True)
+    monkeypatch.setattr(sessions, "established", lambda ports: dict.fromkeys(ports, 1))
+    assert run(*wait, "1s")[:2] == (1, "web: withdrawn; sessions that remain: 1 on port 8001\n")
+
+
 def test_drain_as_json_and_off(run):
     code, output, _ = run("drain", "--all", "--json")
     assert (code, json.loads(output)) == (0, {"services": {"web": {"withdrawn": True, "sessions": {"8001": 0}}}})
@@ -80,6 +92,8 @@ def test_maintenance_for_a_time(run, text, seconds):
         (["drain"], "either a SERVICE or --all"),
         (["drain", "web", "--all"], "either a SERVICE or --all"),
         (["drain", "web", "--off", "--wait"], "--off goes with no other option"),
+        (["drain", "web", "--off", "--wait-sessions", "1m"], "--off goes with no other option"),
+        (["drain", "web", "--wait-sessions", "1m"], "--wait-sessions needs --wait"),
     ],
 )
 def test_wrong_use(run, arguments, told):
