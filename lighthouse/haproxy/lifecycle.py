@@ -27,6 +27,7 @@ READY_TIMEOUT = 3.0  # seconds until a new process answers
 RELOAD_TIMEOUT = 2.5  # seconds; a failing reload tries for 2 s to bind its ports
 SETTLE_TIMEOUT = 1.0  # seconds until only the new worker answers
 _PAUSE = 0.005
+_ENDED = "HAProxy ended right after its start; its own log may say why"
 
 Current = tuple[Running, Processes | None]
 
@@ -143,6 +144,8 @@ class Lifecycle:
 
     def _ready(self, document: Document, before: Sequence[int], deadline: Deadline) -> Current:
         found = self.ready(document, before, deadline, gone=self._process.gone(self._process.find()))
+        if found is None and not self._process.find():
+            raise EndedError(_ENDED)  # before it was even seen
         if found is None:
             raise BalancerError("HAProxy started but does not answer at its socket; its own log may say why")
         return found
@@ -166,7 +169,7 @@ class Lifecycle:
                 running, processes = self.current(deadline)
             except (NotRunningError, NoAnswerError):
                 if gone():
-                    raise EndedError("HAProxy ended right after its start; its own log may say why") from None
+                    raise EndedError(_ENDED) from None
                 time.sleep(_PAUSE)
                 continue
             if (processes or not master) and running.pid not in before and running.skeleton == document.skeleton:
