@@ -68,7 +68,8 @@ class Place:
 
 def main() -> int:
     """Run until Ctrl-C or SIGTERM."""
-    signal.signal(signal.SIGTERM, lambda *_: signal.raise_signal(signal.SIGINT))
+    for number in (signal.SIGINT, signal.SIGTERM):  # a shell starts jobs in the background with SIGINT ignored
+        signal.signal(number, signal.default_int_handler)
     try:
         place = Place(base_port())
         with locked(place):

@@ -308,6 +308,16 @@ def test_a_cookie_leads_to_the_same_member(paths):
         assert paths.reloads() == 0
 
 
+@pytest.mark.parametrize("lines", [[], ["balance leastconn"], ["cookie S insert"]])
+def test_what_a_dead_member_refuses_goes_to_another_one(paths, lines):
+    """Until its checks have found it, or while it is held, a member that died with its port costs no request."""
+    made, port = balancer(paths), free_port()
+    dead = [Node(f"dead{number}", "127.0.0.1", free_port()) for number in range(3)]
+    with backends("a") as (a,):
+        made.sync([cluster("web", [*dead, a], port=port, backend=lines)])
+        assert {get(port) for _ in range(12)} == {(200, "a")}
+
+
 def test_a_slot_that_was_deleted_by_hand_comes_back(paths):
     made = balancer(paths)
     made.sync([cluster("web", nodes(1), **SLOTTED)])

@@ -47,11 +47,17 @@ def test_the_whole_file():
     assert "\n".join(kept[3:]) == (
         "global\n\tmaxconn 100\n\thard-stop-after 1h\n"
         "\tstats socket /run/h.sock mode 600 level admin expose-fd listeners\n\tstats timeout 2m\n\n"
-        "defaults\n\tmode http\n\ttimeout client 9s\n\ttimeout connect 5s\n\ttimeout server 1h\n\n"
+        "defaults\n\tmode http\n\ttimeout client 9s\n\ttimeout connect 5s\n\ttimeout server 1h\n\toption redispatch\n\n"
         "frontend web\n\toption httplog\n\tbind 127.0.0.1:8080\n\tdefault_backend web\n\n"
         "backend web\n\tbalance first\n\t# members: check\n"
         "\tserver a:80 10.0.0.1:80 check\n\tserver b:81 10.0.0.2:81 check\n"
     )
+
+
+@pytest.mark.parametrize("line", ["option redispatch", "option redispatch 3", "no option redispatch"])
+def test_the_operators_word_on_redispatch_counts(line):
+    found = lines(config(defaults=["mode http", line]).generate([]), "defaults")
+    assert [text for text in found if "redispatch" in text] == [line]
 
 
 def test_the_order_of_the_input_does_not_matter():
