@@ -42,6 +42,7 @@ from lighthouse.haproxy.running import Running
 from lighthouse.haproxy.runtime import LOOK_AGAIN, Runtime
 from lighthouse.haproxy.starting import Start
 from lighthouse.haproxy.tools import Tools
+from lighthouse.haproxy.trial import SOON
 
 log = logging.getLogger(__name__)
 
@@ -90,6 +91,8 @@ class _Reconciliation:
     def _finish(self, desired: Desired, document: Document, running: Running) -> None:
         gone = leaving(document.known(desired.unknown), running.servers)
         self._tools.drain.note(gone)
+        if running.uptime >= SOON and running.skeleton == document.skeleton:
+            self._tools.file.drop_good()
         if running.pid:
             self._tools.drift.left(running, [place for place, _ in gone], document.backends())
         if gone:
@@ -175,8 +178,8 @@ class _Reconciliation:
 
     def _futile(self, wanted: Document) -> str | None:
         """Why a reload would not help: it was made lately, for the same file."""
-        known = self._tools.refusals.get(_key(wanted))
-        return known.reason if known else None
+        known = self._tools.refusals.get(_key(wanted)) or self._tools.refusals.get(wanted.skeleton)
+        return known.reason or None if known else None
 
     def _load(self, wanted: Document, current: Document | None, running: Running, reason: str) -> str | None:
         """Bring in an accepted configuration. Gives the reason if HAProxy cannot run it; what ran before then runs again."""
@@ -198,7 +201,7 @@ class _Reconciliation:
         except NotRunningError as error:
             return str(error)
         self._account.reload = reason
-        tools.file.drop_good()
+        tools.trial.begin(wanted.skeleton)
         return None
 
     def _go_back(self, good: Document, running: Running) -> None:

@@ -8,7 +8,7 @@ from lighthouse.errors import BalancerError
 from lighthouse.haproxy.arrange import arranged, refilled
 from lighthouse.haproxy.deadline import Deadline
 from lighthouse.haproxy.document import Document
-from lighthouse.haproxy.errors import RejectedError, TakenError, UnwrittenError
+from lighthouse.haproxy.errors import EndedError, RejectedError, TakenError, UnwrittenError
 from lighthouse.haproxy.outcome import Account
 from lighthouse.haproxy.ports import unavailable
 from lighthouse.haproxy.proposals import Proposals
@@ -58,37 +58,44 @@ class Start:
         documents = self._tools.file.documents()
         nothing = Running(None, version=self._tools.process.version(self._deadline))
         wanted = arranged(desired, documents[0] if documents else None, nothing, self._tools.obstacle)
-        others = [item for item in documents if item.skeleton != wanted.skeleton]
         good = refilled(documents[0], wanted, nothing) if documents else None
         held = bool(self._tools.process.find())  # whoever runs on our files holds the ports until it is replaced
         verdict = self._proposals.known(wanted, good)
         if verdict is None or (verdict.document and not held and unavailable(verdict.document)):
             verdict = self._proposals.judged(wanted, good, drop=True, held=held)
         self._account.quarantined = verdict.clusters
+        tried = {wanted.skeleton, verdict.document.skeleton if verdict.document else ""}
+        others = [item for item in documents if item.skeleton not in tried]
         fallback = refilled(others[0], wanted, nothing) if others else None
-        failures = [] if verdict.document else [verdict.reason]
-        refused = True
+        lost = verdict.document is not None and self._tools.trial.is_lost(verdict.document.skeleton)
+        failures = [] if verdict.document else [RejectedError(verdict.reason)]
         for document in filter(None, (verdict.document, fallback)):
             try:
-                running = self._with(document, fallback if document is verdict.document else None)
+                running = self._with(document, fallback if document is verdict.document else None, lost=lost)
             except RejectedError as error:
-                refused = not isinstance(error, TakenError)
-                if refused:
-                    self._tools.refusals.remember(document.skeleton, Refusal(str(error)), retry_of(error))
-                failures.append(str(error))
+                self._remember(document, error)
+                failures.append(error)
                 continue
             if failures:
-                if refused and self._tools.refusals.get(wanted.skeleton) is None:
-                    self._tools.refusals.remember(wanted.skeleton, Refusal(failures[0]))
+                if self._tools.refusals.get(wanted.skeleton) is None:
+                    self._remember(wanted, failures[0])
                 self._account.trouble.append(
                     f"HAProxy runs its last good configuration, because it refuses the new one: {failures[0]}"
                 )
-            else:
-                self._tools.file.drop_good()
+            self._tools.trial.begin(document.skeleton)
             return document, self._reader.closely(document, running)
-        raise BalancerError(f"HAProxy cannot be started: {'; and with the last good configuration: '.join(failures)}")
+        reasons = "; and with the last good configuration: ".join(map(str, failures))
+        raise BalancerError(f"HAProxy cannot be started: {reasons}")
 
-    def _with(self, document: Document, good: Document | None) -> Running:
+    def _remember(self, document: Document, error: RejectedError) -> None:
+        """Not to try again so soon; a port that is taken may be free at any moment."""
+        if not isinstance(error, TakenError):
+            self._tools.refusals.remember(document.skeleton, Refusal(str(error)), retry_of(error))
+
+    def _with(self, document: Document, good: Document | None, *, lost: bool) -> Running:
+        """`good` is what to go back to, so that one with which all is `lost` need not be tried."""
+        if lost and good is not None:
+            raise EndedError("HAProxy runs it and ends soon afterwards, again and again; its own log may say why")
         if self._tools.file.unjudged or self._tools.file.text() != document.text():
             refused = self._proposals.accepted(document)
             if refused is not None:

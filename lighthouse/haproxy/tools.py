@@ -17,6 +17,7 @@ from lighthouse.haproxy.refusals import Refusals
 from lighthouse.haproxy.service import ServiceLifecycle
 from lighthouse.haproxy.sockets import Sockets
 from lighthouse.haproxy.stanzas.section import Section
+from lighthouse.haproxy.trial import Trial
 
 
 @dataclass(frozen=True, slots=True)
@@ -33,6 +34,7 @@ class Tools:
     drain: Drain
     drift: Drift
     memory: Memory
+    trial: Trial = field(default_factory=Trial)
     owner: Owner = Owner.LIGHTHOUSE
     static: dict[str, tuple[Section, str]] = field(default_factory=dict)
 

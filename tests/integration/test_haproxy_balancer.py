@@ -93,7 +93,7 @@ def test_joined_servers_are_checked_like_those_of_the_file(paths):
         assert {get(port) for _ in range(4)} == {(200, "a")}
 
 
-def test_reload_hands_the_listeners_over(paths):
+def test_reload_hands_the_listeners_over(paths, monkeypatch):
     made, port = balancer(paths), free_port()
     with backends("a", "b") as (a, b):
         made.sync([cluster("web", [a], port=port)])
@@ -108,7 +108,10 @@ def test_reload_hands_the_listeners_over(paths):
         assert load.failed == []
         assert report["degraded"] is None
         assert paths.reloads() == 6
-        assert sorted(os.listdir(paths.root)) == ["haproxy.cfg", "pid", "s", "s.master"]
+        assert sorted(os.listdir(paths.root)) == ["haproxy.cfg", "haproxy.cfg.good", "pid", "s", "s.master"]
+        monkeypatch.setattr("lighthouse.haproxy.reconcile.SOON", 0)
+        made.sync([cluster("db", [b]), cluster("web", [a, b], port=port)])
+        assert sorted(os.listdir(paths.root)) == ["haproxy.cfg", "pid", "s", "s.master"], "it has lived for a while"
 
 
 def test_a_refused_line_changes_nothing_but_members(paths):

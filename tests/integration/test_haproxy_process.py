@@ -2,6 +2,7 @@
 
 import os
 import signal
+import socket
 import subprocess
 import sys
 import textwrap
@@ -13,6 +14,7 @@ from lighthouse.errors import BalancerError
 from lighthouse.haproxy.document import parse
 from lighthouse.haproxy.files import ConfigFile
 from lighthouse.haproxy.lifecycle import Lifecycle
+from lighthouse.haproxy.trial import Trial
 from lighthouse.node import Node
 from support.haproxy import Backend, Load, backends, balancer, cluster, get, haproxy
 from support.ports import free_port
@@ -115,6 +117,8 @@ def test_a_port_that_is_taken_at_a_start_costs_its_own_listener_only(paths):
         made = balancer(paths, **more)
         assert made.sync(clusters)["degraded"] is None
         paths.stop()
+        for item in (web, page, proxy):
+            until(lambda item=item: is_free(item), what="the end of HAProxy's sockets")
         with Backend("web", web), Backend("page", page), Backend("proxy", proxy):
             for _ in range(2):
                 report = made.sync(clusters)
@@ -126,6 +130,16 @@ def test_a_port_that_is_taken_at_a_start_costs_its_own_listener_only(paths):
         report = made.sync(clusters)
         assert (report["degraded"], report["servers"]["web"]) == (None, {a.node.name: "up"})
         assert [get(item)[1] for item in (port, web, proxy)] == ["a"] * 3
+
+
+def is_free(port):
+    with socket.socket() as probe:
+        probe.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
+        try:
+            probe.bind(("127.0.0.1", port))
+        except OSError:
+            return False
+        return True
 
 
 def test_a_port_is_not_shared_with_another_haproxy_at_a_start(paths, tmp_path_factory):
@@ -149,8 +163,9 @@ def test_it_starts_with_the_last_good_configuration_rather_than_not_at_all(paths
             assert list(parse(paths.file.read_text()).backends()) == ["web"]
 
 
+@pytest.mark.parametrize("also_quarantined", [False, True], ids=["whole", "in part"])
 @pytest.mark.parametrize("runs", [True, False], ids=["running", "not running"])
-def test_a_configuration_that_haproxy_accepts_and_does_not_live_with_is_taken_back(paths, runs):
+def test_a_configuration_that_haproxy_accepts_and_does_not_live_with_is_taken_back(paths, runs, also_quarantined):
     """Its master ends with its new worker, and takes the old one with it."""
     deadly, port = paths.root / "deadly.lua", free_port()
     deadly.write_text("core.register_task(function() os.exit(3) end)\n")
@@ -159,16 +174,37 @@ def test_a_configuration_that_haproxy_accepts_and_does_not_live_with_is_taken_ba
         if not runs:
             paths.stop()
         made = balancer(paths, **{"global": [f"lua-load {deadly}"]})
-        report = made.sync([cluster("web", [b], port=port)])
+        bad = [cluster("bad", [a], backend=["nonsense x"])] if also_quarantined else []
+        report = made.sync([cluster("web", [b], port=port), *bad])
         assert "HAProxy ended" in report["degraded"]
         assert (report["servers"]["web"], get(port)) == ({b.node.name: "up"}, (200, "b"))
         assert "lua-load" not in paths.file.read_text()
         pid = paths.pid()
         for members in ([a, b], [a]):
-            report = made.sync([cluster("web", members, port=port)])
+            report = made.sync([cluster("web", members, port=port), *bad])
             assert "HAProxy ended" in report["degraded"]
             assert set(paths.servers("web")) == {item.node.name for item in members}
         assert paths.pid() == pid, "it is not tried again so soon"
+
+
+def test_a_configuration_with_which_it_ends_a_little_later_is_taken_back_too(paths, monkeypatch):
+    """It comes up and answers. One end may be by chance, so it is started with it once more."""
+    for module in ("trial", "reconcile"):
+        monkeypatch.setattr(f"lighthouse.haproxy.{module}.SOON", 600)
+    deadly, port = paths.root / "deadly.lua", free_port()
+    deadly.write_text("core.register_task(function() core.msleep(500) os.exit(3) end)\n")
+    with backends("a") as (a,):
+        clusters = [cluster("web", [a], port=port)]
+        balancer(paths).sync(clusters)
+        made = balancer(paths, **{"global": [f"lua-load {deadly}"]})
+        assert made.sync(clusters)["degraded"] is None
+        for _ in range(2):
+            until(lambda: not paths.pids(), what="its end")
+            report = made.sync(clusters)
+        assert "ends soon afterwards, again and again" in report["degraded"]
+        assert "lua-load" not in paths.file.read_text()
+        assert get(port) == (200, "a")
+        assert "again and again" in made.sync(clusters)["degraded"]
 
 
 def test_lines_that_a_newer_haproxy_refuses_cost_their_own_cluster_only(paths):
@@ -227,7 +263,7 @@ def test_one_that_is_just_starting_is_waited_for(paths, monkeypatch):
 
 POINTS = [
     (ConfigFile, "commit"),  # a candidate lies about
-    (ConfigFile, "drop_good"),  # all done but the cleaning up
+    (Trial, "begin"),  # all done
     (Lifecycle, "reload"),  # the new file is in place and not loaded
     (Lifecycle, "reloaded"),  # the reload is on its way
     (Lifecycle, "_ready"),

@@ -14,6 +14,7 @@ from lighthouse.haproxy.memory import VERIFY, Memory
 from lighthouse.haproxy.outcome import Account, Outcome
 from lighthouse.haproxy.pace import BUDGET_PAUSE, Pace
 from lighthouse.haproxy.running import Processes, Running, Server, parse_ids, parse_stat, with_details
+from lighthouse.haproxy.trial import SOON, Trial
 from lighthouse.haproxy.versions import limits, takes_servers
 
 
@@ -192,3 +193,20 @@ def test_leaving_servers_of_other_backends_stay_noted():
     assert set(drain.places) == {("db", "b")}
     drain.note([(("web", "c"), SERVER)], ["web"])
     assert set(drain.places) == {("db", "b"), ("web", "c")}
+
+
+def test_two_ends_soon_after_a_start_are_none_by_chance():
+    now = [100.0]
+    trial = Trial(lambda: now[0])
+    assert not trial.is_lost("x"), "it was never begun"
+    trial.begin("x")
+    assert not trial.is_lost("x")
+    trial.begin("x")
+    assert trial.is_lost("x")
+    trial.begin("x")
+    now[0] += SOON
+    assert not trial.is_lost("x"), "it has lived"
+    trial.begin("x")
+    assert not trial.is_lost("x"), "which counts anew"
+    trial.begin("y")
+    assert not trial.is_lost("y")
