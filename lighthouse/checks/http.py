@@ -26,12 +26,16 @@ AGENT = f"lighthouse/{__version__}"
 
 @dataclass(frozen=True, slots=True)
 class Answer:
-    """What a server said; ``body`` is empty where nobody wants to see it, and not all of it where it was ``cut``."""
+    """What a server said; ``body`` is empty where nobody wants to see it, and not all of it where it was ``cut``.
+
+    ``encoding`` is named by a server that compresses unasked: `http.client` asks for ``identity``. Such a body is searched as it is.
+    """
 
     status: int
     location: str | None
     body: bytes = b""
     cut: bool = False
+    encoding: str | None = None
 
 
 class HTTPCheck(ExchangeCheck):
@@ -153,7 +157,8 @@ class HTTPCheck(ExchangeCheck):
                 # A body that is too long or, where the status settles it already, late changes nothing.
                 if response.status in self.status and not sock.exhausted:
                     raise
-            return Answer(response.status, response.getheader("Location"), bytes(body), sock.exhausted)
+            encoding = response.getheader("Content-Encoding")
+            return Answer(response.status, response.getheader("Location"), bytes(body), sock.exhausted, encoding)
 
     def _judge(self, answer: Answer) -> str:
         if answer.status not in self.status:
@@ -166,7 +171,8 @@ class HTTPCheck(ExchangeCheck):
 
 
 def _within(answer: Answer) -> str:
-    return f" in its first {MAX_ANSWER // 1024} KiB" if answer.cut else ""
+    cut = f" in its first {MAX_ANSWER // 1024} KiB" if answer.cut else ""
+    return f"{cut}; it is encoded as {shown(answer.encoding, 40)}" if answer.encoding else cut
 
 
 def _pattern(text: str) -> re.Pattern[bytes]:

@@ -221,7 +221,7 @@ class Core:
         actions: list[Action] = []
         for worker in self.workers.values():
             actions += self._judge(worker, now)
-        return actions + self._expire() + self._proceed(now)
+        return actions + self._expire(now) + self._proceed(now)
 
     def _judge(self, worker: Worker, now: float) -> list[Action]:
         name = worker.spec.id
@@ -288,12 +288,14 @@ class Core:
         self.store.keep_orders()
         return self._announce()
 
-    def _expire(self) -> list[Action]:
+    def _expire(self, now: float) -> list[Action]:
         """End the orders that end by themselves."""
-        over = self.store.orders.expire(self.wall())
+        wall = self.wall()
+        moved, over = self.store.orders.follow(wall, now), self.store.orders.expire(wall)
+        if moved or over:
+            self.store.keep_orders()
         if not over:
             return []
-        self.store.keep_orders()
         said = [Log(logging.INFO, f"service {service}: its {kind.value} is over") for service, kind in over]
         return [*said, *self._announce()]
 

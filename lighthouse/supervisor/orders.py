@@ -2,12 +2,15 @@
 
 A service can have an order of each kind at once; that to drain is the one that counts. An order without an end is not replaced by
 one that ends with this boot: a shutdown of the host must not undo what an operator wanted for longer.
+
+What is ordered for half an hour lasts half an hour, even if somebody sets the clock meanwhile. Over a boot nothing but the clock is
+left to go by.
 """
 
 from __future__ import annotations
 
 from collections.abc import Mapping
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 
 from lighthouse.ipc.errors import ProtocolError
 from lighthouse.ipc.messages import pack, unpack
@@ -15,33 +18,55 @@ from lighthouse.service_state import Order, Will
 
 COUNTING = (Will.DRAIN, Will.MAINTENANCE)
 """Which of a service's orders counts, first of all."""
+STEP = 1.0  # seconds; by less a clock is only corrected, not set
 
 
 @dataclass(slots=True)
 class Orders:
-    """The orders by service and kind. ``boot`` is the id of this boot of the host."""
+    """The orders by service and kind. ``boot`` is the id of this boot of the host, empty where it is not known.
+
+    ``_offset`` is by how much the clock was ahead of CLOCK_MONOTONIC when it was last looked at in this boot.
+    """
 
     boot: str = ""
     _given: dict[str, dict[Will, Order]] = field(default_factory=dict)
+    _offset: float | None = None
 
     def load(self, payload: bytes) -> None:
         """Take over what `payload` gave. Raises `ProtocolError`."""
         try:
+            data = unpack(payload)
+            boot, offset = data["clock"]
             self._given = {
                 str(service): {Will(kind): Order.from_mapping(order) for kind, order in orders.items()}
-                for service, orders in unpack(payload).items()
+                for service, orders in data["orders"].items()
             }
+            self._offset = float(offset) if self.boot and boot == self.boot and offset is not None else None
         except (AttributeError, KeyError, TypeError, ValueError) as error:
             raise ProtocolError(f"not a record of orders: {type(error).__name__}: {error}") from None
 
     def payload(self) -> bytes:
         """All of them, packed."""
-        return pack(
-            {
-                service: {kind.value: order.to_mapping() for kind, order in orders.items()}
-                for service, orders in sorted(self._given.items())
-            }
-        )
+        orders = {
+            service: {kind.value: order.to_mapping() for kind, order in orders.items()}
+            for service, orders in sorted(self._given.items())
+        }
+        return pack({"clock": [self.boot, self._offset], "orders": orders})
+
+    def follow(self, wall: float, now: float) -> bool:
+        """Look at the clock; if it was set, all ends move with it. Returns whether any did."""
+        offset = wall - now
+        step = 0.0 if self._offset is None else offset - self._offset
+        if self._offset is not None and abs(step) <= STEP:
+            return False
+        self._offset = offset
+        moved = False
+        for orders in self._given.values():
+            for kind, order in orders.items():
+                if step and order.until is not None:
+                    orders[kind] = replace(order, until=order.until + step)
+                    moved = True
+        return moved
 
     def give(self, service: str, kind: Will, order: Order) -> None:
         """Order it. One of the same kind is replaced, unless that one stands for longer than this boot and the new one does not."""

@@ -1,6 +1,7 @@
 """The HTTP check in full: TLS with a private CA, headers, bodies, statuses and redirects, against real servers."""
 
 import functools
+import gzip
 import http.server
 import logging
 import ssl
@@ -264,6 +265,22 @@ def test_the_body_must_hold_what_is_expected(site, config, body, reason):
     check = http_check(port, **config)
     assert check.perform() is (not reason)
     assert check.reason == reason
+
+
+def test_a_body_in_chunks_is_put_together(site):
+    chunks = b"".join(b"%x\r\n%b\r\n" % (len(part), part) for part in (b"all is", b" w", b"ell" + b"." * 40_000, b""))
+    port, _ = site({"/health": (200, {"Transfer-Encoding": "chunked"}, chunks)})
+    check = http_check(port, body="all is well", body_regex=r"\.{40000}$")
+    assert check.perform() is True, check.reason
+    assert http_check(port, body="6\r\nall").perform() is False, "it sees no frames"
+
+
+def test_a_body_that_comes_compressed_unasked_is_told_of(site):
+    port, seen = site({"/health": (200, {"Content-Encoding": "gzip"}, gzip.compress(b"all is well"))})
+    check = http_check(port, body="all is well")
+    assert check.perform() is False
+    assert check.reason == "the body does not contain 'all is well'; it is encoded as 'gzip'"
+    assert seen[0][2]["Accept-Encoding"] == "identity"
 
 
 def test_a_body_of_ten_gibibytes_is_searched_in_its_beginning_only():

@@ -46,6 +46,32 @@ def test_they_end_by_themselves(orders):
     assert orders.expire(61.0) == [("db", Will.DRAIN)]
 
 
+@pytest.mark.parametrize("step", [3600.0, -3600.0])
+@pytest.mark.parametrize("restarted", [False, True])
+def test_a_clock_that_is_set_ends_nothing_sooner_or_later(orders, step, restarted):
+    assert not orders.follow(1000.0, 10.0)
+    orders.give("web", Will.MAINTENANCE, Order(1000.0, 0, until=1060.0))
+    orders.give("db", Will.DRAIN, FOREVER)
+    assert not orders.follow(1000.5, 10.0), "a clock that is corrected moves nothing"
+    if restarted:
+        payload, orders = orders.payload(), Orders("b1")
+        orders.load(payload)
+    assert orders.follow(1030.0 + step, 40.0)
+    assert not orders.follow(1031.0 + step, 41.0)
+    assert orders.next() == 1060.0 + step
+    assert orders.expire(1059.0 + step) == []
+    assert orders.expire(1060.0 + step) == [("web", Will.MAINTENANCE)]
+
+
+def test_over_a_boot_the_clock_decides(orders):
+    orders.follow(1000.0, 500.0)
+    orders.give("web", Will.MAINTENANCE, Order(1000.0, 0, until=1060.0))
+    later = Orders("b2")
+    later.load(orders.payload())
+    assert not later.follow(1030.0, 3.0)
+    assert later.next() == 1060.0
+
+
 def test_they_are_kept(orders):
     orders.give("web", Will.MAINTENANCE, SHORT)
     orders.give("web", Will.DRAIN, TILL_BOOT)
@@ -55,8 +81,14 @@ def test_they_are_kept(orders):
 
 
 @pytest.mark.parametrize(
-    "data", [[], {"web": []}, {"web": {"nap": {}}}, {"web": {"drain": {"since": "x"}}}, {"web": {"drain": None}}]
+    "orders", [[], {"web": []}, {"web": {"nap": {}}}, {"web": {"drain": {"since": "x"}}}, {"web": {"drain": None}}]
 )
-def test_a_record_of_another_shape_is_refused(orders, data):
+def test_a_record_of_another_shape_is_refused(orders):
     with pytest.raises(ProtocolError):
-        orders.load(pack(data))
+        Orders("b1").load(pack({"clock": ["b1", 0.0], "orders": orders}))
+
+
+@pytest.mark.parametrize("clock", [None, [], ["b1", "x"], 5])
+def test_a_record_without_a_clock_is_refused(clock):
+    with pytest.raises(ProtocolError):
+        Orders("b1").load(pack({"clock": clock, "orders": {}}))
