@@ -28,7 +28,7 @@ AGENT = f"lighthouse/{__version__}"
 class Answer:
     """What a server said; ``body`` is empty where nobody wants to see it, and not all of it where it was ``cut``.
 
-    ``encoding`` is named by a server that compresses unasked: `http.client` asks for ``identity``. Such a body is searched as it is.
+    ``encoding`` is named by a server that compresses unasked: `http.client` asks for ``identity``. Such a body is searched as is.
     """
 
     status: int

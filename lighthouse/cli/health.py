@@ -12,6 +12,7 @@ from lighthouse.cli.balanced import notes
 from lighthouse.cli.text import age, clock, number, user
 
 ORDERED = ("maintenance", "draining")
+UNDECIDED = ("unknown", "starting")
 GOOD_WORKERS = ("up", "starting")
 GOOD_NODES = ("up", "known", "unused")
 NAMED = 5  # nodes that a sentence names
@@ -86,7 +87,7 @@ def _held_members(document: Document) -> Iterator[str]:
 
 
 def _down_services(document: Document) -> Iterator[str]:
-    return _ports(document, lambda state: state not in ("up", "unknown", "starting", *ORDERED))
+    return _ports(document, lambda state: state not in ("up", *UNDECIDED, *ORDERED))
 
 
 def _ordered_services(document: Document) -> Iterator[str]:
@@ -108,7 +109,7 @@ def _ordered_services(document: Document) -> Iterator[str]:
 
 
 def _unknown_services(document: Document) -> Iterator[str]:
-    return _ports(document, lambda state: state in ("unknown", "starting"))
+    return _ports(document, lambda state: state in UNDECIDED)
 
 
 def _ports(document: Document, bad: Callable[[Any], bool]) -> Iterator[str]:
@@ -121,7 +122,7 @@ def _ports(document: Document, bad: Callable[[Any], bool]) -> Iterator[str]:
 
 
 def _failing(part: Any) -> str:
-    """The checks that keep a port from being up, with their reasons; or its flapping."""
+    """What keeps a port from being up: that nobody knows better, the checks with their reasons, or its flapping."""
     checks = part.get("checks") if isinstance(part, dict) else None
     if not isinstance(checks, dict):
         return ""
@@ -129,7 +130,8 @@ def _failing(part: Any) -> str:
     if isinstance(flap, dict) and flap.get("held"):
         return f" (held down, because it flaps: {flap.get('changes')} changes; its checks say {part.get('verdict')})"
     bad = {name: check for name, check in checks.items() if isinstance(check, dict) and check.get("state") != "up"}
-    texts = [f"{name}: {check['reason']}" for name, check in bad.items() if check.get("reason")]
+    texts = [str(part["reason"])] if part.get("state") in UNDECIDED and part.get("reason") else []
+    texts += [f"{name}: {check['reason']}" for name, check in bad.items() if check.get("reason")]
     return f" ({'; '.join(texts)})" if texts else ""
 
 

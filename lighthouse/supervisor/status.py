@@ -127,10 +127,10 @@ def _service(core: Core, name: str, clock: Clock) -> dict[str, Any]:
         if order is not None:
             since, reason = order.since, order.reason or f"ordered by uid {order.uid}, who gave no reason"
         elif state is PortState.UNKNOWN:
-            since = None if worker is None else clock.at(worker.seen)
+            since = None if worker is None else clock.at(worker.seen + core.settings.hold)
             reason = f"its checker has been away for longer than {core.settings.hold:g} s"
         elif state is PortState.STARTING:
-            since = None if worker is None else clock.at(worker.since)
+            since = clock.at(worker.since) if since is None and worker else since
             reason = "its checks have come to no verdict yet"
         else:
             reason = _reason(told)

@@ -163,3 +163,24 @@ def test_a_service_without_a_verdict_is_starting(make):
     assert (port["state"], port["reason"]) == ("starting", "its checks have come to no verdict yet")
     until(lambda: host.port()["announced"] == "hold", what="the discovery to say so")
     assert not host.record.exists()
+    since = port["since"]
+    host.stack.kill()
+    host.start().stack.wait_up("checker/web")
+    assert host.port()["since"] == since, "it has been so since before"
+
+
+def test_a_service_whose_checker_is_away_for_too_long_is_unknown_and_stays_announced(make):
+    host = make(hold=0.5).start().wait_announced()
+    host.stack.ask("stop", worker="checker/web")
+    until(lambda: host.port()["state"] == "unknown", what="the state to be unknown")
+    port = host.port()
+    assert port["reason"] == "its checker has been away for longer than 0.5 s"
+    assert (port["verdict"], port["announced"], host.service_status()["held"]) == ("up", "up", True)
+    supervisor = host.stack.status()["supervisor"]
+    assert supervisor["started"] < port["since"] <= supervisor["started"] + supervisor["uptime"]
+    assert "port " + str(host.web.port) + ", is unknown (its checker has been away" in " ".join(
+        host.ctl("status")[1].split()
+    )
+    assert host.record.exists()
+    host.stack.ask("start", worker="checker/web")
+    until(lambda: host.port()["state"] == "up", what="the state to be known again")

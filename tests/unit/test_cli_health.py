@@ -67,7 +67,9 @@ def test_a_port_that_is_not_up_is_told_with_what_its_checks_say(state):
         "tcp": {"state": "up", "reason": "ignored"},
     }
     raw["services"]["web"]["ports"]["8001"].update(state=state, checks=checks)
-    assert problems_of(raw) == [f"service web, port 8001, is {state} (http: status 503)"]
+    raw["services"]["web"]["ports"]["8001"]["reason"] = "its checker is away"
+    why = "its checker is away; http: status 503" if state == "unknown" else "http: status 503"
+    assert problems_of(raw) == [f"service web, port 8001, is {state} ({why})"]
 
 
 @pytest.mark.parametrize(
