@@ -12,6 +12,7 @@ from lighthouse.ipc.messages import unpack
 from support.ports import free_port
 from support.stack import Stack
 from support.wait import until
+from support.zookeeper import Ensemble
 from support.zookeeper_host import Observer
 from support.zookeeper_site import ZookeeperSite
 
@@ -121,25 +122,50 @@ def test_two_registries_changes_and_restarts(stack, zookeeper, tmp_path):
     assert password.decode() not in told
 
 
-def test_a_cluster_that_may_not_be_read_is_stale_and_no_other(tmp_path, zookeeper):
+@pytest.fixture
+def other_server(tmp_path):
+    server = Ensemble(tmp_path / "zookeeper")
+    try:
+        yield server.start()
+    finally:
+        server.stop()
+
+
+def test_a_cluster_or_an_ensemble_that_cannot_be_read_makes_no_other_stale(tmp_path, zookeeper, other_server):
     client = zookeeper.client()
     client.add_auth("digest", "somebody:else")
     client.ensure_path(zookeeper.path)
     client.create(f"{zookeeper.path}/locked", acl=[make_digest_acl("somebody", "else", all=True)])
     site = ZookeeperSite(tmp_path, zookeeper, zookeeper.hosts, instances=1)
     site.stack.write("clusters/locked.yaml", {"discovery": "zk", "edge": {}})
+    site.stack.write("discovery/second.yaml", {"plugin": "zookeeper", "hosts": other_server.hosts, "path": "/second"})
+    site.stack.write("clusters/api.yaml", {"discovery": "second", "edge": {}})
+    port = free_port()
+    site.stack.write("services/api.yaml", {"port": port, "discovery": "second", "checks": {"interval": 0.2}})
     try:
         for web in site.webs:
             web.start()
         site.stack.start()
         site.wait_announced()
         until(lambda: site.worker()["state"] == "degraded", what=f"told; {site.tail()}")
-        until(lambda: stale(site) == {"web": False, "locked": True}, what=f"only one is stale; {site.tail()}")
+        only = {"web": False, "locked": True, "api": False}
+        until(lambda: stale(site) == only, what=f"only one is stale; {site.tail()}")
         assert "locked cannot be read: this host has no permission" in site.worker()["reason"]
         client.set_acls(f"{zookeeper.path}/locked", OPEN_ACL_UNSAFE)
-        until(lambda: stale(site) == {"web": False, "locked": False}, what=f"read; {site.tail()}")
+        until(lambda: stale(site) == {"web": False, "locked": False, "api": False}, what=f"read; {site.tail()}")
+        until(lambda: members(site, "api") == [f"testhost:{port}"], what="the own announcement in the second ensemble")
+        assert members(site, "web") == sorted(site.names)
+        other_server.servers[0].kill()
+        until(lambda: stale(site) == {"web": False, "locked": False, "api": True}, what=f"one is away; {site.tail()}")
+        assert members(site, "api") == [f"testhost:{port}"]
+        site.wait_working()
     finally:
         assert site.stop() == 0
+
+
+def members(site, cluster):
+    nodes = document(site.stack.status())["clusters"][cluster]["nodes"]
+    return nodes and sorted(node["name"] for node in nodes)
 
 
 def stale(site):

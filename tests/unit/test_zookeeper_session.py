@@ -52,6 +52,18 @@ def test_a_handover_is_read_back():
     assert repr(PASSWORD) not in repr(session) + repr(Connected(7, PASSWORD, "zk1"))
 
 
+def test_what_another_release_handed_over_is_read_too():
+    """Letter for letter what the first one left, and one that will know more."""
+    left = (
+        '{"format": 1, "servers": ["zk1:2181"], "session": 72058534914097155, "password": "000102030405060708090a0b0c0d0e0f", '
+        '"zxid": 17, "since": 123.0, "former": [5], "own": [["/s", "web", "me:80", "{}"]]}'
+    )
+    for text in (left, left[:-1] + ', "more": {"of": "it"}}'):
+        session, own = unpack(text.encode(), SERVERS)
+        assert (session.number, session.password, session.former) == (72058534914097155, PASSWORD, [5])
+        assert own == {Key("/s", "web", "me:80"): b"{}"}
+
+
 def test_the_session_of_another_ensemble_is_worth_nothing():
     own = {Key("/s", "web", "me:80"): b"{}"}
     again, found = unpack(pack(Session(7, PASSWORD, 99), SERVERS, own), (Server("other", 2181),))
