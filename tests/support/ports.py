@@ -1,10 +1,15 @@
-"""Free loopback ports, handed out below the ephemeral range so that no outgoing connection takes one before its server binds."""
+"""Free loopback ports, handed out below the ephemeral range so that no outgoing connection takes one before its server binds.
+
+Runs side by side get a range each (``TEST_PORTS=10000-20999``): a port that one of them has handed out, and on which nothing is to
+answer, must not be another's.
+"""
 
 import itertools
+import os
 import random
 import socket
 
-_FIRST, _LAST = 10000, 32000
+_FIRST, _LAST = map(int, os.environ.get("TEST_PORTS", "10000-32000").split("-"))
 _start = random.SystemRandom().randrange(_FIRST, _LAST)  # so that test runs side by side hardly meet
 _candidates = itertools.cycle([*range(_start, _LAST), *range(_FIRST, _start)])
 
