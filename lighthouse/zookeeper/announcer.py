@@ -13,7 +13,7 @@ from lighthouse.discovery import Announcement, Wanted
 from lighthouse.errors import NodeError
 from lighthouse.identity import shown
 from lighthouse.zookeeper.messages import Answer, Changed, Failure, Kind, Request
-from lighthouse.zookeeper.own import Own, key_of, record_of
+from lighthouse.zookeeper.own import Own, key_of, record_of, request_of
 from lighthouse.zookeeper.ownership import Act, decide, whose
 from lighthouse.zookeeper.paths import parent
 from lighthouse.zookeeper.session import Key
@@ -171,23 +171,12 @@ class Announcer:
             return Request(Kind.PARENT, own.parents[-1])
         act = self._act(own)
         own.problem = None
-        version = own.found.version if own.found else -1
-        match act:
-            case Act.CREATE:
-                return Request(Kind.CREATE, path, own.content)
-            case Act.SET:
-                return Request(Kind.SET, path, own.content, version)
-            case Act.REPLACE | Act.ADOPT:
-                content = own.found.data if act is Act.ADOPT and own.found else own.content
-                return Request(Kind.REPLACE, path, content, version)
-            case Act.DELETE if not self._succeeded(own):
-                return None
-            case Act.DELETE:
-                return Request(Kind.DELETE, path, version=version)
-            case Act.CLASH:
-                own.problem = f"{path} is announced by another host: {ANOTHER_NAME}"
-                own.not_before = now + DISPUTE
-        return None
+        if act is Act.CLASH:
+            own.problem = f"{path} is announced by another host: {ANOTHER_NAME}"
+            own.not_before = now + DISPUTE
+        if act is Act.DELETE and not self._succeeded(own):
+            return None
+        return request_of(act, own)
 
     def _act(self, own: Own) -> Act:
         owner = whose(own.found, own.node, self._session, self._sessions)

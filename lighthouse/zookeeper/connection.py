@@ -11,7 +11,6 @@ from collections.abc import Callable
 
 from lighthouse.errors import ResourceError
 from lighthouse.zookeeper.announcer import Announcer
-from lighthouse.zookeeper.hosts import Server
 from lighthouse.zookeeper.inbox import Inbox
 from lighthouse.zookeeper.link import Link
 from lighthouse.zookeeper.messages import (
@@ -23,6 +22,7 @@ from lighthouse.zookeeper.messages import (
     Reply,
 )
 from lighthouse.zookeeper.names import Names
+from lighthouse.zookeeper.reasons import Reasons
 from lighthouse.zookeeper.requests import Requests
 from lighthouse.zookeeper.session import Session, pack, unpack
 from lighthouse.zookeeper.settings import Settings
@@ -36,7 +36,6 @@ LATE = 0.8  # seconds without an answer after which nothing counts as fresh
 SLOW = 3.0  # seconds without an answer after which that is told
 ZXID_EVERY = 5.0  # seconds between two looks at what was seen last: each is handed over anew
 BATCH = 500  # messages that are taken in before the next requests are sent
-SHOWN_SERVERS = 3
 
 log = logging.getLogger(__name__)
 
@@ -60,7 +59,7 @@ class Connection:
         self._chance = chance
         self._client: Link | None = None
         self._requests: Requests | None = None
-        self._refused: dict[str, str] = {}
+        self._reasons = Reasons()
         self._reread_at: float | None = None
         self._returning = 0.0  # until then others may be on their way back
         self._audit_at = 0.0
@@ -85,7 +84,7 @@ class Connection:
         self.leave()
         inbox = Inbox()
         self._resync = settings.resync
-        self._refused.clear()
+        self._reasons.clear()
         self.session.away = now
         try:
             self._client = self._make(settings, self.session, inbox)
@@ -132,7 +131,7 @@ class Connection:
     def move(self, settings: Settings, old: Settings) -> None:
         """Other settings, for the same session."""
         self._resync = settings.resync
-        self._refused.clear()
+        self._reasons.clear()
         if self._client is None:
             return
         if not set(settings.servers) & set(old.servers):
@@ -171,7 +170,7 @@ class Connection:
         try:
             self.open(settings, now)
         except ResourceError as error:
-            self._refused[""] = str(error)
+            self._reasons.note("", str(error))
 
     def turn(self, now: float) -> None:
         """Take in what came, tell whom it concerns, and send what is to be asked."""
@@ -202,7 +201,7 @@ class Connection:
     def problem(self, settings: Settings, now: float) -> str | None:
         """What keeps us from ZooKeeper, in a sentence."""
         if not self.session.connected:
-            return f"no connection to ZooKeeper at {self._told_servers(settings)}; what was known last stays in force"
+            return f"no connection to ZooKeeper at {self._reasons.told(settings.servers)}; what was known last stays in force"
         if self._waited(now) > SLOW:
             return f"ZooKeeper at {self.session.server} does not answer; what was known last stays in force"
         return None
@@ -222,17 +221,6 @@ class Connection:
         oldest = self._requests.oldest if self._requests is not None else None
         return 0.0 if oldest is None else now - oldest
 
-    def _told_servers(self, settings: Settings) -> str:
-        reasons = {str(server): self._reason(server) for server in settings.servers}
-        told = [f"{name} ({reason})" if reason else name for name, reason in [*reasons.items()][:SHOWN_SERVERS]]
-        more = f" and {len(reasons) - SHOWN_SERVERS} more" if len(reasons) > SHOWN_SERVERS else ""
-        other = self._refused.get("")  # of no server in particular; one that is configured no more does not count
-        return ", ".join(told) + more + (f": {other}" if other else "")
-
-    def _reason(self, server: Server) -> str | None:
-        """Why there is no connection to a server; its name may be all that is known to be wrong."""
-        return self._refused.get(str(server)) or self._refused.get(server.host)
-
     def _take(self, message: Message, now: float) -> None:
         match message:
             case Reply():
@@ -246,13 +234,13 @@ class Connection:
             case Disconnected():
                 self._closed(message, now)
             case Refused(server, reason):
-                self._refused[server] = reason
+                self._reasons.note(server, reason)
 
     def _opened(self, message: Connected, now: float) -> None:
         again, had = self.session.connections > 0, self._followed or self.session.number != 0
         new = self.session.opened(message, self._wall())
         log.info("connected to %s with %s session", message.server, "a new" if new else "the same")
-        self._refused.clear()
+        self._reasons.clear()
         self._lost()
         self.announcer.opened(self.session.number, self.session.sessions)
         if had and new:

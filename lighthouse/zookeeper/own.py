@@ -9,7 +9,8 @@ from lighthouse.discovery import Announcement, Wanted
 from lighthouse.errors import NodeError
 from lighthouse.identity import valid_host, valid_name, valid_port
 from lighthouse.node import MAX_RECORD, Node, plain
-from lighthouse.zookeeper.messages import Found
+from lighthouse.zookeeper.messages import Found, Kind, Request
+from lighthouse.zookeeper.ownership import Act
 from lighthouse.zookeeper.session import Key
 from lighthouse.zookeeper.settings import Format
 
@@ -51,3 +52,21 @@ def record_of(item: Announcement, record: Format) -> bytes:
     if len(content) > MAX_RECORD:
         raise NodeError(f"its record of {len(content)} bytes is larger than {MAX_RECORD}: shorten its metadata")
     return content
+
+
+def request_of(act: Act, own: Own) -> Request | None:
+    """What to ask of ZooKeeper for an act; None where nothing is to be done. It counts for the znode as it was found only."""
+    path, found = own.key.path, own.found
+    version = found.version if found else -1
+    match act:
+        case Act.CREATE:
+            return Request(Kind.CREATE, path, own.content)
+        case Act.SET:
+            return Request(Kind.SET, path, own.content, version)
+        case Act.REPLACE:
+            return Request(Kind.REPLACE, path, own.content, version)
+        case Act.ADOPT if found:
+            return Request(Kind.REPLACE, path, found.data, version)
+        case Act.DELETE:
+            return Request(Kind.DELETE, path, version=version)
+    return None

@@ -16,12 +16,12 @@ from __future__ import annotations
 
 import logging
 from collections.abc import Callable, Iterator, Sequence
-from enum import Enum, auto
 from itertools import islice
 
 from lighthouse.node import Node
 from lighthouse.records import chosen
 from lighthouse.zookeeper.entries import Entries, Entry, Settled
+from lighthouse.zookeeper.listing import Listing
 from lighthouse.zookeeper.messages import Answer, Changed, Failure, Kind, Request
 from lighthouse.zookeeper.names import Address
 
@@ -32,17 +32,6 @@ MAX_RECORDS = 20_000  # children of one cluster
 MAX_BYTES = 6 * 1024 * 1024  # of their records together; of their names too
 
 log = logging.getLogger(__name__)
-
-
-class Listing(Enum):
-    """How it stands with the list of children."""
-
-    DUE = auto()  # is to be asked for
-    ASKED = auto()
-    ABSENT = auto()  # there is no such znode: its existence is to be watched
-    AWAITED = auto()  # the same, asked
-    WATCHED = auto()  # known, and a watch is in place
-    CROWDED = auto()  # was too long, and has changed: it is to be asked for in its time
 
 
 class Picture:

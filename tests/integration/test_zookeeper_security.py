@@ -132,7 +132,7 @@ def test_no_password_is_logged_or_reported(hosts, zookeeper, secret, caplog, mon
     except ValueError:
         log.exception("Exception raised during deserialization of request: %s", request)
     told = str(second.maintain()) + repr(second.discovery.__dict__) + repr(vars(second.discovery._connection))
-    assert "client library failed: ValueError" in str(second.discovery._connection._refused)
+    assert "client library failed: ValueError" in str(vars(second.discovery._connection._reasons))
     for text in (caplog.text, told):
         for hidden in (PASSWORD, session.hex(), repr(session)):
             assert hidden not in text
