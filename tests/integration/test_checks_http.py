@@ -4,6 +4,7 @@ import functools
 import gzip
 import http.server
 import logging
+import socket
 import ssl
 import threading
 
@@ -72,9 +73,13 @@ def site():
     """Starts servers: `site(pages, context)` gives a port and the list of what it is asked."""
     running = []
 
-    def start(pages, context=None):
+    class Six(http.server.ThreadingHTTPServer):
+        address_family = socket.AF_INET6
+
+    def start(pages, context=None, host="127.0.0.1"):
         seen = []
-        httpd = http.server.ThreadingHTTPServer(("127.0.0.1", 0), functools.partial(Pages, pages, seen))
+        kind = Six if ":" in host else http.server.ThreadingHTTPServer
+        httpd = kind((host, 0), functools.partial(Pages, pages, seen))
         httpd.handle_error = lambda *_: None  # a client that distrusts us is no news
         if context:
             httpd.socket = context.wrap_socket(httpd.socket, server_side=True)
@@ -125,6 +130,18 @@ def test_the_certificate_of_another_authority_fails(site, context, tmp_path):
     check = http_check(port, https=True, ca_file=str(Authority(tmp_path).ca_file))
     assert check.perform() is False
     assert "certificate" in check.reason
+
+
+def test_ipv6_with_a_certificate_for_the_address_and_a_redirect(site, authority):
+    pages = {"/health": (302, {"Location": "/there"}, b""), "/there": (200, {}, b"ok")}
+    port, seen = site(pages, authority.server("six", names="IP:::1"), host="::1")
+    check = http_check(port, https=True, ca_file=str(authority.ca_file), redirects="follow")
+    check.host = "::1"
+    assert check.perform() is True, check.reason
+    assert [(path, headers["Host"]) for _, path, headers in seen] == [
+        ("/health", f"[::1]:{port}"),
+        ("/there", f"[::1]:{port}"),
+    ]
 
 
 def test_without_verification_any_certificate_passes(site, context):
