@@ -77,7 +77,10 @@ class Schema:
         try:
             self._model.model_validate_json(json.dumps(data))
         except ValidationError as error:
-            wrong = {detail["loc"][0] for detail in error.errors()}
+            places = [detail["loc"] for detail in error.errors()]
+            if not all(places):
+                return {}  # it cannot be read at all
+            wrong = {place[0] for place in places}
         absent = {
             key: option.default
             for key, option in self.options.items()

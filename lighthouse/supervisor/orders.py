@@ -3,8 +3,8 @@
 A service can have an order of each kind at once; that to drain is the one that counts. An order without an end is not replaced by
 one that ends with this boot: a shutdown of the host must not undo what an operator wanted for longer.
 
-What is ordered for half an hour lasts half an hour, even if somebody sets the clock meanwhile. Over a boot nothing but the clock is
-left to go by.
+What is ordered for half an hour lasts half an hour, even if somebody sets the clock meanwhile; time in which the host
+sleeps does not count. Over a boot nothing but the clock is left to go by.
 """
 
 from __future__ import annotations
