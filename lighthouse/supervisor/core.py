@@ -51,13 +51,15 @@ class Core:
         if self.stopping:
             return []
         self.epoch += plan != self.plan
+        # What moves to another discovery, such as the same one under another name, is taken over there before it goes here.
+        moved = {item.discovery for name, item in self.plan.services.items() if name in plan.services}
         self.plan, self.settings = plan, Settings.from_mapping(plan.settings)
         self.store.forget(plan)
         actions: list[Action] = []
         for worker in list(self.workers.values()):
             if worker.spec.id not in plan.workers:
                 worker.wanted, worker.again, worker.removed = False, False, True
-                actions += self._stop(worker, now)
+                actions += self._stop(worker, now, withdraw=worker.spec.id.partition("/")[2] not in moved)
         self._drop_removed()
         for spec in sorted(plan.workers.values(), key=lambda spec: KINDS.index(spec.kind)):
             actions += self._follow(spec, blobs[spec.id], now)
@@ -86,10 +88,10 @@ class Core:
     def _start(self, worker: Worker) -> list[Action]:
         return [Fork(worker.spec.id)] if worker.wanted and not self.stopping else []
 
-    def _stop(self, worker: Worker, now: float) -> list[Action]:
+    def _stop(self, worker: Worker, now: float, *, withdraw: bool = False) -> list[Action]:
         if worker.state in JUDGED:
             worker.enter(WorkerState.STOPPING, now, due=now + self._patience())
-            withdraw = self.store.withdrawing and worker.spec.kind == "discovery"
+            withdraw = (withdraw or self.store.withdrawing) and worker.spec.kind == "discovery"
             return [Send(worker.spec.id, Stop(withdraw).frame())]
         if not worker.live:
             worker.enter(WorkerState.STOPPED, now)

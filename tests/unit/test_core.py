@@ -245,6 +245,17 @@ def test_a_worker_that_left_the_plan_is_stopped_and_forgotten(world):
     assert CHECKER not in world.core.workers
 
 
+@pytest.mark.parametrize("moved", [False, True])
+def test_a_discovery_that_left_the_plan_withdraws_what_did_not_move_to_another(world, moved):
+    """The same registry under another name takes over what stands: withdrawn here it would be missing for a moment."""
+    other = "discovery/other"
+    workers = {BALANCER: WorkerSpec(BALANCER, "balancer", "b1"), other: WorkerSpec(other, "discovery", "d2")}
+    services = {"web": ServicePlan("other", (8001,))} if moved else {}
+    world.adopt(replace(plan(services=False), workers=workers, clusters={}, services=services))
+    stops = {action.worker: Stop.read(action.frame) for action in world.take() if isinstance(action, Send)}
+    assert stops[DISCOVERY] == Stop(withdraw=not moved)
+
+
 def test_a_worker_that_comes_back_before_it_has_ended_starts_anew(world):
     world.adopt(plan(services=False)).adopt(plan(checker="c3"))
     world.take()
