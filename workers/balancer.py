@@ -19,6 +19,7 @@ from lighthouse.errors import LighthouseError, NodeError
 from lighthouse.ipc.boot import EXPLAIN_TOPIC, explained_topic, members_topic
 from lighthouse.ipc.errors import ProtocolError
 from lighthouse.ipc.messages import pack, unpack
+from lighthouse.workers.bell import Bell
 from lighthouse.workers.consumed import Consumed
 from lighthouse.workers.lanes import Outcome
 from lighthouse.workers.members import Members
@@ -57,7 +58,7 @@ class BalancerJob:
         self._settled = False
         self._told = 0.0
         self._untold: Mapping[str, Any] | None = None
-        self._fd: int | None = None
+        self._bell = Bell(runtime, self._wake)
         self._woken = 0.0
         for topic, payload in runtime.boot.kept.items():
             self._learn(topic, payload)
@@ -88,7 +89,7 @@ class BalancerJob:
 
     def stop(self) -> None:
         """A sync under way is finished: the runtime waits for the lane."""
-        self._follow(None)
+        self._bell.drop()
         self._balancer = None
 
     def _explain(self, asked: dict[str, Any]) -> None:
@@ -118,7 +119,7 @@ class BalancerJob:
 
     def _adopt(self, outcome: Outcome) -> None:
         if outcome.error is None:
-            self._follow(None)
+            self._bell.drop()
             self._balancer, self._refused = outcome.value, None
         elif self._balancer is None:
             self._runtime.give_up(why(outcome.error))
@@ -146,7 +147,7 @@ class BalancerJob:
         if outcome.error is None:
             self._failure = ""
             degraded, again, self._untold, packed, fd = outcome.value
-            self._follow(fd)
+            self._bell.follow(fd)
             self._runtime.fresh = time.monotonic()
             if packed is None:
                 self._runtime.after(TOLD_LEAST, self._tell, name="report")
@@ -166,17 +167,8 @@ class BalancerJob:
         calm = outcome.error is None and not degraded
         self._runtime.after(_delay(VERIFY if calm else RETRY, again), self._sync, name="sync")
 
-    def _follow(self, fd: int | None) -> None:
-        """Wait for this descriptor and for no other, until it is readable once."""
-        if self._fd is not None:
-            self._runtime.unwatch(self._fd)
-        self._fd = fd
-        if fd is not None:
-            self._runtime.watch(fd, self._wake)
-
     def _wake(self) -> None:
         """The plugin has something to find. The descriptor is waited for again after the next sync that goes well."""
-        self._follow(None)
         now = time.monotonic()
         delay = max(0.0, self._woken + WOKEN_LEAST - now)
         self._woken = now + delay

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-from collections import deque
 from collections.abc import Iterator
 from dataclasses import dataclass
 
@@ -37,13 +36,19 @@ class Watched:
 
 
 class Watcher:
-    """All clusters; see the module. ``reads`` counts what was asked of ZooKeeper for them."""
+    """All clusters; see the module. ``reads`` counts what was asked of ZooKeeper for them.
+
+    What a turn costs does not grow with the clusters of which nothing is heard: ``_asking`` are those that may have something to
+    ask, in the order of their turns, ``_stirred`` those of which there may be something to tell.
+    """
 
     def __init__(self, names: Names) -> None:
         self.reads = 0
         self._names = names
         self._watched: dict[str, Watched] = {}
         self._paths: dict[str, Watched] = {}
+        self._asking: dict[str, None] = {}
+        self._stirred: dict[str, None] = {}
         self._missed = 0
         self._retry = 0.0
         self._review = 0.0
@@ -82,11 +87,14 @@ class Watcher:
         self.remove(name)
         self._watched[name] = watched = Watched(cluster, should_update, Picture(f"{base}/{name}"))
         self._paths[watched.picture.path] = watched
+        self._stir(name)
 
     def remove(self, name: str) -> None:
         """Forget a cluster. Its watches stay with ZooKeeper until they fire once more, and tell nobody."""
         if watched := self._watched.pop(name, None):
             del self._paths[watched.picture.path]
+            self._asking.pop(name, None)
+            self._stirred.pop(name, None)
             self._missed += watched.picture.missed
 
     def clear(self) -> None:
@@ -101,27 +109,32 @@ class Watcher:
             self._missed += watched.picture.missed
             watched.picture = Picture(f"{base}/{name}")
         self._paths = {watched.picture.path: watched for watched in self._watched.values()}
+        self._stir(*self._watched)
 
     def lost(self) -> None:
         """The connection and all watches are gone."""
         for watched in self._watched.values():
             watched.picture.lost()
+        self._stir(*self._watched)
 
     def audit(self) -> None:
         """Compare with the registry what the watches told."""
         for watched in self._watched.values():
             watched.picture.audit()
+        self._stir(*self._watched)
 
     def event(self, event: Changed) -> None:
         """A watch fired."""
         if watched := self._of(event.path):
             watched.picture.event(event)
+            self._stir(watched.cluster.name)
 
     def take(self, answer: Answer, _now: float) -> None:
         """An answer to one of the requests."""
         if watched := self._of(answer.request.path):
             watched.picture.take(answer)
             watched.touched = True
+            self._stir(watched.cluster.name)
 
     def requests(self, now: float, most: int) -> Iterator[Request]:
         """What is to be asked next, so many at most."""
@@ -129,13 +142,13 @@ class Watcher:
             self._retry = now + RETRY
             for watched in self._watched.values():
                 watched.picture.retry()
-        turns = deque(self._watched)
-        while turns and most > 0:
-            name = turns.popleft()
+            self._stir(*self._watched)
+        while self._asking and most > 0:
+            name = next(iter(self._asking))
             requests = list(self._watched[name].picture.requests(min(most, FAIR)))
+            del self._asking[name]
             if requests:
-                self._watched[name] = self._watched.pop(name)  # next time it is the others' turn first
-                turns.append(name)
+                self._asking[name] = None  # next time it is the others' turn first
             self.reads += len(requests)
             most -= len(requests)
             yield from requests
@@ -145,9 +158,11 @@ class Watcher:
         everything = self._names.take()
         if self._names.used and now >= self._review:
             self._review, everything = now + REVIEW, True
-        for watched in self._watched.values():
+        stirred, self._stirred = list(self._watched if everything else self._stirred), {}
+        for watched in map(self._watched.__getitem__, stirred):
             if everything or watched.touched or watched.picture.waiting:
                 watched.touched = False
+                self._asking[watched.cluster.name] = None  # there may be room again for what was left out
                 before = watched.picture.rounds
                 if watched.picture.conclude(self._names):
                     watched.cluster.nodes = list(watched.picture.nodes or ())
@@ -159,6 +174,13 @@ class Watcher:
                 watched.behind = None
             elif watched.behind is None:
                 watched.behind = now
+            if watched.picture.waiting:
+                self._stirred[watched.cluster.name] = None
+
+    def _stir(self, *names: str) -> None:
+        """Something happened to these."""
+        self._asking |= dict.fromkeys(names)
+        self._stirred |= dict.fromkeys(names)
 
     def _of(self, path: str) -> Watched | None:
         """The cluster to which a znode belongs: it may be the cluster's own, or a child of it."""

@@ -429,6 +429,39 @@ def test_answers_and_events_go_to_their_cluster(model):
 # Names
 
 
+def test_a_turn_does_not_look_at_clusters_of_which_nothing_is_heard(model, monkeypatch):
+    watcher, looked = Watcher(Names(lambda: None)), set()
+    for name in ("web", *map(str, range(5))):
+        model.create(f"/s/{name}", b"")
+        watcher.add(Cluster(name), lambda: None, "/s")
+
+    def settle():
+        while requests := list(watcher.requests(0.0, 10)):
+            for request in requests:
+                model.ask(request)
+            for message in list(model.out):
+                watcher.event(message) if isinstance(message, Changed) else watcher.take(message, 0.0)
+            model.out.clear()
+            watcher.tell(0.0)
+
+    settle()
+    assert watcher.complete(0.0)
+    for method in (Picture.requests, Picture.conclude):
+
+        def noted(picture, *arguments, method=method):
+            looked.add(picture.path)
+            return method(picture, *arguments)
+
+        monkeypatch.setattr(Picture, method.__name__, noted)
+    model.create("/s/web/1", record("a"))
+    for message in list(model.out):
+        watcher.event(message)
+    model.out.clear()
+    settle()
+    assert looked == {"/s/web"}
+    assert [node.name for node in watcher.pictures["web"].nodes] == ["a:80"]
+
+
 def test_a_host_that_is_known_by_name_only(model):
     model.create("/s/web/1", b'{"host": "db.example", "port": 80}')
     model.create("/s/web/2", record("a"))
