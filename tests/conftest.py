@@ -1,6 +1,7 @@
 """Settings and servers that all tests share."""
 
 import os
+import signal
 import threading
 
 import pytest
@@ -14,6 +15,9 @@ settings.register_profile(
     "lighthouse", deadline=None, suppress_health_check=[HealthCheck.too_slow], derandomize="CI" in os.environ
 )
 settings.load_profile("lighthouse")
+
+# A shell starts jobs in the background with SIGINT ignored, which what the tests start would inherit.
+signal.signal(signal.SIGINT, signal.default_int_handler)
 
 
 @pytest.fixture(scope="module", autouse=True)
