@@ -16,12 +16,11 @@ class Bell:
         self._fd: int | None = None
 
     def follow(self, fd: int | None) -> None:
-        """Watch this descriptor, which may be another one than before, or none."""
-        if fd != self._fd:
-            self.drop()
-            if fd is not None:
-                self._fd = fd
-                self._runtime.watch(fd, self._called)
+        """Watch this descriptor, or none. Even under the same number it may be another one: who closed the first gets it again."""
+        self.drop()
+        if fd is not None:
+            self._fd = fd
+            self._runtime.watch(fd, self._called)
 
     def drop(self) -> None:
         """Watch none."""

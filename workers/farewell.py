@@ -12,6 +12,7 @@ from collections.abc import Sequence
 from dataclasses import dataclass, field, replace
 
 from lighthouse.discovery import Announcement, Wanted
+from lighthouse.workers.announcing import NO_ADDRESS
 from lighthouse.workers.registration import Key, key_of
 
 
@@ -26,9 +27,8 @@ class Farewell:
     def phased(self, wanted: Sequence[Announcement], now: float) -> list[Announcement]:
         """What is to be announced now for this to come about."""
         here = {key_of(item) for item in wanted}
-        gone = [
-            _leaving(item) for key, item in self._known.items() if key not in here and item.wanted is not Wanted.DOWN
-        ]
+        known = [item for key, item in self._known.items() if key not in here and item.node.ip != NO_ADDRESS]
+        gone = [_leaving(item) for item in known if item.wanted is not Wanted.DOWN]
         lasting = [item for item in gone if not self._is_over(item, now)]
         return [item.settled() if self._is_over(item, now) else item for item in wanted] + lasting
 

@@ -25,12 +25,14 @@ STEP = 1.0  # seconds; by less a clock is only corrected, not set
 class Orders:
     """The orders by service and kind. ``boot`` is the id of this boot of the host, empty where it is not known.
 
-    ``_offset`` is by how much the clock was ahead of CLOCK_MONOTONIC when it was last looked at in this boot.
+    ``_offset`` is by how much the clock was ahead of CLOCK_MONOTONIC when it was last looked at in this boot. ``_earlier`` are
+    the orders of earlier boots: the clock may be wrong for a while after a boot, and once it is set these are right as they are.
     """
 
     boot: str = ""
     _given: dict[str, dict[Will, Order]] = field(default_factory=dict)
     _offset: float | None = None
+    _earlier: set[tuple[str, Will]] = field(default_factory=set, compare=False)
 
     def load(self, payload: bytes) -> None:
         """Take over what `payload` gave. Raises `ProtocolError`."""
@@ -42,6 +44,8 @@ class Orders:
                 for service, orders in data["orders"].items()
             }
             self._offset = float(offset) if self.boot and boot == self.boot and offset is not None else None
+            if self._offset is None:
+                self._earlier = {(service, kind) for service, orders in self._given.items() for kind in orders}
         except (AttributeError, KeyError, TypeError, ValueError) as error:
             raise ProtocolError(f"not a record of orders: {type(error).__name__}: {error}") from None
 
@@ -61,9 +65,9 @@ class Orders:
             return False
         self._offset = offset
         moved = False
-        for orders in self._given.values():
+        for service, orders in self._given.items():
             for kind, order in orders.items():
-                if step and order.until is not None:
+                if step and order.until is not None and (service, kind) not in self._earlier:
                     orders[kind] = replace(order, until=order.until + step)
                     moved = True
         return moved
@@ -74,6 +78,7 @@ class Orders:
         standing = orders.get(kind)
         if standing is None or standing.boot is not None or order.boot is None:
             orders[kind] = order
+            self._earlier.discard((service, kind))
 
     def take_back(self, service: str, kind: Will) -> bool:
         """End it; returns whether there was one."""

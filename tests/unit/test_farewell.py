@@ -61,6 +61,12 @@ def test_what_was_down_has_nothing_to_say(farewell):
     assert announce(farewell, [], 1.0) == []
 
 
+def test_what_was_held_without_an_address_has_nothing_to_say(farewell):
+    held = replace(HOLD, node=replace(HOLD.node, ip="0.0.0.0"))
+    announce(farewell, [held], 0.0)
+    assert announce(farewell, [], 1.0) == []
+
+
 def test_a_failed_check_says_nothing(farewell):
     announce(farewell, [UP], 0.0)
     assert announce(farewell, [DOWN], 1.0) == [DOWN]

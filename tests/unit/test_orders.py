@@ -68,8 +68,12 @@ def test_over_a_boot_the_clock_decides(orders):
     orders.give("web", Will.MAINTENANCE, Order(1000.0, 0, until=1060.0))
     later = Orders("b2")
     later.load(orders.payload())
-    assert not later.follow(1030.0, 3.0)
+    assert not later.follow(30.0, 3.0), "a host without a battery begins in the past"
+    assert not later.follow(1040.0, 13.0)
     assert later.next() == 1060.0
+    later.give("db", Will.MAINTENANCE, Order(1040.0, 0, until=1100.0))
+    assert later.follow(1140.0, 13.0)
+    assert later.next() == 1060.0, "only what was given since goes with the clock"
 
 
 def test_they_are_kept(orders):
