@@ -386,6 +386,17 @@ def test_a_cluster_that_changes_all_the_time_takes_no_other_its_turn(model):
 # All clusters
 
 
+def settle(watcher, model):
+    """Ask until there is nothing more to ask."""
+    while requests := list(watcher.requests(0.0, 10)):
+        for request in requests:
+            model.ask(request)
+        for message in list(model.out):
+            watcher.event(message) if isinstance(message, Changed) else watcher.take(message, 0.0)
+        model.out.clear()
+        watcher.tell(0.0)
+
+
 def test_answers_and_events_go_to_their_cluster(model):
     model.create("/s/api")
     model.create("/s/web/1", record("a"))
@@ -396,16 +407,7 @@ def test_answers_and_events_go_to_their_cluster(model):
     for name, cluster in clusters.items():
         watcher.add(cluster, lambda name=name: told.append(name), "/s")
 
-    def settle():
-        while requests := list(watcher.requests(0.0, 10)):
-            for request in requests:
-                model.ask(request)
-            for message in list(model.out):
-                watcher.event(message) if isinstance(message, Changed) else watcher.take(message, 0.0)
-            model.out.clear()
-            watcher.tell(0.0)
-
-    settle()
+    settle(watcher, model)
     assert {name: [node.name for node in cluster.nodes] for name, cluster in clusters.items()} == {
         "web": ["a:80"],
         "api": ["b:80"],
@@ -415,18 +417,15 @@ def test_answers_and_events_go_to_their_cluster(model):
         watcher.event(message)
     model.out.clear()
     told.clear()
-    settle()
+    settle(watcher, model)
     assert told == ["api"]
     watcher.move("/other")
     assert clusters["web"].nodes
     assert not watcher.complete(0.0)
     watcher.remove("api")
-    settle()
+    settle(watcher, model)
     assert [node.name for node in clusters["api"].nodes] == ["b:80", "c:80"]
     assert clusters["web"].nodes == []
-
-
-# Names
 
 
 def test_a_turn_does_not_look_at_clusters_of_which_nothing_is_heard(model, monkeypatch):
@@ -435,16 +434,7 @@ def test_a_turn_does_not_look_at_clusters_of_which_nothing_is_heard(model, monke
         model.create(f"/s/{name}", b"")
         watcher.add(Cluster(name), lambda: None, "/s")
 
-    def settle():
-        while requests := list(watcher.requests(0.0, 10)):
-            for request in requests:
-                model.ask(request)
-            for message in list(model.out):
-                watcher.event(message) if isinstance(message, Changed) else watcher.take(message, 0.0)
-            model.out.clear()
-            watcher.tell(0.0)
-
-    settle()
+    settle(watcher, model)
     assert watcher.complete(0.0)
     for method in (Picture.requests, Picture.conclude):
 
@@ -457,9 +447,12 @@ def test_a_turn_does_not_look_at_clusters_of_which_nothing_is_heard(model, monke
     for message in list(model.out):
         watcher.event(message)
     model.out.clear()
-    settle()
+    settle(watcher, model)
     assert looked == {"/s/web"}
     assert [node.name for node in watcher.pictures["web"].nodes] == ["a:80"]
+
+
+# Names
 
 
 def test_a_host_that_is_known_by_name_only(model):
