@@ -56,6 +56,7 @@ class BalancerJob:
         self._busy = False
         self._dirty = False
         self._settled = False
+        self._stopping = False
         self._told = 0.0
         self._untold: Mapping[str, Any] | None = None
         self._bell = Bell(runtime, self._wake)
@@ -89,6 +90,7 @@ class BalancerJob:
 
     def stop(self) -> None:
         """A sync under way is finished: the runtime waits for the lane."""
+        self._stopping = True
         self._bell.drop()
         self._balancer = None
 
@@ -118,6 +120,8 @@ class BalancerJob:
         return self._consumed.learn(cluster, nodes)
 
     def _adopt(self, outcome: Outcome) -> None:
+        if self._stopping:
+            return
         if outcome.error is None:
             self._bell.drop()
             self._balancer, self._refused = outcome.value, None
@@ -139,15 +143,16 @@ class BalancerJob:
         self._busy, self._dirty = True, False
         balancer, clusters, about = self._balancer, self._consumed.clusters(), self._consumed.report()
         told = time.monotonic() - self._told >= TOLD_LEAST
-        self._runtime.call("sync", lambda: _sync(balancer, clusters, about, told=told), self._synced)
+        self._runtime.call("sync", lambda: _sync(balancer, clusters, about, told=told), partial(self._synced, balancer))
 
-    def _synced(self, outcome: Outcome) -> None:
+    def _synced(self, balancer: Balancer, outcome: Outcome) -> None:
         self._busy = False
         degraded = again = None
         if outcome.error is None:
             self._failure = ""
             degraded, again, self._untold, packed, fd = outcome.value
-            self._bell.follow(fd)
+            if balancer is self._balancer:  # one that was parted from has closed it
+                self._bell.follow(fd)
             self._runtime.fresh = time.monotonic()
             if packed is None:
                 self._runtime.after(TOLD_LEAST, self._tell, name="report")

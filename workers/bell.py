@@ -2,9 +2,12 @@
 
 from __future__ import annotations
 
+import logging
 from collections.abc import Callable
 
 from lighthouse.workers.runtime import Runtime
+
+log = logging.getLogger(__name__)
 
 
 class Bell:
@@ -14,13 +17,25 @@ class Bell:
         self._runtime = runtime
         self._rung = rung
         self._fd: int | None = None
+        self._problem = ""
 
     def follow(self, fd: int | None) -> None:
-        """Watch this descriptor, or none. Even under the same number it may be another one: who closed the first gets it again."""
+        """Watch this descriptor, or none. Even under the same number it may be another one: who closed the first gets it again.
+
+        One that cannot be watched, perhaps because the plugin has closed it since, is left out: whom it calls comes by in any case.
+        """
         self.drop()
-        if fd is not None:
-            self._fd = fd
+        if fd is None:
+            return
+        try:
             self._runtime.watch(fd, self._called)
+        except (KeyError, OSError, ValueError) as error:
+            problem = f"descriptor {fd!r} of the plugin cannot be waited for: {error}"
+            if problem != self._problem:
+                log.warning("%s", problem)
+            self._problem = problem
+        else:
+            self._fd = fd
 
     def drop(self) -> None:
         """Watch none."""

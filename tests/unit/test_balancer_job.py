@@ -36,14 +36,22 @@ class Noting(Balancer):
 
 
 class Runtime:
-    """Makes calls at once; ``timers`` by name; ``told`` holds the reports."""
+    """Makes calls at once, or while ``busy`` when `work` says so; ``timers`` by name; ``told`` holds the reports."""
 
     def __init__(self):
+        self.busy, self.orders = False, []
         self.boot = Boot("balancer/x", "balancer", 1, b"", call_deadline=3.0)
         self.fresh, self.timers, self.told, self.degraded = 0.0, {}, [], None
         self.delays, self.watched = {}, {}
 
     def call(self, _name, function, done):
+        self.orders.append((function, done))
+        if not self.busy:
+            self.work()
+
+    def work(self):
+        """Make the first of the calls that wait."""
+        function, done = self.orders.pop(0)
         try:
             outcome = Outcome(function())
         except Exception as error:
@@ -78,8 +86,7 @@ def job(monkeypatch):
     monkeypatch.setattr(time, "monotonic", lambda: clock[0])
     runtime = Runtime()
     made = BalancerJob(runtime)
-    clusters = [{"name": name, "discovery": "d", "options": {}} for name in ("web", "db")]
-    made.configure({"plugin": f"{__name__}:Noting", "config": {}, "clusters": clusters, "initial_wait": 0.0})
+    made.configure(configuration())
     return made, runtime, clock
 
 
@@ -103,6 +110,39 @@ def test_a_descriptor_of_the_plugin_calls_for_a_sync_and_for_no_more_than_one_a_
     runtime.timers["sync"]()
     made.stop()
     assert runtime.watched == {}
+
+
+def configuration(**own):
+    clusters = [{"name": name, "discovery": "d", "options": {}} for name in ("web", "db")]
+    return {"plugin": f"{__name__}:Noting", "config": own, "clusters": clusters, "initial_wait": 0.0}
+
+
+def test_a_descriptor_of_a_plugin_that_is_parted_from_is_not_followed(job, monkeypatch):
+    made, runtime, _ = job
+    monkeypatch.setattr(Noting, "fd", 7)
+    runtime.busy = True
+    made.configure(configuration(n=2))
+    tell(made, "web", NODE)
+    runtime.work()
+    monkeypatch.setattr(runtime, "watched", {})
+    runtime.work()
+    assert runtime.watched == {}, "it is the former plugin's"
+    runtime.work()
+    assert runtime.watched.keys() == {7}
+    assert runtime.orders == []
+
+
+def test_a_stop_lets_a_call_end_and_begins_none(job, monkeypatch):
+    made, runtime, _ = job
+    monkeypatch.setattr(Noting, "fd", 7)
+    runtime.busy = True
+    tell(made, "web", NODE)
+    made.configure(configuration(n=2))
+    made.stop()
+    runtime.work()
+    assert runtime.watched == {}
+    runtime.work()
+    assert (runtime.orders, len(Noting.seen)) == ([], 2), "what was set up meanwhile is not used"
 
 
 def tell(job, cluster, *nodes):

@@ -3,6 +3,8 @@
 import os
 import selectors
 
+import pytest
+
 from lighthouse.workers.bell import Bell
 
 
@@ -50,3 +52,18 @@ def test_another_descriptor_under_the_same_number_is_followed():
     bell.drop()
     os.close(fd)
     runtime.selector.close()
+
+
+@pytest.mark.parametrize("make", [lambda path: -1, lambda path: "fd", lambda path: os.open(path, os.O_RDONLY)])
+def test_what_cannot_be_waited_for_costs_the_worker_nothing(tmp_path, caplog, make):
+    runtime = Runtime()
+    bell, fd = Bell(runtime, lambda: None), make(tmp_path)
+    bell.follow(fd)
+    bell.follow(fd)
+    runtime.turn()
+    assert len(caplog.records) == 1
+    assert "cannot be waited for" in caplog.text
+    bell.drop()
+    runtime.selector.close()
+    if isinstance(fd, int) and fd >= 0:
+        os.close(fd)
