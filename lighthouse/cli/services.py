@@ -13,11 +13,12 @@ import click
 from lighthouse.cli.client import Client
 from lighthouse.cli.group import Target, command, print_json
 from lighthouse.cli.text import age, safe
+from lighthouse.identity import shown
 
 POLL = 0.1  # seconds
 COUNT_EVERY = 0.5  # seconds; the kernel's tables are long on a busy host
 _UNITS = (86400, 3600, 60, 1)  # seconds of each part of a duration
-_DURATION = re.compile(r"(?:(\d+)d)?(?:(\d+)h)?(?:(\d+)m)?(?:(\d+)s)?", re.ASCII)
+_DURATION = re.compile(r"(?:(\d{1,9})d)?(?:(\d{1,9})h)?(?:(\d{1,9})m)?(?:(\d{1,9})s)?", re.ASCII)
 
 
 def duration(_ctx: click.Context, _parameter: click.Parameter, value: str | None) -> float | None:
@@ -27,7 +28,7 @@ def duration(_ctx: click.Context, _parameter: click.Parameter, value: str | None
     match = _DURATION.fullmatch(value)
     seconds = sum(int(part or 0) * unit for part, unit in zip(match.groups(), _UNITS, strict=True)) if match else 0
     if not seconds:
-        raise click.BadParameter(f"{value!r} is no duration: write for example 90s, 30m, 1h30m or 2d")
+        raise click.BadParameter(f"{shown(value)} is no duration: write for example 90s, 30m, 1h30m or 2d")
     return float(seconds)
 
 

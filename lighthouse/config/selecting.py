@@ -93,4 +93,7 @@ def _default_nodes(unit: Unit, items: list[Any]) -> list[dict[str, Any]]:
 
 def _member(text: str) -> dict[str, Any]:
     ip, _, port = text.rpartition(":")
-    return {"ip": ip.removeprefix("[").removesuffix("]"), "port": int(port) if port.isdecimal() else port}
+    return {
+        "ip": ip.removeprefix("[").removesuffix("]"),
+        "port": int(port) if port.isdecimal() and len(port) <= 5 else port,
+    }

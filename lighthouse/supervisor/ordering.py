@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Mapping
-from math import isfinite
 from typing import Any
 
 from lighthouse.service_state import MAX_REASON, Order, Will
@@ -64,9 +63,7 @@ def _order(core: Core, arguments: Arguments, peer: Peer) -> Order:
     if not isinstance(reason, str) or len(reason) > MAX_REASON:
         raise Refusal("usage", f"'reason' must be a text of {MAX_REASON} characters at most")
     if seconds is not None and (
-        isinstance(seconds, bool)
-        or not isinstance(seconds, int | float)
-        or not (isfinite(seconds) and 0 < seconds <= LONGEST)
+        isinstance(seconds, bool) or not isinstance(seconds, int | float) or not 0 < seconds <= LONGEST
     ):
         raise Refusal("usage", f"'for' must be a number of seconds, more than 0 and {LONGEST:.0f} at most")
     now = core.wall()

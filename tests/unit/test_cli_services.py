@@ -87,6 +87,8 @@ def test_maintenance_for_a_time(run, text, seconds):
         (["maintenance", "web", "on", "--for", "30"], "write for example 90s, 30m, 1h30m or 2d"),
         (["maintenance", "web", "on", "--for", "0m"], "no duration"),
         (["maintenance", "web", "on", "--for", "-5m"], "no duration"),
+        (["maintenance", "web", "on", "--for", "9" * 400 + "s"], "no duration"),
+        (["drain", "web", "--wait", "--timeout", "9" * 5000 + "d"], "no duration"),
         (["maintenance", "web", "maybe"], "'maybe' is not one of 'on', 'off'"),
         (["maintenance", "web", "off", "--for", "5m"], "belong to `on`"),
         (["drain"], "either a SERVICE or --all"),

@@ -589,6 +589,7 @@ def test_a_cluster_selects_by_labels_and_zone_and_has_default_nodes(tree):
         ("zone: eu\n", "clusters/a.yaml:3: key 'zone': 'eu': expected a mapping of keys"),
         ("default_nodes: ['web:80']\n", "clusters/a.yaml:3: key 'default_nodes[0]': ip 'web' is not an address"),
         ("default_nodes: [192.0.2.1]\n", "clusters/a.yaml:3: key 'default_nodes[0]': "),
+        (f"default_nodes: ['192.0.2.1:{'9' * 5000}']\n", "clusters/a.yaml:3: key 'default_nodes[0]': port '99"),
         ("default_nodes: []\n", "clusters/a.yaml:3: key 'default_nodes': empty"),
         (
             "default_nodes: ['192.0.2.1:80', '192.0.2.1:80']\n",

@@ -13,7 +13,9 @@ from lighthouse.plan import Plan, ServicePlan, WorkerSpec
 from lighthouse.service_state import Order, Will
 from lighthouse.settings import Settings
 from lighthouse.supervisor.actions import DumpStacks, Finish, Fork, Kill, Log, Send
+from lighthouse.supervisor.control import Peer, Refusal
 from lighthouse.supervisor.core import Core
+from lighthouse.supervisor.ordering import ordering
 from lighthouse.supervisor.store import Store
 from lighthouse.supervisor.worker import WorkerState
 
@@ -524,6 +526,16 @@ def test_an_order_ends_by_itself_in_time(world):
     for _ in range(7):
         world.beat(CHECKER, DISCOVERY, BALANCER).later(4.0)
     assert told(world) == ["up"]
+
+
+@pytest.mark.parametrize(
+    "seconds", [0, -1, True, "1", float("nan"), float("inf"), 1e12, pytest.param(10**400, id="huge")]
+)
+def test_an_order_for_an_impossible_time_is_refused(world, seconds):
+    maintenance = ordering(world.core, world.do)["maintenance"].function
+    with pytest.raises(Refusal, match="'for' must be a number of seconds"):
+        maintenance({"service": "web", "on": True, "for": seconds}, Peer(1, 0, 0))
+    assert told(world) == []
 
 
 def test_an_order_survives_a_successor(world):
