@@ -6,7 +6,9 @@
     │   └── BrokenOffError         it closed the connection before its answer was complete, as a process that ends does
     ├── NoAccessError              the permissions of the socket keep us out
     ├── UnfinishedError            a reload that was asked for has not ended
-    ├── UnwrittenError             the disk does not take a file
+    ├── HeldUpError                no new configuration can come into force; what runs is as it was
+    │   ├── UnwrittenError         the disk does not take a file
+    │   └── UndecidedError         ``haproxy -c`` has not come to an end
     ├── RejectedError              HAProxy refuses a configuration, or cannot start with it
     │   ├── UnjudgedError          files of HAProxy's owner are in the way of judging ours
     │   ├── TakenError             another program has a port
@@ -46,8 +48,16 @@ class UnfinishedError(BalancerError):
     """A reload that was asked for has not ended in time, or has not begun."""
 
 
-class UnwrittenError(BalancerError):
+class HeldUpError(BalancerError):
+    """No new configuration can come into force. It lies at none of its lines, and what runs is as it was."""
+
+
+class UnwrittenError(HeldUpError):
     """A file cannot be written; the one that was there is as it was."""
+
+
+class UndecidedError(HeldUpError):
+    """``haproxy -c`` was killed at its deadline; nothing was said about the configuration."""
 
 
 class RejectedError(BalancerError):

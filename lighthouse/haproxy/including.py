@@ -11,7 +11,7 @@ import hashlib
 from lighthouse.haproxy.arrange import arranged, refilled
 from lighthouse.haproxy.deadline import Deadline
 from lighthouse.haproxy.document import Document
-from lighthouse.haproxy.errors import NotRunningError, RejectedError, UnwrittenError
+from lighthouse.haproxy.errors import HeldUpError, NotRunningError, RejectedError
 from lighthouse.haproxy.outcome import Account
 from lighthouse.haproxy.proposals import Proposals
 from lighthouse.haproxy.reader import Reader
@@ -60,8 +60,8 @@ class Inclusion:
         """Make the file as good as it can be, and give what is in it; None if nothing can be."""
         try:
             return self._written(desired, nothing)
-        except UnwrittenError as error:
-            self._account.unwritten(error)
+        except HeldUpError as error:
+            self._account.held_up(error)
             base = self._tools.file.document()
             return base and refilled(base, arranged(desired, base, nothing, self._tools.obstacle), nothing)
 

@@ -7,7 +7,7 @@ from dataclasses import dataclass, field
 
 from lighthouse.haproxy.config import Desired
 from lighthouse.haproxy.document import Document
-from lighthouse.haproxy.errors import UnwrittenError
+from lighthouse.haproxy.errors import HeldUpError
 from lighthouse.haproxy.running import Processes, Running
 
 
@@ -34,11 +34,14 @@ class Account:
         """Whether nothing is left to be done but to wait for connections to end."""
         return not (self.trouble or self.pending or self.quarantined)
 
-    def unwritten(self, error: UnwrittenError) -> None:
-        """Note that the file cannot be brought up to date: members need none, a reload does."""
-        note = f"{error}. Until then members change at run time, and all else waits"
-        if note not in self.trouble:
-            self.trouble.append(note)
+    def held_up(self, error: HeldUpError) -> None:
+        """Note that no new file can come into force: members need none, a reload does."""
+        self.tell(f"{error}. Until then members change at run time, and all else waits")
+
+    def tell(self, trouble: str) -> None:
+        """Note what could not be done, once."""
+        if trouble not in self.trouble:
+            self.trouble.append(trouble)
 
     def look_again(self, seconds: float) -> None:
         """Ask for another reconciliation after `seconds`, or sooner if someone asked for that."""

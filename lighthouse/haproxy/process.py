@@ -17,7 +17,7 @@ from lighthouse.errors import BalancerError
 from lighthouse.haproxy.alerts import outside, places, reason
 from lighthouse.haproxy.deadline import Deadline
 from lighthouse.haproxy.document import Document
-from lighthouse.haproxy.errors import RejectedError, UnjudgedError
+from lighthouse.haproxy.errors import RejectedError, UndecidedError, UnjudgedError
 from lighthouse.haproxy.options import HAProxySettings, Owner
 from lighthouse.haproxy.program import run
 from lighthouse.haproxy.running import parse_version
@@ -37,14 +37,15 @@ class HAProxyProcess:
     def check(self, path: str, document: Document, deadline: Deadline) -> None:
         """Let HAProxy judge the file at `path`, behind those of its owner (``haproxy -c``).
 
-        Raises `RejectedError`, `UnjudgedError` where the owner's files are in the way, or `BalancerError` if it cannot be run.
+        Raises `RejectedError`, `UnjudgedError` where the owner's files are in the way, `UndecidedError` at the deadline, or
+        `BalancerError` if it cannot be run.
         """
         base = self._settings.base_files
         files = [part for file in (*base, path) for part in ("-f", file)]
         code, output = self._run(["-c", *files], deadline.within(CHECK_TIMEOUT))
         if code is None:
-            raise BalancerError(
-                "`haproxy -c` did not end in time; do the lines hold host names that no resolver answers?"
+            raise UndecidedError(
+                "`haproxy -c` did not end in time: see that a resolver answers for the host names in the lines, or write addresses"
             )
         if code == 0:
             return

@@ -6,11 +6,11 @@ from collections.abc import Mapping
 
 from lighthouse.haproxy.deadline import Deadline
 from lighthouse.haproxy.document import Document
-from lighthouse.haproxy.errors import RejectedError, UnjudgedError
+from lighthouse.haproxy.errors import RejectedError, UndecidedError, UnjudgedError
 from lighthouse.haproxy.outcome import Account
 from lighthouse.haproxy.ports import unavailable
 from lighthouse.haproxy.quarantine import Verdict, judge_apart, less_listeners, part_ports, without
-from lighthouse.haproxy.refusals import Refusal
+from lighthouse.haproxy.refusals import IDLE_RETRY, RETRY, Refusal
 from lighthouse.haproxy.tools import Tools
 
 
@@ -25,10 +25,13 @@ class Proposals:
         self._account = account
         self._deadline = deadline
 
-    def known(self, wanted: Document, good: Document | None) -> Verdict | None:
-        """What was found out lately about `wanted`, so that HAProxy is not asked the same at every sync."""
+    def known(self, wanted: Document, good: Document | None, *, start: bool = False) -> Verdict | None:
+        """What was found out lately about `wanted`, so that HAProxy is not asked the same at every sync.
+
+        At a `start` only what goes for one: a file that the last good lines of a cluster name may have vanished meanwhile.
+        """
         known = self._refusals.get(wanted.skeleton)
-        if known is None:
+        if known is None or (start and not known.final):
             return None
         self._account.look_again(self._refusals.retry_in(wanted.skeleton))
         if known.clusters:
@@ -56,40 +59,58 @@ class Proposals:
 
         if drop:
             wanted, gone = less_listeners(wanted, taken)
-            self._account.trouble.extend(gone.values())
+            for why in gone.values():
+                self._account.tell(why)
         verdict = judge_apart(wanted, good, self.accepted, drop=drop)
         if verdict.document is not wanted:
-            self._refusals.remember(wanted.skeleton, Refusal(verdict.reason, verdict.clusters))
+            final = drop and verdict.document is None
+            refusal = Refusal(verdict.reason, verdict.clusters, final=final)
+            self._refusals.remember(wanted.skeleton, refusal, IDLE_RETRY if final else RETRY)
         if verdict.document is None:
             return verdict
         return part_ports(verdict, good, self.accepted, taken, drop=drop)
 
     def accepted(self, document: Document) -> RejectedError | None:
-        """Write the candidate and let HAProxy judge it. Gives the reason if it refuses."""
+        """Write the candidate and let HAProxy judge it. Gives the reason if it refuses.
+
+        Raises `UndecidedError` if it comes to no end, and then at once for a while: each try would take up the time of a sync.
+        """
+        undecided = f"undecided {document.skeleton}"
+        if (known := self._refusals.get(undecided)) is not None:
+            self._account.look_again(self._refusals.retry_in(undecided))
+            raise UndecidedError(known.reason)
         try:
             path = self._file.propose(document.text())
             self._process.check(path, document, self._deadline)
         except RejectedError as error:
             self._file.discard()
             return error
+        except UndecidedError as error:
+            self._file.discard()
+            self._refusals.remember(undecided, Refusal(str(error)))
+            raise
         self._memory.judged = document
         return None
 
     def save(self, document: Document) -> RejectedError | None:
         """Make the file say what runs, so that the next start does too. Gives the reason if it cannot.
 
-        If the files of HAProxy's owner keep it from being judged, it is written all the same: all of it runs already. One that was
-        written without HAProxy's judgement gets it now; if it is refused, what was accepted last takes its place.
+        If the files of HAProxy's owner keep it from being judged, or HAProxy comes to no end, it is written all the same: all of it
+        runs already. One that was written without HAProxy's judgement gets it now; if it is refused, what was accepted last takes
+        its place, if that is what runs.
         """
         if self._file.text() == document.text() and not self._file.unjudged:
             return None
         good = self._memory.judged
-        refused = self.accepted(document)
+        try:
+            refused = self.accepted(document)
+        except UndecidedError as error:
+            refused = UnjudgedError(str(error))
         if isinstance(refused, UnjudgedError):
             self._file.propose(document.text())
             refused = None
         if refused is None:
             self._file.commit(document)
-        elif self._file.unjudged and good is not None:
+        elif self._file.unjudged and good is not None and good.skeleton == document.skeleton:
             self._file.write(good)
         return refused

@@ -120,7 +120,7 @@ class _Quick:
             try:
                 self._tools.file.write(document, judged=False)
             except UnwrittenError as error:
-                self._account.unwritten(error)
+                self._account.held_up(error)
         if self._tools.drain.places:
             self._account.look_again(min(LOOK_AGAIN, self._tools.drain.next() or LOOK_AGAIN))
         desired = self._desired

@@ -28,7 +28,14 @@ from lighthouse.haproxy.config import Desired
 from lighthouse.haproxy.deadline import Deadline
 from lighthouse.haproxy.document import Document
 from lighthouse.haproxy.drain import leaving
-from lighthouse.haproxy.errors import NotRunningError, RejectedError, UnwrittenError
+from lighthouse.haproxy.errors import (
+    EndedError,
+    HeldUpError,
+    NotRunningError,
+    RejectedError,
+    UndecidedError,
+    UnwrittenError,
+)
 from lighthouse.haproxy.including import Inclusion
 from lighthouse.haproxy.options import Owner
 from lighthouse.haproxy.outcome import Account, Outcome
@@ -115,10 +122,12 @@ class _Reconciliation:
             wanted = self._arranged(desired, current, running)  # a backend may have turned out to need slots
         try:
             return self._shaped(wanted, base, current, running, obstacles)
-        except UnwrittenError as error:
-            self._account.unwritten(error)
+        except HeldUpError as error:
+            self._account.held_up(error)
+            takes_files = isinstance(error, UndecidedError)
         now = current or wanted
-        return now, self._reader.again(now)
+        running = self._reader.again(now)
+        return self._settled(now, running) if current and takes_files else (now, running)
 
     def _shaped(
         self,
@@ -128,7 +137,7 @@ class _Reconciliation:
         running: Running,
         obstacles: Mapping[str, str],
     ) -> tuple[Document, Running]:
-        """All but the members. Raises `UnwrittenError`; `current` runs then."""
+        """All but the members. Raises `HeldUpError`; `current` runs then."""
         verdict = self._proposals.known(wanted, base)
         wanted, reason = self._needed(verdict, wanted, base, obstacles)
         if reason is None:
@@ -194,7 +203,9 @@ class _Reconciliation:
         try:
             self._reader.noted(tools.lifecycle.reload(wanted, running, self._deadline))
         except RejectedError as error:
-            tools.refusals.remember(wanted.skeleton, Refusal(str(error)), retry_of(error))
+            tools.refusals.remember(
+                wanted.skeleton, Refusal(str(error), final=isinstance(error, EndedError)), retry_of(error)
+            )
             if current is not None:
                 self._go_back(current, running)
             return str(error)
@@ -210,8 +221,9 @@ class _Reconciliation:
             self._tools.file.write(good)
         except UnwrittenError as error:
             good = self._tools.file.take_good() or good
-            self._account.unwritten(error)
+            self._account.held_up(error)
         self._reader.noted(self._tools.lifecycle.restore(good, running, self._deadline))
+        self._tools.memory.judged = good
 
 
 def _key(document: Document) -> str:

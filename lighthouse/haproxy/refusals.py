@@ -16,14 +16,19 @@ RETRY = 60.0  # seconds; what is wrong outside the file, a missing certificate o
 DEADLY_RETRY = (
     3600.0  # seconds; the same for what HAProxy accepts and then does not live with: each try ends connections
 )
+IDLE_RETRY = 5.0  # seconds; the same while nothing else can be started either: then a try ends nothing
 
 
 @dataclass(frozen=True, slots=True)
 class Refusal:
-    """Why a configuration is refused; ``clusters``: those that alone are the cause, and why, if the others can go on."""
+    """Why a configuration is refused; ``clusters``: those that alone are the cause, and why, if the others can go on.
+
+    ``final``: it goes for a start too, at which clusters may be left out that a running HAProxy keeps.
+    """
 
     reason: str = ""
     clusters: Mapping[str, str] = field(default_factory=dict)
+    final: bool = False
 
 
 def retry_of(error: RejectedError) -> float:
@@ -45,6 +50,12 @@ class Refusals:
         now = self._clock()
         self._known = {key: known for key, known in self._known.items() if known[0] > now}
         self._known[key] = now + retry, refusal
+
+    def hasten(self, key: str, retry: float) -> None:
+        """Let what was refused be tried again after `retry` seconds at the latest."""
+        if key in self._known:
+            until, refusal = self._known[key]
+            self._known[key] = min(until, self._clock() + retry), refusal
 
     def forget(self) -> None:
         """Something else worked; ask again next time."""

@@ -3,17 +3,19 @@
 from __future__ import annotations
 
 import logging
+from contextlib import suppress
 
 from lighthouse.errors import BalancerError
 from lighthouse.haproxy.arrange import arranged, refilled
 from lighthouse.haproxy.deadline import Deadline
 from lighthouse.haproxy.document import Document
-from lighthouse.haproxy.errors import EndedError, RejectedError, TakenError, UnwrittenError
+from lighthouse.haproxy.errors import EndedError, HeldUpError, RejectedError, TakenError, UnwrittenError
 from lighthouse.haproxy.outcome import Account
 from lighthouse.haproxy.ports import unavailable
 from lighthouse.haproxy.proposals import Proposals
+from lighthouse.haproxy.quarantine import Verdict
 from lighthouse.haproxy.reader import Reader
-from lighthouse.haproxy.refusals import Refusal, retry_of
+from lighthouse.haproxy.refusals import IDLE_RETRY, Refusal, retry_of
 from lighthouse.haproxy.running import Running
 from lighthouse.haproxy.tools import Tools
 
@@ -35,13 +37,13 @@ class Start:
     def run(self, desired: Document) -> tuple[Document, Running]:
         """Start it. Gives what is in force then. Raises `BalancerError` if nothing can be started."""
         try:
-            return self._written(desired)
-        except UnwrittenError as error:
+            return self._judged(desired)
+        except HeldUpError as error:
             return self._as_it_is(desired, error)
 
-    def _as_it_is(self, desired: Document, error: UnwrittenError) -> tuple[Document, Running]:
+    def _as_it_is(self, desired: Document, error: HeldUpError) -> tuple[Document, Running]:
         """Start it with what is on disk, which its members are brought into at run time."""
-        document, refused = self._tools.file.document(), ""
+        document, refused = self._on_disk(), ""
         while document is not None:
             try:
                 running = self._reader.closely(document, self._run(document))
@@ -49,53 +51,90 @@ class Start:
                 refused = f"; and with what is on disk HAProxy cannot be started: {reason}"
                 document = self._tools.file.take_good()
                 continue
-            self._account.unwritten(error)
+            self._tools.trial.begin(document.skeleton)
+            self._account.held_up(error)
             wanted = arranged(desired, document, running, self._tools.obstacle)
             return refilled(document, wanted, running), running
-        raise UnwrittenError(f"{error}{refused}")
+        raise BalancerError(f"{error}{refused}")
 
-    def _written(self, desired: Document) -> tuple[Document, Running]:
+    def _on_disk(self) -> Document | None:
+        """What is in the file, or what was good if that is lost or HAProxy ends with it again and again."""
+        document = self._tools.file.document()
+        if document is not None and not self._tools.trial.is_lost(document.skeleton):
+            return document
+        with suppress(UnwrittenError):
+            document = self._tools.file.take_good() or document
+        return document
+
+    def _judged(self, desired: Document) -> tuple[Document, Running]:
+        """Start it with what HAProxy accepts: of what is wanted, else of what was good. Raises `HeldUpError` or `BalancerError`."""
         documents = self._tools.file.documents()
         nothing = Running(None, version=self._tools.process.version(self._deadline))
         wanted = arranged(desired, documents[0] if documents else None, nothing, self._tools.obstacle)
         good = refilled(documents[0], wanted, nothing) if documents else None
         held = bool(self._tools.process.find())  # whoever runs on our files holds the ports until it is replaced
-        verdict = self._proposals.known(wanted, good)
-        if verdict is None or (verdict.document and not held and unavailable(verdict.document)):
+        verdict = self._proposals.known(wanted, good, start=True)
+        if verdict is None:
             verdict = self._proposals.judged(wanted, good, drop=True, held=held)
         self._account.quarantined = verdict.clusters
         tried = {wanted.skeleton, verdict.document.skeleton if verdict.document else ""}
         others = [item for item in documents if item.skeleton not in tried]
-        fallback = refilled(others[0], wanted, nothing) if others else None
-        lost = verdict.document is not None and self._tools.trial.is_lost(verdict.document.skeleton)
-        failures = [] if verdict.document else [RejectedError(verdict.reason)]
-        for document in filter(None, (verdict.document, fallback)):
-            try:
-                running = self._with(document, fallback if document is verdict.document else None, lost=lost)
-            except RejectedError as error:
-                self._remember(document, error)
-                failures.append(error)
-                continue
-            if failures:
-                if self._tools.refusals.get(wanted.skeleton) is None:
-                    self._remember(wanted, failures[0])
-                self._account.trouble.append(
-                    f"HAProxy runs its last good configuration, because it refuses the new one: {failures[0]}"
-                )
-            self._tools.trial.begin(document.skeleton)
-            return document, self._reader.closely(document, running)
-        reasons = "; and with the last good configuration: ".join(map(str, failures))
-        raise BalancerError(f"HAProxy cannot be started: {reasons}")
+        spare = refilled(others[0], wanted, nothing) if others else None
+        try:
+            return self._first(verdict, spare)
+        except RejectedError as error:
+            refused = error
+        return self._second(wanted, verdict, spare, refused, held=held)
 
-    def _remember(self, document: Document, error: RejectedError) -> None:
+    def _first(self, verdict: Verdict, spare: Document | None) -> tuple[Document, Running]:
+        """Start what was found good; with a `spare` it need not be by all means. Raises `RejectedError`."""
+        document = verdict.document
+        if document is None:
+            raise RejectedError(verdict.reason)
+        known = self._tools.refusals.get(document.skeleton)
+        if known is not None and known.final:
+            raise RejectedError(known.reason)
+        try:
+            if spare is not None and self._tools.trial.is_lost(document.skeleton):
+                raise EndedError("HAProxy runs it and ends soon afterwards, again and again; its own log may say why")
+            running = self._with(document, spare)
+        except RejectedError as error:
+            self._remember(document, error, retry_of(error) if spare else IDLE_RETRY)
+            raise
+        self._tools.trial.begin(document.skeleton)
+        return document, self._reader.closely(document, running)
+
+    def _second(
+        self, wanted: Document, verdict: Verdict, spare: Document | None, refused: RejectedError, *, held: bool
+    ) -> tuple[Document, Running]:
+        """Start the `spare`, what was good before, or as much of it as HAProxy still accepts."""
+        reasons = [refused]
+        if spare is not None:
+            found = self._proposals.known(spare, spare, start=True)
+            found = found or self._proposals.judged(spare, spare, drop=True, held=held)
+            try:
+                document, running = self._first(found, None)
+            except RejectedError as error:
+                reasons.append(error)
+            else:
+                self._account.quarantined = {**verdict.clusters, **found.clusters}
+                self._account.tell(
+                    f"HAProxy runs its last good configuration, because it refuses the new one: {refused}"
+                )
+                return document, running
+        self._tools.refusals.hasten((verdict.document or wanted).skeleton, IDLE_RETRY)
+        self._tools.trial.forget()
+        raise BalancerError(
+            f"HAProxy cannot be started: {'; and with the last good configuration: '.join(map(str, reasons))}"
+        )
+
+    def _remember(self, document: Document, error: RejectedError, retry: float) -> None:
         """Not to try again so soon; a port that is taken may be free at any moment."""
         if not isinstance(error, TakenError):
-            self._tools.refusals.remember(document.skeleton, Refusal(str(error)), retry_of(error))
+            self._tools.refusals.remember(document.skeleton, Refusal(str(error), final=True), retry)
 
-    def _with(self, document: Document, good: Document | None, *, lost: bool) -> Running:
-        """`good` is what to go back to, so that one with which all is `lost` need not be tried."""
-        if lost and good is not None:
-            raise EndedError("HAProxy runs it and ends soon afterwards, again and again; its own log may say why")
+    def _with(self, document: Document, good: Document | None) -> Running:
+        """`good` is what to go back to."""
         if self._tools.file.unjudged or self._tools.file.text() != document.text():
             refused = self._proposals.accepted(document)
             if refused is not None:

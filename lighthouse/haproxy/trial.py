@@ -15,7 +15,7 @@ class Trial:
     def __init__(self, clock: Callable[[], float] = time.monotonic) -> None:
         self._clock = clock
         self._skeleton = ""
-        self._begun = 0.0
+        self._begun: float | None = None
         self._ends = 0
 
     def begin(self, skeleton: str) -> None:
@@ -24,8 +24,15 @@ class Trial:
             self._ends = 0
         self._skeleton, self._begun = skeleton, self._clock()
 
+    def forget(self) -> None:
+        """Nothing else can be run."""
+        self._begun, self._ends = None, 0
+
     def is_lost(self, skeleton: str) -> bool:
-        """HAProxy has ended. Whether it does so again and again with this skeleton."""
-        soon = skeleton == self._skeleton and self._clock() - self._begun < SOON
-        self._ends = self._ends + 1 if soon else 0
+        """HAProxy has ended. Whether it does so again and again with this skeleton; to ask again counts no second end."""
+        if skeleton != self._skeleton:
+            return False
+        if self._begun is not None:
+            self._ends = self._ends + 1 if self._clock() - self._begun < SOON else 0
+            self._begun = None
         return self._ends >= ENDS

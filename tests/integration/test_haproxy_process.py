@@ -1,6 +1,7 @@
 """Starting HAProxy: it outlives its starter, starts once only, and says clearly why it cannot; and every point of a kill heals."""
 
 import os
+import shutil
 import signal
 import socket
 import subprocess
@@ -220,6 +221,112 @@ def test_lines_that_a_newer_haproxy_refuses_cost_their_own_cluster_only(paths):
         assert report["servers"] == {"web": {a.node.name: "pending"}, "db": {a.node.name: "up"}}
         assert get(port) == (200, "a")
         assert balancer(paths).sync(good)["degraded"] is None
+
+
+def test_what_was_refused_while_it_ran_is_asked_again_at_a_start(paths):
+    """A file that vanishes costs a running HAProxy a reload at most, and an ended one that cluster only, not everything."""
+    page, port = paths.root / "503.http", free_port()
+    page.write_text("HTTP/1.0 503 No\r\n\r\n")
+    with backends("a") as (a,):
+        web = cluster("web", [a], port=port)
+        db = cluster("db", [a], frontend=[f"errorfile 503 {page}"], port=free_port())
+        made = balancer(paths)
+        assert made.sync([web, db])["degraded"] is None
+        page.unlink()
+        clusters = [cluster("web", [a], port=port, backend=["balance leastconn"]), db]
+        assert "503.http" in made.sync(clusters)["degraded"], "and this is remembered"
+        paths.stop()
+        report = made.sync(clusters)
+        assert "503.http" in report["quarantined"]["db"]
+        assert report["servers"] == {"web": {a.node.name: "up"}, "db": {a.node.name: "pending"}}
+        assert get(port) == (200, "a")
+        # What is remembered of these is that web goes on with its last good lines, until their file vanishes, too.
+        page.write_text("HTTP/1.0 503 No\r\n\r\n")
+        clusters = [cluster("web", [a], port=port), db]
+        made._tools.refusals.forget()
+        assert made.sync(clusters)["degraded"] is None
+        clusters[1] = cluster("db", [a], frontend=["nonsense"], port=free_port())
+        assert set(made.sync(clusters)["quarantined"]) == {"db"}
+        page.unlink()
+        paths.stop()
+        report = made.sync(clusters)
+        assert set(report["quarantined"]) == {"db"}
+        assert report["servers"] == {"web": {a.node.name: "up"}, "db": {a.node.name: "pending"}}
+
+
+def test_the_last_good_configuration_too_is_started_without_what_is_bad_in_it(paths):
+    """Two faults at once: the new one kills HAProxy, and of the old one a port is taken and a file is gone."""
+    deadly, page, port = paths.root / "deadly.lua", paths.root / "503.http", free_port()
+    deadly.write_text("core.register_task(function() os.exit(3) end)\n")
+    page.write_text("HTTP/1.0 503 No\r\n\r\n")
+    with backends("a") as (a,):
+        stats = {"port": free_port(), "bind_address": "127.0.0.1"}
+        clusters = [cluster("web", [a], port=port), cluster("db", [a], frontend=[f"errorfile 503 {page}"])]
+        clusters.append(cluster("api", [a], port=free_port()))
+        balancer(paths, stats=stats).sync(clusters)
+        paths.stop()
+        page.unlink()
+        until(lambda: is_free(stats["port"]), what="the end of HAProxy's sockets")
+        with Backend("squatter", stats["port"]):
+            made = balancer(paths, **{"stats": stats, "global": [f"lua-load {deadly}"]})
+            report = made.sync(clusters)
+        assert "HAProxy ended" in report["degraded"]
+        assert f"listen stats: cannot listen on 127.0.0.1:{stats['port']}" in report["degraded"]
+        assert report["degraded"].count("listen stats") == 1
+        assert report["servers"]["web"] == {a.node.name: "up"}
+        assert get(port) == (200, "a")
+
+
+def test_while_nothing_can_be_started_it_is_tried_again_soon(paths, monkeypatch):
+    monkeypatch.setattr("lighthouse.haproxy.starting.IDLE_RETRY", 0.5)
+    deadly, port = paths.root / "deadly.lua", free_port()
+    deadly.write_text("core.register_task(function() os.exit(3) end)\n")
+    with backends("a") as (a,):
+        made = balancer(paths, **{"global": [f"lua-load {deadly}"]})
+        for _ in range(2):
+            with pytest.raises(BalancerError, match="HAProxy ended"):
+                made.sync([cluster("web", [a], port=port)])
+        deadly.write_text("")
+
+        def synced():
+            try:
+                return made.sync([cluster("web", [a], port=port)])
+            except BalancerError:
+                return None
+
+        assert until(synced, what="a start")["degraded"] is None
+        assert get(port) == (200, "a")
+
+
+def test_a_check_without_an_end_keeps_nobody_from_starting_what_was_good(paths, tmp_path, monkeypatch):
+    hanging, port = tmp_path / "hanging", free_port()
+    program = tmp_path / "bin" / "haproxy"
+    program.parent.mkdir()
+    program.write_text(
+        f"#!/bin/sh\ncase \" $* \" in *' -c '*) [ -e {hanging} ] && echo x >>{hanging} && exec sleep 600;; esac\n"
+        f'exec {shutil.which("haproxy")} "$@"\n'
+    )
+    program.chmod(0o700)
+    with backends("a", "b") as (a, b):
+        made = balancer(paths, binary=str(program))
+        made.sync([cluster("web", [a], port=port)])
+        hanging.touch()
+        monkeypatch.setattr("lighthouse.haproxy.process.CHECK_TIMEOUT", 0.2)
+        paths.stop()
+        clusters = [cluster("web", [b], port=port), cluster("db", [a])]
+        for _ in range(2):
+            report = made.sync(clusters)
+            assert "did not end in time: see that a resolver answers" in report["degraded"]
+            assert "cannot write" not in report["degraded"]
+            assert report["servers"] == {"web": {b.node.name: "up"}, "db": {a.node.name: "pending"}}
+            assert get(port) == (200, "b")
+        assert [item.name for item in parse(paths.file.read_text()).backends()["web"].members] == [b.node.name]
+        asked = len(hanging.read_text().split())
+        made.sync(clusters)
+        assert len(hanging.read_text().split()) == asked, "it takes up no more time of a sync"
+        hanging.unlink()
+        made._tools.refusals.forget()
+        assert made.sync(clusters)["degraded"] is None
 
 
 def stopped(pid):

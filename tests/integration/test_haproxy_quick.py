@@ -2,6 +2,7 @@
 
 import os
 import random
+import socket
 import stat
 
 import pytest
@@ -12,6 +13,7 @@ from lighthouse.haproxy.process import HAProxyProcess
 from lighthouse.haproxy.sockets import Sockets
 from lighthouse.node import Node
 from support.haproxy import balancer, cluster
+from support.ports import free_port
 from support.wait import until
 
 KINDS = {"dynamic": {}, "fixed": {"backend": ["balance source"]}, "sticky": {"backend": ["cookie S insert"]}}
@@ -213,6 +215,14 @@ def test_the_file_is_judged_afterwards_and_taken_back_if_it_is_refused(paths):
     made = balancer(paths, binary=str(program))
     made.sync(clusters(a=nodes(1)))
     good = paths.file.read_text()
+    with socket.socket() as squatter:  # what was accepted last, and could not be loaded, is no way back
+        squatter.bind(("127.0.0.1", 0))
+        squatter.listen()
+        bind = f"bind localhost:{squatter.getsockname()[1]}"
+        report = made.sync([cluster("a", nodes(1), port=free_port(), frontend=[bind])])
+        assert "goes on with the old one" in report["degraded"]
+    assert made.sync(clusters(a=nodes(1)))["degraded"] is None
+    assert paths.file.read_text() == good
     refuses.touch()
     assert made.sync(clusters(a=nodes(1, 2)))["degraded"] is None
     assert paths.file.read_text() != good

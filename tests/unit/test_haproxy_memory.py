@@ -200,9 +200,12 @@ def test_two_ends_soon_after_a_start_are_none_by_chance():
     trial = Trial(lambda: now[0])
     assert not trial.is_lost("x"), "it was never begun"
     trial.begin("x")
-    assert not trial.is_lost("x")
+    for _ in range(3):
+        assert not trial.is_lost("x"), "it is one end, however often it is asked for"
     trial.begin("x")
-    assert trial.is_lost("x")
+    for _ in range(3):
+        assert trial.is_lost("x")
+    assert not trial.is_lost("y")
     trial.begin("x")
     now[0] += SOON
     assert not trial.is_lost("x"), "it has lived"
@@ -210,3 +213,7 @@ def test_two_ends_soon_after_a_start_are_none_by_chance():
     assert not trial.is_lost("x"), "which counts anew"
     trial.begin("y")
     assert not trial.is_lost("y")
+    trial.begin("y")
+    assert trial.is_lost("y")
+    trial.forget()
+    assert not trial.is_lost("y"), "there is nothing else to run"
