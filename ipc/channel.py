@@ -1,7 +1,8 @@
 """A non-blocking channel of frames over a UNIX stream socket.
 
 Writing never blocks. A frame that was begun is always finished; control frames wait in a bounded queue and go first; snapshots wait
-in one slot per topic, where a newer one replaces an older one, so a peer that does not read costs a bounded amount of memory.
+in one slot per topic, where a newer one replaces an older one, so a peer that does not read costs a bounded amount of memory. STOP
+goes last: what was told before it is to be done before it.
 """
 
 from __future__ import annotations
@@ -36,6 +37,7 @@ class Channel:
         self._current = memoryview(b"")
         self._control: deque[Frame] = deque()
         self._snapshots: dict[str, Frame] = {}
+        self._stop: Frame | None = None
 
     def fileno(self) -> int:
         """The socket's descriptor, for a selector."""
@@ -44,13 +46,16 @@ class Channel:
     @property
     def wants_write(self) -> bool:
         """Whether something waits to be sent."""
-        return bool(self._current or self._control or self._snapshots)
+        return bool(self._current or self._control or self._snapshots or self._stop)
 
     def send(self, frame: Frame) -> None:
         """Queue a frame. Raises `Overflow` when the peer left too many control frames unread."""
         if frame.kind is Kind.SNAPSHOT:
             self.coalesced += frame.topic in self._snapshots
             self._snapshots[frame.topic] = frame
+            return
+        if frame.kind is Kind.STOP:
+            self._stop = frame
             return
         if len(self._control) >= MAX_WAITING:
             raise Overflow(f"{MAX_WAITING} control frames wait for a peer that does not read")
@@ -100,6 +105,8 @@ class Channel:
                 frame = self._control.popleft()
             elif self._snapshots:
                 frame = self._snapshots.pop(next(iter(self._snapshots)))
+            elif self._stop:
+                frame, self._stop = self._stop, None
             else:
                 return False
             self._sequence += 1

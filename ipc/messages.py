@@ -8,6 +8,7 @@ from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, fields
+from math import inf
 from types import NoneType, UnionType
 from typing import Any, ClassVar, Self, get_args, get_origin, get_type_hints
 
@@ -162,11 +163,12 @@ class Progress(Message):
 class Stop(Message):
     """The supervisor asks the worker to finish what it must not leave half done, and to exit.
 
-    ``withdraw`` asks a discovery to leave no announcement in place.
+    ``withdraw`` asks a discovery to see through what it was told to withdraw; ``within`` is after how many seconds it is killed.
     """
 
     kind: ClassVar[Kind] = Kind.STOP
     withdraw: bool = False
+    within: float = inf
 
 
 _schemas: dict[type[Message], dict[str, tuple[type, ...]]] = {}

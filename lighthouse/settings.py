@@ -196,6 +196,9 @@ def contradictions(settings: Settings) -> Iterator[tuple[tuple[str | int, ...], 
         )
     if settings.restart.cap < settings.restart.base:
         yield ("restart", "cap"), "less than 'base': make it longer"
+    if settings.registration.farewell >= settings.deadlines.stop:
+        text = "not less than deadlines.stop, {:g}, within which a stop must withdraw: make it shorter, or deadlines.stop longer"
+        yield ("registration", "farewell"), text.format(settings.deadlines.stop)
 
 
 def _accepts(judge: Callable[[str], str], value: str) -> bool:

@@ -11,6 +11,7 @@ import logging
 import time
 from collections.abc import Collection, Iterator, Mapping
 from functools import partial
+from math import inf
 from typing import Any
 
 from lighthouse.cluster import Cluster
@@ -19,7 +20,7 @@ from lighthouse.ipc.boot import ACCEPT_TOPIC, ANNOUNCE_TOPIC, report_topic
 from lighthouse.ipc.messages import unpack
 from lighthouse.settings import MassLoss
 from lighthouse.workers import calls
-from lighthouse.workers.announcing import WITHDRAWN, Addresses, announced, announcements
+from lighthouse.workers.announcing import Addresses, announced, announcements
 from lighthouse.workers.bell import Bell
 from lighthouse.workers.farewell import Farewell
 from lighthouse.workers.lanes import Outcome
@@ -29,6 +30,8 @@ from lighthouse.workers.registration import Registration
 from lighthouse.workers.runtime import Runtime
 from lighthouse.workers.steps import Failures, Step
 from lighthouse.workers.watched import Watched
+
+PARTING = 0.5  # seconds that are kept at the end for parting from the registry, before this process is killed
 
 log = logging.getLogger(__name__)
 
@@ -53,6 +56,7 @@ class DiscoveryJob:
         self._bell = Bell(runtime, self._look_now)
         self._busy = False
         self._stopping = False
+        self._last = inf
         self._handed = b""
         self._told = b""
         self._degraded: str | None = None
@@ -92,14 +96,12 @@ class DiscoveryJob:
             self._tell()
 
     def stop(self) -> None:
-        """The last wanted announcements are made before the end; they stay in the registry unless they are to be withdrawn."""
+        """The last wanted announcements are made before the end, and stay in the registry."""
         self._stopping = True
+        left = self._runtime.until - time.monotonic()
+        self._last = self._runtime.until - min(PARTING, left / 2)
         self._own.stop()
-        if self._runtime.withdraw:
-            self._states = {
-                item["name"]: dict.fromkeys(map(str, item["ports"]), WITHDRAWN)
-                for item in self._config.get("services", ())
-            }
+        self._failures.forget()
         self._next()
 
     # What comes next
@@ -195,22 +197,34 @@ class DiscoveryJob:
         self._runtime.ready()
 
     def _rest(self, now: float) -> None:
-        """Nothing is to be done now. Come back when something is; at the end, part from the registry."""
-        turn = self._farewell.next(now)
-        if self._stopping and turn is not None:
-            self._busy = True
-            self._runtime.call("let others read it", partial(time.sleep, max(0.0, turn - now)), self._waited)
-            return
+        """Nothing is to be done now. Come back when something is."""
         if self._stopping:
-            config, self._config = self._config, {}
-            if self._discovery is not None and config:
-                self._runtime.call("disconnect", self._discovery.disconnect, lambda _: None)
+            self._part(now)
             return
-        times = [*self._failures.next(), *filter(None, (turn, self._registration.next(now)))]
+        times = [*self._failures.next(), *filter(None, (self._farewell.next(now), self._registration.next(now)))]
         if self._connected:
             times.append(self._due)
         if times:
             self._runtime.after(max(calls.SHORTEST_PERIOD, min(times) - now), self._next, name="next")
+
+    def _part(self, now: float) -> None:
+        """Part from the registry, once nothing is to come any more or there is no more time.
+
+        Only a stop that withdraws waits for what failed: what else is wanted, the next generation announces.
+        """
+        turn = self._farewell.next(now)
+        again = self._failures.when(self._steps(now)) if self._runtime.withdraw else None
+        times = [when for when in (turn, again) if when is not None]
+        if times and now < self._last:
+            self._busy = True
+            self._runtime.call("wait", partial(time.sleep, max(0.0, min(*times, self._last) - now)), self._waited)
+        elif turn is not None:
+            self._farewell.lasts = 0.0
+            self._next()
+        else:
+            config, self._config = self._config, {}
+            if self._discovery is not None and config:
+                self._runtime.call("disconnect", self._discovery.disconnect, lambda _: None)
 
     def _waited(self, _outcome: Outcome) -> None:
         self._busy = False

@@ -14,6 +14,7 @@ import selectors
 import time
 from collections.abc import Callable
 from functools import partial
+from math import inf
 from typing import Any, Protocol
 
 from lighthouse.ipc.boot import CONFIG_TOPIC, EXIT_BUG, EXIT_CONFIG, Boot, handover_topic, report_topic
@@ -48,9 +49,9 @@ class Job(Protocol):
 class Runtime:
     """One worker's main loop; see the module.
 
-    ``withdraw`` says, once the worker is to stop, that nothing is to stay announced. ``fresh`` is when the job last had a complete
-    answer from its source (CLOCK_MONOTONIC). ``on_wake`` is called after each `Lanes.wake`, by which a plugin's own threads reach
-    the job.
+    Once the worker is to stop, ``withdraw`` says that what is to be withdrawn is to be gone before the end, and ``until`` when this
+    process is killed (CLOCK_MONOTONIC). ``fresh`` is when the job last had a complete answer from its source (CLOCK_MONOTONIC).
+    ``on_wake`` is called after each `Lanes.wake`, by which a plugin's own threads reach the job.
     """
 
     def __init__(self, boot: Boot, channel: Channel, log_file: LogFile | None = None) -> None:
@@ -58,6 +59,7 @@ class Runtime:
         self.lanes = Lanes()
         self.fresh = 0.0
         self.withdraw = False
+        self.until = inf
         self.on_wake: Callable[[], None] = lambda: None
         self._channel = channel
         self._log_file = log_file
@@ -194,7 +196,9 @@ class Runtime:
         try:
             for frame in self._channel.receive():
                 if frame.kind is Kind.STOP:
-                    self._stopping, self.withdraw = True, Stop.read(frame).withdraw
+                    stop = Stop.read(frame)
+                    self._stopping, self.withdraw = True, stop.withdraw
+                    self.until = time.monotonic() + stop.within
                     self._guard(job.stop)
                 elif frame.kind is Kind.SNAPSHOT and frame.topic == CONFIG_TOPIC:
                     self._configure(job, unpack(frame.payload))

@@ -43,6 +43,10 @@ class Failures:
         now = self._clock()
         return next((step for step in steps if self._not_before.get(step.name, 0.0) <= now), None)
 
+    def when(self, steps: Iterable[Step]) -> float | None:
+        """When the first of these steps may be tried; None if there is none."""
+        return min((self._not_before.get(step.name, 0.0) for step in steps), default=None)
+
     def next(self) -> list[float]:
         """When those that wait may be tried again."""
         now = self._clock()

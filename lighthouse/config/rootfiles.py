@@ -46,9 +46,9 @@ def settings_file(unit: Unit) -> Product | None:
         return None
     settings = Settings.from_mapping(values)
     for path, text in contradictions(settings):
-        value: Any = data
+        value: Any = settings.to_mapping()  # it may be a default that another value contradicts
         for key in path:
-            value = value[key] if isinstance(key, int) else (value or {}).get(key)
+            value = value[key]
         problems.value(path, value, text)
     return None if problems else Product("lighthouse", settings.to_mapping())
 

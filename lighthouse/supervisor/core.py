@@ -51,15 +51,14 @@ class Core:
         if self.stopping:
             return []
         self.epoch += plan != self.plan
-        # What moves to another discovery, such as the same one under another name, is taken over there before it goes here.
-        moved = {item.discovery for name, item in self.plan.services.items() if name in plan.services}
-        self.plan, self.settings = plan, Settings.from_mapping(plan.settings)
+        before, self.plan, self.settings = self.plan, plan, Settings.from_mapping(plan.settings)
         self.store.forget(plan)
         actions: list[Action] = []
         for worker in list(self.workers.values()):
             if worker.spec.id not in plan.workers:
                 worker.wanted, worker.again, worker.removed = False, False, True
-                actions += self._stop(worker, now, withdraw=worker.spec.id.partition("/")[2] not in moved)
+                actions += self._tell(self.store.parting(before, plan, worker.spec))
+                actions += self._stop(worker, now, withdraw=True)
         self._drop_removed()
         for spec in sorted(plan.workers.values(), key=lambda spec: KINDS.index(spec.kind)):
             actions += self._follow(spec, blobs[spec.id], now)
@@ -92,7 +91,7 @@ class Core:
         if worker.state in JUDGED:
             worker.enter(WorkerState.STOPPING, now, due=now + self._patience())
             withdraw = (withdraw or self.store.withdrawing) and worker.spec.kind == "discovery"
-            return [Send(worker.spec.id, Stop(withdraw).frame())]
+            return [Send(worker.spec.id, Stop(withdraw, self._patience()).frame())]
         if not worker.live:
             worker.enter(WorkerState.STOPPED, now)
         return []

@@ -128,6 +128,25 @@ class Store:
         self._announced[worker] = payload
         return {worker: (ANNOUNCE_TOPIC, payload)}
 
+    def parting(self, before: Plan, plan: Plan, worker: WorkerSpec) -> dict[str, tuple[str, bytes]]:
+        """What to tell a discovery that is not in the `plan` any more: what it announced is to be withdrawn.
+
+        What moved to another discovery stays. That may be the same registry under another name, which takes over what stands:
+        withdrawn here it would be missing for a moment.
+        """
+        if worker.kind != "discovery":
+            return {}
+        moved = {(name, port) for name, service in plan.services.items() for port in service.ports}
+        states = {
+            name: {
+                str(port): (Announced.HOLD if (name, port) in moved else Announced.WITHDRAWN).value
+                for port in service.ports
+            }
+            for name, service in sorted(before.services.items())
+            if service.discovery == worker.id.partition("/")[2]
+        }
+        return {worker.id: (ANNOUNCE_TOPIC, pack(states))}
+
     def confirm(self, plan: Plan, cluster: str, now: float) -> dict[str, tuple[str, bytes]]:
         """A person confirms what is held of a cluster by now; returns what to tell the worker of its discovery."""
         self._accepted[cluster] = now

@@ -155,6 +155,20 @@ def test_what_a_stop_leaves(make, on_stop, stays):
     assert host.record.exists() is stays
 
 
+def test_of_a_discovery_that_leaves_only_goes_what_did_not_move(make):
+    host = make(registration={"farewell": 0.1}, config={"settle": 1.0})  # so that all of the change is one
+    host.stack.write("services/db.yaml", {**host.service(), "checks": {"interval": 0.1}})
+    host.start().wait_announced()
+    other = host.registry / "db" / host.record.name
+    until(other.exists, what="the other announcement")
+    host.stack.write("discovery/two.yaml", {"plugin": "directory", "path": str(host.registry), "ttl": 3600.0})
+    host.stack.write("services/web.yaml", {**host.service(), "discovery": "two"})
+    host.stack.remove("services/db.yaml")
+    host.stack.remove("discovery/dir.yaml")
+    until(lambda: host.stack.state("discovery/dir") is None, what="the end of the discovery")
+    assert (host.record.exists(), other.exists()) == (True, False)
+
+
 def test_a_service_without_a_verdict_is_starting(make):
     host = make()
     host.stack.write("services/web.yaml", host.service(rise=1000))

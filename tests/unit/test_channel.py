@@ -62,6 +62,14 @@ def test_control_frames_go_before_snapshots(ends):
     assert [frame.kind for frame in exchange(sender, receiver)] == [Kind.HEARTBEAT, Kind.SNAPSHOT]
 
 
+def test_a_stop_overtakes_nothing_that_is_to_be_done_before_it(ends):
+    sender, receiver = ends
+    sender.send(Frame(Kind.SNAPSHOT, b"withdrawn", "announce"))
+    sender.send(Frame(Kind.STOP))
+    sender.send(Frame(Kind.HEARTBEAT))
+    assert [frame.kind for frame in exchange(sender, receiver)] == [Kind.HEARTBEAT, Kind.SNAPSHOT, Kind.STOP]
+
+
 def test_a_peer_that_does_not_read_costs_a_bounded_amount(ends):
     sender, _ = ends
     big = b"x" * 1_000_000
@@ -70,7 +78,7 @@ def test_a_peer_that_does_not_read_costs_a_bounded_amount(ends):
         sender.flush()
     with pytest.raises(Overflow):
         for _ in range(MAX_WAITING + 1):
-            sender.send(Frame(Kind.STOP))
+            sender.send(Frame(Kind.HEARTBEAT))
             sender.flush()
 
 

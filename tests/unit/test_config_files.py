@@ -357,6 +357,11 @@ def test_lighthouse_yaml(tree):
     )
 
 
+def test_a_value_that_contradicts_a_default_is_told_with_both(tree):
+    [error] = tree.errors("lighthouse.yaml", "deadlines: {stop: 0.5}\n")
+    assert error.startswith("lighthouse.yaml:1: key 'registration.farewell': 1.0: not less than deadlines.stop, 0.5")
+
+
 def test_settings_have_defaults_and_reach_plan_and_workers(tree):
     assert tree.compile().plan.settings == Settings().to_mapping()
     tree.write("lighthouse.yaml", "hostname: me\nadvertise: 10.0.0.9\ninitial_wait: 7\nheartbeat:\n  interval: 2\n")

@@ -242,20 +242,25 @@ def test_an_unchanged_plan_disturbs_nobody(world):
 def test_a_worker_that_left_the_plan_is_stopped_and_forgotten(world):
     world.adopt(plan(services=False))
     sent = [action for action in world.take() if isinstance(action, Send) and action.worker == CHECKER]
-    assert [action.frame for action in sent] == [Stop().frame()]
+    assert [action.frame for action in sent] == [Stop(within=5.0).frame()]
     world.exit(CHECKER, "exit code 0", 0)
     assert CHECKER not in world.core.workers
 
 
-@pytest.mark.parametrize("moved", [False, True])
-def test_a_discovery_that_left_the_plan_withdraws_what_did_not_move_to_another(world, moved):
+def test_a_discovery_that_left_the_plan_withdraws_what_did_not_move_to_another():
     """The same registry under another name takes over what stands: withdrawn here it would be missing for a moment."""
     other = "discovery/other"
+    first = plan(services=False)
+    services = {"web": ServicePlan("dir", (8001, 8002)), "db": ServicePlan("dir", (5432,))}
+    world = World().adopt(replace(first, services=services)).up(DISCOVERY)
+    world.take()
     workers = {BALANCER: WorkerSpec(BALANCER, "balancer", "b1"), other: WorkerSpec(other, "discovery", "d2")}
-    services = {"web": ServicePlan("other", (8001,))} if moved else {}
-    world.adopt(replace(plan(services=False), workers=workers, clusters={}, services=services))
-    stops = {action.worker: Stop.read(action.frame) for action in world.take() if isinstance(action, Send)}
-    assert stops[DISCOVERY] == Stop(withdraw=not moved)
+    moved = {"web": ServicePlan("other", (8001,))}
+    world.adopt(replace(first, workers=workers, clusters={}, services=moved))
+    announce, stop = [sent.frame for sent in world.take() if isinstance(sent, Send) and sent.worker == DISCOVERY]
+    assert announce.topic == "announce"
+    assert unpack(announce.payload) == {"web": {"8001": "hold", "8002": "withdrawn"}, "db": {"5432": "withdrawn"}}
+    assert Stop.read(stop) == Stop(withdraw=True, within=5.0)
 
 
 def test_a_worker_that_comes_back_before_it_has_ended_starts_anew(world):
@@ -554,11 +559,11 @@ def test_stopping_withdraws_when_it_is_told_to(world):
     assert told(world) == ["withdrawn"]
     world.exit(CHECKER, "exit code 0", 0)
     [stop] = [action.frame for action in world.take() if isinstance(action, Send)]
-    assert Stop.read(stop) == Stop(withdraw=True)
+    assert Stop.read(stop) == Stop(withdraw=True, within=5.0)
 
 
 def test_stopping_withdraws_nothing_otherwise(world):
     world.snapshot(CHECKER, "service/web", UP).take()
     world.do(world.core.shut_down(world.now)).exit(CHECKER, "exit code 0", 0)
     stops = [Stop.read(action.frame) for action in world.take() if isinstance(action, Send)]
-    assert stops == [Stop(), Stop()]
+    assert stops == [Stop(within=5.0), Stop(within=5.0)]

@@ -1,5 +1,6 @@
 """A discovery's worker and its plugin: a changed configuration, which the running one takes over where it can, and announcing."""
 
+import time
 from types import SimpleNamespace
 
 import pytest
@@ -11,6 +12,7 @@ from lighthouse.workers import calls
 from lighthouse.workers import discovery as worker
 from lighthouse.workers.announcing import announced
 from lighthouse.workers.lanes import Outcome
+from lighthouse.workers.steps import Failures
 
 
 class Plugin(Discovery):
@@ -191,3 +193,65 @@ def test_after_an_announcement_that_failed_half_way_nothing_is_taken_for_done(an
     monkeypatch.setattr(Registry, "refuses", None)
     assert told(job, "withdrawn") == [["leaving"]]
     assert over(job) == [["down"]], "although that is what it was before"
+
+
+# the end -------------------------------------------------------------------------------------------------------------
+
+
+@pytest.fixture
+def stopped(announcing, monkeypatch):
+    """A function that stops a discovery whose registry refuses what it says until some time; returns when it was told what."""
+
+    def stop(within, recovers, states="withdrawn", *, withdraw=True):
+        job, start, log = announcing, time.monotonic(), []
+        clock = [start]
+        monkeypatch.setattr(time, "monotonic", lambda: clock[0])
+        monkeypatch.setattr(time, "sleep", lambda seconds: clock.__setitem__(0, clock[0] + seconds))
+        job._failures = Failures(time.monotonic)
+        job._farewell.done(job._announced, job._announced, clock[0])
+
+        def announce(_self, announcements):
+            log.append((round(clock[0] - start, 3), announcements[0].wanted.value))
+            if clock[0] < start + recovers:
+                raise RegistryError("no answer")
+
+        monkeypatch.setattr(Registry, "announce", announce)
+        monkeypatch.setattr(
+            Registry, "disconnect", lambda _self: log.append((round(clock[0] - start, 3), "disconnect"))
+        )
+        job._runtime.withdraw, job._runtime.until = withdraw, start + within
+        job.receive("announce", pack({"web": {"80": states}}))
+        job.stop()
+        return log
+
+    return stop
+
+
+def test_a_stop_that_withdraws_tries_again_until_it_is_done(stopped, announcing):
+    told(announcing, "up")
+    assert stopped(within=5.0, recovers=1.5) == [
+        (0.0, "leaving"),
+        (0.0, "leaving"),
+        (1.0, "leaving"),
+        (2.0, "leaving"),
+        (3.0, "down"),
+        (3.0, "disconnect"),
+    ]
+
+
+def test_it_gives_up_before_it_is_killed(stopped, announcing):
+    told(announcing, "up")
+    log = stopped(within=3.0, recovers=100.0)
+    assert log[-2:] == [(2.0, "leaving"), (2.5, "disconnect")]
+
+
+def test_a_farewell_for_which_there_is_no_time_is_cut_short(stopped, announcing):
+    told(announcing, "up")
+    announcing._farewell.lasts = 60.0
+    assert stopped(within=5.0, recovers=0.0) == [(0.0, "leaving"), (4.5, "down"), (4.5, "disconnect")]
+
+
+def test_a_stop_that_keeps_does_not_wait_for_a_registry(stopped, announcing):
+    told(announcing, "down")
+    log = stopped(within=5.0, recovers=100.0, states="up", withdraw=False)
+    assert log == [(0.0, "up"), (0.0, "up"), (0.0, "disconnect")], "what failed before is tried once more"

@@ -18,6 +18,8 @@ def test_the_defaults_contradict_nothing():
         ({"advertise": "web01.example.org"}, ("advertise",)),
         ({"heartbeat": {"interval": 30}}, ("heartbeat", "deadline")),
         ({"restart": {"base": 90}}, ("restart", "cap")),
+        ({"registration": {"farewell": 5}}, ("registration", "farewell")),
+        ({"deadlines": {"stop": 0.5}}, ("registration", "farewell")),
     ],
 )
 def test_a_contradiction_names_its_key(data, key):
