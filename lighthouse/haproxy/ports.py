@@ -18,17 +18,29 @@ from lighthouse.haproxy.document import Document
 _CAUSES = {errno.EADDRINUSE: "another program has it", errno.EACCES: "only root may listen there"}
 
 
-def unavailable(wanted: Document, running: Document | None = None) -> dict[str, str]:
-    """Why addresses of `wanted` cannot be listened on, by the header of the section.
+class Ports:
+    """Tells why ports cannot be listened on, and tries each address once; those aside that HAProxy has, because `own` has them.
 
-    Those aside whose port HAProxy has already because `running` has it.
+    With ``held`` HAProxy has some that nobody knows, so that none is tried.
     """
-    own = {port for _, _, port in binds(running)} if running else set()
-    reasons: dict[str, str] = {}
-    for header, host, port in binds(wanted):
-        if port not in own and (cause := _cause(host, port)):
-            reasons.setdefault(header, f"{header}: cannot listen on {host or '*'}:{port}: {cause}")
-    return reasons
+
+    def __init__(self, own: Document | None = None, *, held: bool = False) -> None:
+        self._own = {port for _, _, port in binds(own)} if own else set[int]()
+        self._held = held
+        self._causes: dict[tuple[str, int], str | None] = {}
+
+    def taken(self, wanted: Document) -> dict[str, str]:
+        """Why addresses of `wanted` cannot be listened on, by the header of the section."""
+        reasons: dict[str, str] = {}
+        for header, host, port in () if self._held else binds(wanted):
+            if port not in self._own and (cause := self._cause(host, port)):
+                reasons.setdefault(header, f"{header}: cannot listen on {host or '*'}:{port}: {cause}")
+        return reasons
+
+    def _cause(self, host: str, port: int) -> str | None:
+        if (host, port) not in self._causes:
+            self._causes[host, port] = _cause(host, port)
+        return self._causes[host, port]
 
 
 def binds(document: Document) -> Iterator[tuple[str, str, int]]:

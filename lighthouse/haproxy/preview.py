@@ -3,7 +3,8 @@
 from __future__ import annotations
 
 import os
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Iterator, Sequence
+from dataclasses import replace
 
 from lighthouse.cluster import Cluster
 from lighthouse.haproxy.arrange import arranged, refilled
@@ -15,8 +16,8 @@ from lighthouse.haproxy.errors import RejectedError
 from lighthouse.haproxy.options import Owner
 from lighthouse.haproxy.outcome import Account
 from lighthouse.haproxy.planner import plan
-from lighthouse.haproxy.ports import unavailable
-from lighthouse.haproxy.quarantine import Verdict, judge_apart, less_listeners, part_ports
+from lighthouse.haproxy.ports import Ports
+from lighthouse.haproxy.quarantine import Verdict, judge_apart, part_ports, with_ports
 from lighthouse.haproxy.reader import Reader
 from lighthouse.haproxy.running import Running
 from lighthouse.haproxy.tools import Tools
@@ -66,7 +67,7 @@ class _Preview:
         if base is not None and wanted.skeleton == base.skeleton:
             return
         held = current is None and (self._tools.owner is Owner.LIGHTHOUSE or running.skeleton is not None)
-        verdict = self._judged(wanted, current, own=current, held=held)
+        verdict = self._judged(wanted, current, Ports(current, held=held))
         if verdict.document is not None:
             self._effects += of_shape(verdict.document, base)
 
@@ -76,13 +77,8 @@ class _Preview:
         wanted = arranged(desired.document, base, nothing, self._tools.obstacle)
         good = refilled(base, wanted, nothing) if base else None
         service = self._tools.owner is Owner.SERVICE
-        verdict = self._judged(
-            wanted,
-            good,
-            own=good if service else None,
-            held=not service and bool(self._tools.process.find()),
-            drop=True,
-        )
+        ports = Ports(good) if service else Ports(held=bool(self._tools.process.find()))
+        verdict = self._judged(wanted, good, ports, start=True)
         if verdict.document is not None:
             why = (
                 "does not answer: its service has to start it, or to reload it with our file"
@@ -91,19 +87,16 @@ class _Preview:
             )
             self._effects += of_start(verdict.document, why)
 
-    def _judged(
-        self, wanted: Document, good: Document | None, *, own: Document | None, held: bool, drop: bool = False
-    ) -> Verdict:
-        """What a sync would find out about `wanted`; what is refused becomes a line. See `Proposals.judged`."""
-
-        def taken(document: Document) -> Mapping[str, str]:
-            return {} if held else unavailable(document, own)
-
-        if drop:
-            wanted, gone = less_listeners(wanted, taken)
-            self._effects += [Effect(Way.REFUSED, header, f"{why} (it is left out)") for header, why in gone.items()]
-        verdict = judge_apart(wanted, good, self._accepted, drop=drop)
-        verdict = part_ports(verdict, good, self._accepted, taken, drop=drop)
+    def _judged(self, wanted: Document, good: Document | None, ports: Ports, *, start: bool = False) -> Verdict:
+        """What a sync would find out about `wanted`; what is refused becomes a line. See `Proposals`."""
+        verdict = part_ports(wanted, good, ports.taken, drop=start)
+        parted = verdict.document
+        for header, why in verdict.listeners.items():
+            rest = "it stays where it listens" if parted and parted.section(header) else "it is left out"
+            self._effects.append(Effect(Way.REFUSED, header, f"{why} ({rest})"))
+        if parted is not None and (start or good is None or parted.skeleton != good.skeleton):
+            found = judge_apart(parted, good, with_ports(ports.taken, self._accepted), drop=start)
+            verdict = replace(found, clusters={**verdict.clusters, **found.clusters})
         if verdict.document is None:
             self._effects.append(Effect(Way.REFUSED, "haproxy", verdict.reason))
         old = good.backends() if good else {}

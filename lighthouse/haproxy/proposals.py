@@ -2,14 +2,14 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from dataclasses import replace
 
 from lighthouse.haproxy.deadline import Deadline
 from lighthouse.haproxy.document import Document
 from lighthouse.haproxy.errors import RejectedError, UndecidedError, UnjudgedError
 from lighthouse.haproxy.outcome import Account
-from lighthouse.haproxy.ports import unavailable
-from lighthouse.haproxy.quarantine import Verdict, judge_apart, less_listeners, part_ports, without
+from lighthouse.haproxy.ports import Ports
+from lighthouse.haproxy.quarantine import Verdict, judge_apart, part_ports, with_ports, without
 from lighthouse.haproxy.refusals import IDLE_RETRY, RETRY, Refusal
 from lighthouse.haproxy.tools import Tools
 
@@ -25,50 +25,43 @@ class Proposals:
         self._account = account
         self._deadline = deadline
 
-    def known(self, wanted: Document, good: Document | None, *, start: bool = False) -> Verdict | None:
-        """What was found out lately about `wanted`, so that HAProxy is not asked the same at every sync.
+    def parted(self, wanted: Document, good: Document | None, ports: Ports, *, start: bool = False) -> Verdict:
+        """What of `wanted` needs no port that is taken, `good` being what was in force. HAProxy need not be asked for that.
+
+        At a `start` a cluster may be left out whose ports in `good` are taken too; else it serves there.
+        """
+        parted = part_ports(wanted, good, ports.taken, drop=start)
+        for why in parted.listeners.values():
+            self._account.tell(why)
+        return parted
+
+    def known(self, parted: Verdict, good: Document | None, *, start: bool = False) -> Verdict | None:
+        """What was found out lately about what was `parted`, so that HAProxy is not asked the same at every sync.
 
         At a `start` only what goes for one: a file that the last good lines of a cluster name may have vanished meanwhile.
         """
+        wanted = parted.document
+        if wanted is None:
+            return parted
         known = self._refusals.get(wanted.skeleton)
         if known is None or (start and not known.final):
             return None
         self._account.look_again(self._refusals.retry_in(wanted.skeleton))
         if known.clusters:
-            return Verdict(without(wanted, good, known.clusters), known.clusters)
-        return Verdict(None, reason=known.reason)
+            return _joined(parted, Verdict(without(wanted, good, known.clusters), known.clusters))
+        return _joined(parted, Verdict(None, reason=known.reason))
 
-    def judged(
-        self,
-        wanted: Document,
-        good: Document | None,
-        *,
-        drop: bool = False,
-        held: bool = False,
-        own: Document | None = None,
-    ) -> Verdict:
-        """What of `wanted` can come into force, `good` being what did before; `drop` as for `judge_apart`.
-
-        HAProxy has the ports of `own` already; with `held` it has some that nobody knows, so that none is tried.
-        What HAProxy refused is remembered; a port in use is not, because it may be free at any moment. With ``drop`` no port
-        keeps HAProxy from its start: the listener is left out.
-        """
-
-        def taken(document: Document) -> Mapping[str, str]:
-            return {} if held else unavailable(document, own)
-
-        if drop:
-            wanted, gone = less_listeners(wanted, taken)
-            for why in gone.values():
-                self._account.tell(why)
-        verdict = judge_apart(wanted, good, self.accepted, drop=drop)
+    def judged(self, parted: Verdict, good: Document | None, ports: Ports, *, start: bool = False) -> Verdict:
+        """What of that HAProxy accepts. What it refuses is remembered; a port in use is not: it may be free at any moment."""
+        wanted = parted.document
+        if wanted is None:
+            return parted
+        verdict = judge_apart(wanted, good, with_ports(ports.taken, self.accepted), drop=start)
         if verdict.document is not wanted:
-            final = drop and verdict.document is None
+            final = start and verdict.document is None
             refusal = Refusal(verdict.reason, verdict.clusters, final=final)
             self._refusals.remember(wanted.skeleton, refusal, IDLE_RETRY if final else RETRY)
-        if verdict.document is None:
-            return verdict
-        return part_ports(verdict, good, self.accepted, taken, drop=drop)
+        return _joined(parted, verdict)
 
     def accepted(self, document: Document) -> RejectedError | None:
         """Write the candidate and let HAProxy judge it. Gives the reason if it refuses.
@@ -114,3 +107,7 @@ class Proposals:
         elif self._file.unjudged and good is not None and good.skeleton == document.skeleton:
             self._file.write(good)
         return refused
+
+
+def _joined(parted: Verdict, verdict: Verdict) -> Verdict:
+    return replace(verdict, clusters={**parted.clusters, **verdict.clusters})

@@ -27,11 +27,15 @@ MAX_TRIES = 24  # judgements of HAProxy; each takes 0.02 s for a few clusters, 0
 
 @dataclass(frozen=True, slots=True)
 class Verdict:
-    """``document``: what HAProxy accepts, None if nothing can be saved; ``clusters``: those in quarantine and why."""
+    """``document``: what HAProxy accepts, None if nothing can be saved; ``clusters``: those in quarantine and why.
+
+    ``listeners``: sections of no cluster that are left out, or stay where they listen, because their port is taken.
+    """
 
     document: Document | None
     clusters: Mapping[str, str] = field(default_factory=dict)
     reason: str = ""
+    listeners: Mapping[str, str] = field(default_factory=dict)
 
 
 def judge_apart(wanted: Document, good: Document | None, judge: Judge, *, drop: bool = False) -> Verdict:
@@ -42,27 +46,46 @@ def judge_apart(wanted: Document, good: Document | None, judge: Judge, *, drop: 
     return _Search(wanted, good, judge, drop).run()
 
 
-def part_ports(verdict: Verdict, good: Document | None, judge: Judge, taken: Taken, *, drop: bool = False) -> Verdict:
-    """The same without the clusters whose ports are `taken`, which HAProxy does not judge."""
-    accepted = verdict.document
-    if accepted is None or not taken(accepted):
-        return verdict
+def part_ports(wanted: Document, good: Document | None, taken: Taken, *, drop: bool = False) -> Verdict:
+    """What of `wanted` can be listened for. HAProxy judges no ports, so this comes before it is asked; `drop` as above."""
+    why, names = taken(wanted), wanted.backends()
+    gone = {header: text for header, text in why.items() if owner(Section(header)) not in names}
+    if gone:
+        kept = (
+            item if item.header not in gone else _where_it_was(item, wanted, good, taken) for item in wanted.sections
+        )
+        wanted = replace(wanted, sections=tuple(item for item in kept if item is not None))
+    if len(gone) == len(why):
+        return Verdict(wanted, listeners=gone)
+    return replace(judge_apart(wanted, good, with_ports(taken), drop=drop), listeners=gone)
+
+
+def with_ports(taken: Taken, judge: Judge = lambda _: None) -> Judge:
+    """A judge who refuses what needs ports that are `taken`, before the other one is asked."""
 
     def judged(document: Document) -> RejectedError | None:
         held = taken(document)
         return RejectedError("; ".join(held.values()), held) if held else judge(document)
 
-    parted = judge_apart(accepted, good, judged, drop=drop)
-    return replace(parted, clusters={**verdict.clusters, **parted.clusters})
+    return judged
 
 
-def less_listeners(wanted: Document, taken: Taken) -> tuple[Document, Mapping[str, str]]:
-    """`wanted` without the listeners of no cluster whose ports are `taken`, and why: they must not keep the clusters down."""
-    names = wanted.backends()
-    gone = {header: why for header, why in taken(wanted).items() if owner(Section(header)) not in names}
-    if not gone:
-        return wanted, gone
-    return replace(wanted, sections=tuple(item for item in wanted.sections if item.header not in gone)), gone
+def _where_it_was(item: Section, wanted: Document, good: Document | None, taken: Taken) -> Section | None:
+    """The listener with the addresses that it has in `good`, if these are free; None if it has none."""
+    old = good.section(item.header) if good else None
+    if old is None:
+        return None
+    lines = (line for line in item.lines if not _is_bind(line))
+    moved = replace(item, lines=(*filter(_is_bind, old.lines), *lines))
+    alone = replace(wanted, sections=(moved,))
+    others = {port for header, _, port in binds(wanted) if header != item.header}
+    if taken(alone) or others & {port for _, _, port in binds(alone)}:
+        return None
+    return moved
+
+
+def _is_bind(line: str) -> bool:
+    return line.split()[:1] == ["bind"]
 
 
 def without(wanted: Document, good: Document | None, clusters: Collection[str]) -> Document:

@@ -40,6 +40,7 @@ from lighthouse.haproxy.including import Inclusion
 from lighthouse.haproxy.options import Owner
 from lighthouse.haproxy.outcome import Account, Outcome
 from lighthouse.haproxy.planner import reload_reason
+from lighthouse.haproxy.ports import Ports
 from lighthouse.haproxy.proposals import Proposals
 from lighthouse.haproxy.quarantine import Verdict
 from lighthouse.haproxy.quick import quick
@@ -138,15 +139,16 @@ class _Reconciliation:
         obstacles: Mapping[str, str],
     ) -> tuple[Document, Running]:
         """All but the members. Raises `HeldUpError`; `current` runs then."""
-        verdict = self._proposals.known(wanted, base)
-        wanted, reason = self._needed(verdict, wanted, base, obstacles)
+        ports = Ports(current, held=self._has_its_ports(wanted, current, running))
+        parted = self._proposals.parted(wanted, current, ports)
+        verdict = self._proposals.known(parted, current)
+        wanted, reason = self._needed(verdict or parted, wanted, base, obstacles)
         if reason is None:
             return self._settled(wanted, running)
         if not (verdict and verdict.reason) and self._has_to_wait(running, reason):
             return self._settled(current, running) if current else (wanted, running)
         if verdict is None:
-            held = current is None and (self._tools.owner is Owner.LIGHTHOUSE or running.skeleton is not None)
-            verdict = self._proposals.judged(wanted, current, held=held, own=current)
+            verdict = self._proposals.judged(parted, current, ports)
             wanted, reason = self._needed(verdict, wanted, base, obstacles)
             if reason is None:
                 return self._settled(wanted, running)
@@ -159,13 +161,18 @@ class _Reconciliation:
             self._tools.refusals.remember(_key(wanted), Refusal("; ".join(obstacles.values())))
         return wanted, running
 
+    def _has_its_ports(self, wanted: Document, current: Document | None, running: Running) -> bool:
+        """Whether HAProxy has the ports of `wanted` already, or some that nobody knows."""
+        if current is None:
+            return self._tools.owner is Owner.LIGHTHOUSE or running.skeleton is not None
+        return current.skeleton == wanted.skeleton
+
     def _needed(
-        self, verdict: Verdict | None, wanted: Document, base: Document | None, obstacles: Mapping[str, str]
+        self, verdict: Verdict, wanted: Document, base: Document | None, obstacles: Mapping[str, str]
     ) -> tuple[Document, str | None]:
         """What should be in force after a verdict, and why it needs a reload, if it does."""
-        if verdict is not None:
-            self._account.quarantined = verdict.clusters
-            wanted = verdict.document or wanted
+        self._account.quarantined = verdict.clusters
+        wanted = verdict.document or wanted
         shape = reload_reason(wanted, base)
         return wanted, "; ".join(filter(None, (shape, *obstacles.values()))) or None
 

@@ -51,11 +51,10 @@ class Refusals:
         self._known = {key: known for key, known in self._known.items() if known[0] > now}
         self._known[key] = now + retry, refusal
 
-    def hasten(self, key: str, retry: float) -> None:
-        """Let what was refused be tried again after `retry` seconds at the latest."""
-        if key in self._known:
-            until, refusal = self._known[key]
-            self._known[key] = min(until, self._clock() + retry), refusal
+    def hasten(self, retry: float) -> None:
+        """Let everything be tried again after `retry` seconds at the latest."""
+        end = self._clock() + retry
+        self._known = {key: (min(until, end), refusal) for key, (until, refusal) in self._known.items()}
 
     def forget(self) -> None:
         """Something else worked; ask again next time."""

@@ -11,7 +11,7 @@ from lighthouse.haproxy.deadline import Deadline
 from lighthouse.haproxy.document import Document
 from lighthouse.haproxy.errors import EndedError, HeldUpError, RejectedError, TakenError, UnwrittenError
 from lighthouse.haproxy.outcome import Account
-from lighthouse.haproxy.ports import unavailable
+from lighthouse.haproxy.ports import Ports
 from lighthouse.haproxy.proposals import Proposals
 from lighthouse.haproxy.quarantine import Verdict
 from lighthouse.haproxy.reader import Reader
@@ -72,10 +72,8 @@ class Start:
         nothing = Running(None, version=self._tools.process.version(self._deadline))
         wanted = arranged(desired, documents[0] if documents else None, nothing, self._tools.obstacle)
         good = refilled(documents[0], wanted, nothing) if documents else None
-        held = bool(self._tools.process.find())  # whoever runs on our files holds the ports until it is replaced
-        verdict = self._proposals.known(wanted, good, start=True)
-        if verdict is None:
-            verdict = self._proposals.judged(wanted, good, drop=True, held=held)
+        ports = Ports(held=bool(self._tools.process.find()))  # who runs on our files has some until it is replaced
+        verdict = self._found(wanted, good, ports)
         self._account.quarantined = verdict.clusters
         tried = {wanted.skeleton, verdict.document.skeleton if verdict.document else ""}
         others = [item for item in documents if item.skeleton not in tried]
@@ -84,7 +82,13 @@ class Start:
             return self._first(verdict, spare)
         except RejectedError as error:
             refused = error
-        return self._second(wanted, verdict, spare, refused, held=held)
+        return self._second(verdict, spare, refused, ports)
+
+    def _found(self, wanted: Document, good: Document | None, ports: Ports) -> Verdict:
+        """What of `wanted` can be started."""
+        parted = self._proposals.parted(wanted, good, ports, start=True)
+        known = self._proposals.known(parted, good, start=True)
+        return known or self._proposals.judged(parted, good, ports, start=True)
 
     def _first(self, verdict: Verdict, spare: Document | None) -> tuple[Document, Running]:
         """Start what was found good; with a `spare` it need not be by all means. Raises `RejectedError`."""
@@ -105,13 +109,12 @@ class Start:
         return document, self._reader.closely(document, running)
 
     def _second(
-        self, wanted: Document, verdict: Verdict, spare: Document | None, refused: RejectedError, *, held: bool
+        self, verdict: Verdict, spare: Document | None, refused: RejectedError, ports: Ports
     ) -> tuple[Document, Running]:
         """Start the `spare`, what was good before, or as much of it as HAProxy still accepts."""
         reasons = [refused]
         if spare is not None:
-            found = self._proposals.known(spare, spare, start=True)
-            found = found or self._proposals.judged(spare, spare, drop=True, held=held)
+            found = self._found(spare, spare, ports)
             try:
                 document, running = self._first(found, None)
             except RejectedError as error:
@@ -122,7 +125,7 @@ class Start:
                     f"HAProxy runs its last good configuration, because it refuses the new one: {refused}"
                 )
                 return document, running
-        self._tools.refusals.hasten((verdict.document or wanted).skeleton, IDLE_RETRY)
+        self._tools.refusals.hasten(IDLE_RETRY)
         self._tools.trial.forget()
         raise BalancerError(
             f"HAProxy cannot be started: {'; and with the last good configuration: '.join(map(str, reasons))}"
@@ -146,7 +149,7 @@ class Start:
 
     def _run(self, document: Document) -> Running:
         replaced = self._tools.process.find()
-        if not replaced and (taken := unavailable(document)):
+        if not replaced and (taken := Ports().taken(document)):
             raise TakenError("; ".join(taken.values()))
         log.info("starting HAProxy")
         self._tools.pace.reloaded()

@@ -15,8 +15,10 @@ from lighthouse.errors import BalancerError
 from lighthouse.haproxy.document import parse
 from lighthouse.haproxy.files import ConfigFile
 from lighthouse.haproxy.lifecycle import Lifecycle
+from lighthouse.haproxy.process import HAProxyProcess
 from lighthouse.haproxy.trial import Trial
 from lighthouse.node import Node
+from lighthouse.preview import Way
 from support.haproxy import Backend, Load, backends, balancer, cluster, get, haproxy
 from support.ports import free_port
 from support.wait import until
@@ -102,7 +104,7 @@ def test_a_port_in_use(paths):
     assert report["servers"]["web"] == {NODE.name: "up"}
 
 
-def test_a_port_that_is_taken_at_a_start_costs_its_own_listener_only(paths):
+def test_a_port_that_is_taken_at_a_start_costs_its_own_listener_only(paths, monkeypatch):
     """As after a reboot at which another program was faster. The ports were HAProxy's before, and are tried again each time."""
     with backends("a", "web", "page", "proxy") as (a, *squatters):
         web, page, proxy = (item.port for item in squatters)
@@ -128,9 +130,48 @@ def test_a_port_that_is_taken_at_a_start_costs_its_own_listener_only(paths):
                 assert f"listen p: cannot listen on 127.0.0.1:{proxy}" in report["degraded"]
                 assert report["servers"] == {"web": {a.node.name: "pending"}, "db": {a.node.name: "up"}}
                 assert [get(item)[1] for item in (port, web)] == ["a", "web"]
+            # Another change goes on meanwhile, and HAProxy is not asked again and again; a listener that moves stays.
+            clusters[1] = cluster("db", [a], port=port, backend=["balance leastconn"])
+            asked = checked(monkeypatch)
+            lines = [(item.way, item.where) for item in made.preview(clusters).effects]
+            refused = [(Way.REFUSED, where) for where in ("listen p", "listen stats", "cluster web")]
+            assert set(lines) == {*refused, (Way.RELOAD, "backend db")}
+            for reload in ("lines of backend db changed", None, None):
+                assert made.sync(clusters)["last"]["reload"] == reload
+            assert len(asked) == 3
+            assert "balance leastconn" in paths.file.read_text()
         report = made.sync(clusters)
         assert (report["degraded"], report["servers"]["web"]) == (None, {a.node.name: "up"})
         assert [get(item)[1] for item in (port, web, proxy)] == ["a"] * 3
+
+
+def test_a_listener_whose_new_port_is_taken_stays_where_it_is(paths):
+    with backends("a", "squatter") as (a, squatter):
+        proxy = {"upstreams": [{"host": "127.0.0.1", "port": a.port}], "port": free_port()}
+        balancer(paths, proxies={"p": proxy}).sync([])
+        moved = {"p": proxy | {"port": squatter.port}}
+        made = balancer(paths, proxies=moved)
+        assert made.preview([]).effects[0].what.endswith("(it stays where it listens)")
+        report = made.sync([cluster("web", [a])])
+        assert f"listen p: cannot listen on 127.0.0.1:{squatter.port}" in report["degraded"]
+        assert report["servers"] == {"web": {a.node.name: "up"}}
+        assert get(proxy["port"]) == (200, "a")
+        # Somebody else wants the port that it has.
+        made = balancer(paths, proxies=moved)
+        assert made.sync([cluster("web", [a], port=proxy["port"])])["last"]["reload"]
+        assert paths.file.read_text().count(f":{proxy['port']}") == 1
+
+
+def checked(monkeypatch):
+    """What HAProxy is asked to judge from now on."""
+    asked, check = [], HAProxyProcess.check
+
+    def noting(process, path, *args):
+        asked.append(path)
+        return check(process, path, *args)
+
+    monkeypatch.setattr(HAProxyProcess, "check", noting)
+    return asked
 
 
 def is_free(port):

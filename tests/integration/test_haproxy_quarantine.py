@@ -38,6 +38,12 @@ def test_a_refused_cluster_keeps_its_last_good_lines_and_the_others_go_on(paths)
         assert paths.reloads() == 1
         # Nothing is asked again for a while, by this process or after a restart of HAProxy and ours.
         assert made.sync([bad, cluster("db", [a], port=other, frontend=["maxconn 9"])])["last"]["reload"] is None
+        bad.nodes = [a.node, b.node]
+        report = made.sync([bad, cluster("db", [a], port=other, frontend=["maxconn 9"])])
+        assert report["leaving"] == {}
+        assert {item.name for item in section(paths, "backend web").members} == set(paths.servers("web"))
+        assert len(paths.servers("web")) == 2
+        bad.nodes = [b.node]
         paths.stop()
         report = balancer(paths).sync([bad, cluster("db", [b], port=other, frontend=["maxconn 9"])])
         assert set(report["quarantined"]) == {"web"}
