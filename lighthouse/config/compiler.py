@@ -80,6 +80,7 @@ class _Compilation:
         self._versions: dict[str, Version] = {}
         self._paths: list[Path] = []
         self._deleted: dict[tuple[Kind, str], str] = {}
+        self._there: set[str] = set()
 
     def run(self, seen: str) -> Compiled:
         self._take_root()
@@ -116,7 +117,9 @@ class _Compilation:
 
     def _take_root(self) -> None:
         known = {kind.value: kind for kind in AT_ROOT}
-        for source in tree.root_files(self._directory):
+        sources = tree.root_files(self._directory)
+        self._there.update(source.relative for source in sources)
+        for source in sources:
             if source.stem in known:
                 self._take(known[source.stem], source)
                 continue
@@ -134,6 +137,7 @@ class _Compilation:
                 if PurePosixPath(relative).parts[0] == kind.value:
                     self._hold(kind, _known(self._directory, relative), f"{relative}: {error}")
             return
+        self._there.update(source.relative for source in sources)
         for source in sources:
             self._take(kind, source)
         for relative in deleted(kind, self._good.versions, sources):
@@ -172,7 +176,7 @@ class _Compilation:
 
     def _hold(self, kind: Kind, source: Source, error: str) -> None:
         """The current text is refused for `error`, or out of reach: go back to the last good one."""
-        version = self._good.versions.get(source.relative)
+        version = self._good.version(source.relative, self._there)
         if version is None:
             self._refuse(kind, source, error)
             return

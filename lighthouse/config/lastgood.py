@@ -10,12 +10,14 @@ import contextlib
 import hashlib
 import os
 import tempfile
-from collections.abc import Mapping
+from collections.abc import Collection, Mapping
 from dataclasses import dataclass, field
-from pathlib import Path
+from pathlib import Path, PurePosixPath
 from typing import Any
 
 import msgpack
+
+from lighthouse.config.tree import SUFFIXES
 
 _MAGIC = b"lighthouse last good 1\n"
 _DIGEST = hashlib.sha256().digest_size
@@ -41,6 +43,12 @@ class LastGood:
         """The text of a file's last version that was in force."""
         version = self.versions.get(relative)
         return version.text if version else None
+
+    def version(self, relative: str, there: Collection[str]) -> Version | None:
+        """A file's last version, be it under its other suffix if no such file is `there`: a rename does not make it unknown."""
+        path = PurePosixPath(relative)
+        others = {str(path.with_suffix(suffix)) for suffix in SUFFIXES} - {relative, *there}
+        return next((self.versions[name] for name in (relative, *others) if name in self.versions), None)
 
     @classmethod
     def load(cls, path: Path, *, set_aside: bool = True) -> tuple[LastGood, str | None]:

@@ -181,6 +181,27 @@ def test_a_file_that_breaks_is_held(tree):
     assert tree.state("clusters/web.yaml") == "ok"
 
 
+@pytest.mark.parametrize("path", ["discovery/beacon", "services/app", "lighthouse"])
+def test_a_file_that_breaks_as_it_gets_its_other_suffix_is_held(tree, path):
+    tree.write("lighthouse.yaml", "initial_wait: 7\n")
+    before = tree.compile()
+    tree.remove(f"{path}.yaml")
+    for _ in range(2):
+        tree.write(f"{path}.yml", "plugin: [\n")
+        after = tree.compile()
+        assert after.plan.files[f"{path}.yml"].state.value == "held"
+        assert f"{path}.yaml" not in after.plan.files
+        assert (after.plan.workers, after.plan.settings) == (before.plan.workers, before.plan.settings)
+
+
+def test_of_two_files_that_differ_in_their_suffix_none_stands_in_for_the_other(tree):
+    tree.compile()
+    tree.write("discovery/beacon.yml", "plugin: [\n")
+    files = tree.compile().plan.files
+    assert files["discovery/beacon.yaml"].state.value == "ok"
+    assert "last good" not in files["discovery/beacon.yml"].error
+
+
 def test_a_deleted_file_is_gone_for_good(tree):
     tree.compile()
     tree.remove("clusters/web.yaml")
