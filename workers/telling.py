@@ -41,8 +41,9 @@ class Member:
 
 @dataclass(slots=True)
 class Telling:
-    """One cluster, its members by name. ``payload`` is the snapshot that was told last, ``problem`` why a newer one could not be.
+    """One cluster, its members by name.
 
+    ``payload`` is the snapshot that was told last, ``problem`` why the registry's newest answer could not be told.
     ``gone`` is who left lately, and when; ``refused`` the records that cannot be used. ``epoch`` is the unix time at which
     CLOCK_MONOTONIC was 0.
     """
@@ -84,7 +85,8 @@ class Telling:
         all_of_them = list(nodes)
         answer = {node.name: node for node in all_of_them if not node.leaving}
         leaving = {node.name for node in all_of_them if node.leaving} - answer.keys()
-        self._become(self.guard.answered(answer, now, rules, leaving), answer, now, rules)
+        if self._become(self.guard.answered(answer, now, rules, leaving), answer, now, rules):
+            self.problem = None
 
     def heard(self, now: float, rules: Rules | None, *, complete: bool) -> None:
         """The registry still says the same in a complete answer, or it gave none."""
@@ -97,8 +99,11 @@ class Telling:
         if guard is not self.guard:
             self._become(guard, {}, now, None)
 
-    def _become(self, guard: Guard, answer: Mapping[str, Node], now: float, rules: Rules | None) -> None:
-        """Tell what `guard` says: of its members those of the answer as they are there, the others as they were."""
+    def _become(self, guard: Guard, answer: Mapping[str, Node], now: float, rules: Rules | None) -> bool:
+        """Tell what `guard` says: of its members those of the answer as they are there, the others as they were.
+
+        Returns whether it can be told.
+        """
         moment = round(self.epoch + now, 3)
         members = {name: self._member(name, answer.get(name), moment) for name in sorted(guard.told)}
         gone = {name: when for name, when in self.gone.items() if name not in guard.told}
@@ -119,9 +124,10 @@ class Telling:
                 f"the {len(members)} members of {self.name} are more than the {MAX_SNAPSHOT} bytes that can be told: "
                 "shorten their metadata, or split the cluster; the last known ones stay"
             )
-            return
+            return False
         _say(self.name, self.guard, guard)
-        self.guard, self.members, self.gone, self.payload, self.problem = guard, members, gone, payload, None
+        self.guard, self.members, self.gone, self.payload = guard, members, gone, payload
+        return True
 
     def _member(self, name: str, node: Node | None, moment: float) -> Member:
         if node is None:

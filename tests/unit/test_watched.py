@@ -1,5 +1,7 @@
 """What a discovery tells of the clusters that it watches."""
 
+import time
+
 import pytest
 
 from lighthouse.ipc.boot import members_topic
@@ -119,6 +121,26 @@ def test_members_that_vanish_at_once_stay_with_a_mark():
     payload = raw(one)[members_topic("web")]
     assert [node["host"] for node in unpack(payload)["nodes"]] == ["a", "b"]
     assert held(payload) == ["a:80", "b:80"]
+
+
+def test_an_answer_that_could_not_be_told_stays_a_problem_while_members_are_held(monkeypatch):
+    one, cluster, signal = holding()
+    raw(one)
+    monkeypatch.setattr(telling, "MAX_SNAPSHOT", 10)
+    cluster.nodes = [A, B]
+    signal()
+    assert raw(one) == {}
+    monkeypatch.undo()
+    problem = one.problems["web"]
+    for complete in (True, False):
+        one.heard(complete=complete, unread=one.problems)
+        raw(one)
+        assert one.problems == {"web": problem}, "nobody knows a newer answer"
+    one.accept({"web": time.monotonic()})
+    assert one.problems == {"web": problem}
+    signal()
+    assert [node["host"] for node in unpack(raw(one)[members_topic("web")])["nodes"]] == ["a", "b"]
+    assert one.problems == {}
 
 
 def test_a_complete_answer_says_nothing_of_a_cluster_that_it_does_not_cover():
