@@ -39,15 +39,17 @@ class Orders:
         try:
             data = unpack(payload)
             boot, offset = data["clock"]
-            self._given = {
+            given = {
                 str(service): {Will(kind): Order.from_mapping(order) for kind, order in orders.items()}
                 for service, orders in data["orders"].items()
             }
-            self._offset = float(offset) if self.boot and boot == self.boot and offset is not None else None
-            if self._offset is None:
-                self._earlier = {(service, kind) for service, orders in self._given.items() for kind in orders}
+            offset = float(offset) if self.boot and boot == self.boot and offset is not None else None
+            earlier = {(str(service), Will(kind)) for service, kind in data.get("earlier", ())}
         except (AttributeError, KeyError, TypeError, ValueError) as error:
             raise ProtocolError(f"not a record of orders: {type(error).__name__}: {error}") from None
+        if offset is None:
+            earlier = {(service, kind) for service, orders in given.items() for kind in orders}
+        self._given, self._offset, self._earlier = given, offset, earlier
 
     def payload(self) -> bytes:
         """All of them, packed."""
@@ -55,7 +57,8 @@ class Orders:
             service: {kind.value: order.to_mapping() for kind, order in orders.items()}
             for service, orders in sorted(self._given.items())
         }
-        return pack({"clock": [self.boot, self._offset], "orders": orders})
+        earlier = sorted((service, kind.value) for service, kind in self._earlier)
+        return pack({"clock": [self.boot, self._offset], "orders": orders, "earlier": earlier})
 
     def follow(self, wall: float, now: float) -> bool:
         """Look at the clock; if it was set, all ends move with it. Returns whether any did."""
@@ -84,6 +87,7 @@ class Orders:
         """End it; returns whether there was one."""
         orders = self._given.get(service, {})
         found = orders.pop(kind, None) is not None
+        self._earlier.discard((service, kind))
         if not orders:
             self._given.pop(service, None)
         return found

@@ -72,8 +72,11 @@ def test_over_a_boot_the_clock_decides(orders):
     assert not later.follow(1040.0, 13.0)
     assert later.next() == 1060.0
     later.give("db", Will.MAINTENANCE, Order(1040.0, 0, until=1100.0))
+    payload, later = later.payload(), Orders("b2")
+    later.load(payload)
     assert later.follow(1140.0, 13.0)
-    assert later.next() == 1060.0, "only what was given since goes with the clock"
+    assert later.next() == 1060.0, "only what was given since goes with the clock, in a successor too"
+    assert later.of("db")[Will.MAINTENANCE].until == 1200.0
 
 
 def test_they_are_kept(orders):
@@ -90,6 +93,12 @@ def test_they_are_kept(orders):
 def test_a_record_of_another_shape_is_refused(orders):
     with pytest.raises(ProtocolError):
         Orders("b1").load(pack({"clock": ["b1", 0.0], "orders": orders}))
+
+
+@pytest.mark.parametrize("earlier", [5, [5], [["web", "nap"]], [["web"]]])
+def test_a_record_with_other_orders_of_earlier_boots_is_refused(earlier):
+    with pytest.raises(ProtocolError):
+        Orders("b1").load(pack({"clock": ["b1", 0.0], "orders": {}, "earlier": earlier}))
 
 
 @pytest.mark.parametrize("clock", [None, [], ["b1", "x"], 5])
