@@ -15,6 +15,7 @@ import struct
 from collections.abc import Iterator
 from dataclasses import dataclass
 from enum import IntEnum
+from functools import lru_cache
 
 from lighthouse.ipc.errors import ProtocolError
 
@@ -24,7 +25,7 @@ MAX_SNAPSHOT = 8 * 1024 * 1024  # bytes of payload of a snapshot
 MAX_TOPIC = 255
 
 _LENGTH = struct.Struct("!I")
-_HEADER = struct.Struct("!BBHIQ")
+_HEADER = struct.Struct("!IBBHIQ")  # with the length
 _TOPIC = re.compile(rb"[\x21-\x7e]*")
 
 
@@ -66,9 +67,9 @@ def encode(frame: Frame) -> bytes:
         raise ProtocolError(f"topic {frame.topic!r} is not printable ASCII of {MAX_TOPIC} bytes at most")
     if len(frame.payload) > limit(frame.kind):
         raise ProtocolError(f"{frame.kind.name} of {len(frame.payload)} bytes is larger than {limit(frame.kind)}")
-    header = _HEADER.pack(VERSION, frame.kind, len(topic), frame.generation, frame.sequence)
-    length = len(header) + len(topic) + len(frame.payload)
-    return b"".join((_LENGTH.pack(length), header, topic, frame.payload))
+    length = _HEADER.size - _LENGTH.size + len(topic) + len(frame.payload)
+    header = _HEADER.pack(length, VERSION, frame.kind, len(topic), frame.generation, frame.sequence)
+    return b"".join((header, topic, frame.payload))
 
 
 class Decoder:
@@ -105,20 +106,22 @@ class Decoder:
             del self._buffer[:offset]
 
     def _next(self, offset: int) -> tuple[int, Frame] | None:
-        available = len(self._buffer) - offset
-        if available < _LENGTH.size + _HEADER.size:
+        if len(self._buffer) - offset < _HEADER.size:
             return None
-        (length,) = _LENGTH.unpack_from(self._buffer, offset)
-        version, number, topic_length, generation, sequence = _HEADER.unpack_from(self._buffer, offset + _LENGTH.size)
+        length, version, number, topic_length, generation, sequence = _HEADER.unpack_from(self._buffer, offset)
         kind = _judge(length, version, number, topic_length)
-        if available < _LENGTH.size + length:
+        start, end = offset + _HEADER.size, offset + _LENGTH.size + length
+        if len(self._buffer) < end:
             return None
-        start = offset + _LENGTH.size + _HEADER.size
-        topic = bytes(self._buffer[start : start + topic_length])
-        if not _TOPIC.fullmatch(topic):
-            raise ProtocolError("topic is not printable ASCII")
-        payload = bytes(self._buffer[start + topic_length : offset + _LENGTH.size + length])
-        return _LENGTH.size + length, Frame(kind, payload, topic.decode("ascii"), generation, sequence)
+        topic = _topic(bytes(self._buffer[start : start + topic_length]))
+        return end - offset, Frame(kind, bytes(self._buffer[start + topic_length : end]), topic, generation, sequence)
+
+
+@lru_cache(maxsize=64)  # few topics come often
+def _topic(raw: bytes) -> str:
+    if not _TOPIC.fullmatch(raw):
+        raise ProtocolError("topic is not printable ASCII")
+    return raw.decode("ascii")
 
 
 def _judge(length: int, version: int, number: int, topic_length: int) -> Kind:
@@ -130,7 +133,7 @@ def _judge(length: int, version: int, number: int, topic_length: int) -> Kind:
         raise ProtocolError(f"unknown kind of frame {number}")
     if topic_length > MAX_TOPIC:
         raise ProtocolError(f"topic of {topic_length} bytes")
-    payload = length - _HEADER.size - topic_length
+    payload = length - (_HEADER.size - _LENGTH.size) - topic_length
     if payload < 0:
         raise ProtocolError(f"length {length} is shorter than its own header")
     if payload > limit(kind):

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Collection, Iterator, Mapping
 from dataclasses import dataclass
-from enum import Enum
+from enum import IntEnum
 
 from lighthouse.haproxy.dynamic import Recipe
 from lighthouse.haproxy.member import Member
@@ -13,7 +13,7 @@ from lighthouse.haproxy.slots import FREE_ADDRESS
 from lighthouse.haproxy.stanzas.section import Section
 
 
-class Kind(Enum):
+class Kind(IntEnum):
     """What a step does; the order is that in which steps are taken."""
 
     JOIN = 0

@@ -86,7 +86,7 @@ def plan_of(
         steps += change.steps()
         if reasons := list(change.blocked()):
             blocked[backend] = f"backend {backend}: {_some(reasons)}"
-    steps.sort(key=lambda step: (step.kind.value, step.backend, step.server))
+    steps.sort(key=lambda step: (step.kind, step.backend, step.server))
     return Plan(tuple(steps), blocked, waiting)
 
 
