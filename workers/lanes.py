@@ -3,6 +3,9 @@
 A lane is one thread that makes calls one after another. The main loop never runs plugin code itself: it hands a call to a lane and
 is told of the outcome later, so it goes on turning, and the heartbeat that it sends names the call that is nearest to its
 deadline. A call that hangs cannot be ended from inside the process: the supervisor ends the process.
+
+Calls start when the main loop is about to wait. A lane that is woken earlier finds the interpreter lock taken, sleeps again and has
+to be woken a second time; measured, that takes longer than what the main loop still has to do.
 """
 
 from __future__ import annotations
@@ -58,6 +61,9 @@ class AnyLane(Protocol):
     def call(self, name: str, function: Callable[[], Any], *, allowed: float, done: Done) -> None:
         """See `Lane.call`."""
 
+    def start(self) -> None:
+        """See `Lane.start`."""
+
     def close(self) -> None:
         """See `Lane.close`."""
 
@@ -86,6 +92,11 @@ class Lanes:
         if name not in self._lanes:
             self._lanes[name] = self._make(self._finish)
         return self._lanes[name]
+
+    def start(self) -> None:
+        """Start the calls that wait for it: the main loop has nothing else to do now."""
+        for lane in self._lanes.values():
+            lane.start()
 
     def retire(self, names: Iterable[str]) -> None:
         """Let these lanes end after what they still have to do. Until then their calls count as before."""
@@ -139,6 +150,7 @@ class Lane:
     def __init__(self, finish: Callable[[Done, Outcome], None]) -> None:
         self.current: Call | None = None
         self._finish = finish
+        self._held: list[_Order] = []
         self._orders: SimpleQueue[_Order | None] = SimpleQueue()
         self._unfinished = 0
         # Not threading.Thread: what it sets up around a thread costs each worker 0.1 MiB, and a lane is never joined.
@@ -150,17 +162,25 @@ class Lane:
         return self._unfinished == 0
 
     def call(self, name: str, function: Callable[[], Any], *, allowed: float, done: Done) -> None:
-        """Make a call that may take `allowed` seconds; `done` is told the outcome on the main loop's thread."""
+        """Make a call, after `start`, that may take `allowed` seconds; `done` is told the outcome on the main loop's thread."""
         self._unfinished += 1
 
         def finished(outcome: Outcome) -> None:
             self._unfinished -= 1
             done(outcome)
 
-        self._orders.put(_Order(name, function, allowed, finished))
+        self._held.append(_Order(name, function, allowed, finished))
+
+    def start(self) -> None:
+        """Start what was ordered."""
+        if self._held:
+            for order in self._held:
+                self._orders.put(order)
+            self._held.clear()
 
     def close(self) -> None:
         """End the thread once its orders are done."""
+        self.start()
         self._orders.put(None)
 
     def _work(self) -> None:

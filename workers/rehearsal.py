@@ -65,6 +65,9 @@ class InlineLane:
         self.current = None
         self._finish(done, outcome)
 
+    def start(self) -> None:
+        """Nothing waits."""
+
     def close(self) -> None:
         """Nothing waits."""
 

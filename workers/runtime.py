@@ -64,6 +64,7 @@ class Runtime:
         self._channel = channel
         self._log_file = log_file
         self._selector = selectors.DefaultSelector()
+        self._events = selectors.EVENT_READ
         self._timers: list[tuple[float, int, str | None, Callable[[], None]]] = []
         self._named: dict[str, int] = {}
         self._order = itertools.count()
@@ -152,7 +153,7 @@ class Runtime:
 
     def run(self, job: Job) -> int:
         """Turn until the end; returns the exit code."""
-        self._selector.register(self._channel, selectors.EVENT_READ)
+        self._selector.register(self._channel, self._events)
         self._selector.register(self.lanes, selectors.EVENT_READ)
         self._send(Hello(os.getpid()))
         self._beat()
@@ -172,7 +173,9 @@ class Runtime:
 
     def _turn(self, job: Job) -> None:
         self._flush()
-        for key, _ in self._selector.select(self._patience()):
+        patience = self._patience()
+        self.lanes.start()
+        for key, _ in self._selector.select(patience):
             if key.fileobj is self._channel:
                 self._read(job)
             elif key.fileobj is self.lanes:
@@ -254,7 +257,8 @@ class Runtime:
         except OSError:
             os._exit(0)  # the supervisor is gone
         events = selectors.EVENT_READ | (selectors.EVENT_WRITE if self._channel.wants_write else 0)
-        if self._selector.get_key(self._channel).events != events:
+        if events != self._events:
+            self._events = events
             self._selector.modify(self._channel, events)
 
     def _drain(self) -> None:
