@@ -1,27 +1,14 @@
-"""Talking to HAProxy's sockets. Every exchange has one deadline over all of it: connecting, sending and receiving.
-
-Commands are sent in interactive mode (``prompt``), because only there each answer has an end that can be told; all of a batch
-travel at once. What is put into a command has passed `lighthouse.haproxy.dynamic` or an identity check, so it holds no separator.
-"""
+"""What is asked and told at HAProxy's sockets; one conversation (`lighthouse.haproxy.talk`) for each exchange."""
 
 from __future__ import annotations
 
-import builtins
-import os
-import select
-import socket
 from collections.abc import Collection, Sequence
 from dataclasses import replace
 
-from lighthouse.errors import BalancerError
 from lighthouse.haproxy.deadline import Deadline
 from lighthouse.haproxy.document import VARIABLE
 from lighthouse.haproxy.errors import (
-    BrokenOffError,
     HAProxyControlError,
-    NoAccessError,
-    NoAnswerError,
-    NotRunningError,
     PermissionError,  # noqa: A004  the name of lighthouse 1.0
     UnknownCommandError,
     UnknownServerError,
@@ -39,10 +26,10 @@ from lighthouse.haproxy.running import (
     parse_version,
     with_details,
 )
+from lighthouse.haproxy.talk import Talk
 from lighthouse.identity import shown
 
 TIMEOUT = 2.0  # seconds; HAProxy answers within milliseconds unless it is stopped or the host is starved
-_PROMPT = "\n> "
 _WHO = (f"show env {VARIABLE}", "show info")
 _READ = (_WHO[0], "show servers state", _WHO[1])
 
@@ -72,29 +59,29 @@ class Sockets:
         raise_refusal(state)
         return replace(_facts(env, info), servers=parse_servers_state(state), ids=parse_ids(state))
 
+    def talk(self, deadline: Deadline) -> Talk:
+        """A conversation that is only begun, for `exchange`: HAProxy wakes up meanwhile. Raises like `running`."""
+        talk = Talk(self.socket_file, deadline.within(TIMEOUT))
+        talk.say("prompt")
+        return talk
+
     def exchange(
-        self,
-        running: Running,
-        commands: Sequence[str],
-        backends: Collection[str],
-        closely: Collection[str],
-        deadline: Deadline,
+        self, talk: Talk, running: Running, commands: Sequence[str], backends: Collection[str], closely: Collection[str]
     ) -> tuple[list[str], Running]:
-        """Send commands and read these backends back, with details of those that are looked at `closely`, in one exchange.
+        """Send commands and read these backends back, with details of those that are looked at `closely`.
 
         Gives the answers, and what runs then: of the other backends, what was in `running`. Raises like `running`.
         """
+        talk.say(*commands)  # the questions can wait until HAProxy is at work
         names = list(backends)
         detailed = [name for name in names if name in closely and name in running.ids]
-        answers = self.batch(
-            (
-                *commands,
-                *_WHO,
-                *(f"show servers state {name}" for name in names),
-                *(f"show stat {running.ids[name]} 4 -1" for name in detailed),
-            ),
-            deadline.within(TIMEOUT),
+        questions = (
+            *_WHO,
+            *(f"show servers state {name}" for name in names),
+            *(f"show stat {running.ids[name]} 4 -1" for name in detailed),
         )
+        talk.say(*questions, "quit")
+        answers = talk.answers(len(commands) + len(questions))
         env, info, *looks = answers[len(commands) :]
         servers, ids = dict(running.servers), dict(running.ids)
         for answer in looks:
@@ -116,19 +103,22 @@ class Sockets:
 
     def batch(self, commands: Sequence[str], deadline: Deadline) -> list[str]:
         """The answer to each command, errors included as text. Raises `NotRunningError` or `NoAnswerError`."""
-        request = "\n".join(("prompt", *commands, "quit", ""))
-        pieces = _exchange(self.socket_file, request, deadline).split(_PROMPT)
-        if len(pieces) < len(commands) + 2:
-            raise BrokenOffError(f"HAProxy at {self.socket_file} broke off after {max(0, len(pieces) - 2)} answers")
-        return [piece.strip("\n") for piece in pieces[1 : len(commands) + 1]]
+        with Talk(self.socket_file, deadline) as talk:
+            talk.say("prompt", *commands, "quit")
+            return talk.answers(len(commands))
 
     def processes(self, deadline: Deadline) -> Processes:
         """The master's list of processes. Raises `NotRunningError`, `NoAnswerError` or `BalancerError`."""
-        return parse_proc(_exchange(self.master_socket_file, "show proc\nquit\n", deadline.within(TIMEOUT)))
+        return parse_proc(self._master("show proc", deadline.within(TIMEOUT)))
 
     def reload(self, deadline: Deadline) -> None:
         """Ask the master for a reload; how it ended is told by `processes`. Raises like `processes`."""
-        _exchange(self.master_socket_file, "reload\nquit\n", deadline)
+        self._master("reload", deadline)
+
+    def _master(self, command: str, deadline: Deadline) -> str:
+        with Talk(self.master_socket_file, deadline) as talk:
+            talk.say(command, "quit")
+            return talk.heard()
 
 
 def _facts(env: str, info: str) -> Running:
@@ -157,57 +147,3 @@ def raise_refusal(answer: str) -> None:
         if answer.startswith(start):
             remedy = ": its stats socket must have `level admin`" if kind is PermissionError else ""
             raise kind(f"HAProxy answered {shown(answer.partition(chr(10))[0], 200)}{remedy}")
-
-
-def _exchange(path: str, request: str, deadline: Deadline) -> str:
-    """Send `request` and read until HAProxy closes. Both go on at once: HAProxy stops reading while its answers are not read."""
-    with socket.socket(socket.AF_UNIX) as connection:
-        try:
-            connection.settimeout(max(deadline.remaining, 0.001))
-            connection.connect(path)
-            connection.setblocking(False)
-            return _pump(connection, request.encode(), deadline).decode(errors="replace")
-        except TimeoutError:
-            raise NoAnswerError(
-                f"HAProxy at {path} does not answer: is the process stopped or the host overloaded?"
-            ) from None
-        except (FileNotFoundError, ConnectionRefusedError):
-            raise NotRunningError(f"no HAProxy listens at {path}") from None
-        except builtins.PermissionError:
-            raise NoAccessError(
-                f"HAProxy's socket {path} is closed to the user of Lighthouse (uid {os.geteuid()}): give that user the socket, and "
-                "search permission for its directory"
-            ) from None
-        except (ConnectionError, BlockingIOError) as error:
-            raise BrokenOffError(f"HAProxy at {path} broke off: {error.strerror}") from None
-        except OSError as error:
-            raise BalancerError(f"cannot talk to HAProxy at {path}: {error.strerror or error}") from None
-
-
-def _pump(connection: socket.socket, request: bytes, deadline: Deadline) -> bytes:
-    pending = memoryview(request)[_sent(connection, request) :]
-    received: list[bytes] = []
-    poller = select.poll()
-    poller.register(connection, select.POLLIN | select.POLLOUT if pending else select.POLLIN)
-    while True:
-        ready = poller.poll(deadline.remaining * 1000)
-        if not ready:
-            raise TimeoutError
-        events = ready[0][1]
-        if pending and events & select.POLLOUT:
-            pending = pending[connection.send(pending) :]
-            if not pending:
-                poller.modify(connection, select.POLLIN)
-        if events & ~select.POLLOUT:
-            data = connection.recv(1 << 18)
-            if not data:
-                return b"".join(received)
-            received.append(data)
-
-
-def _sent(connection: socket.socket, request: bytes) -> int:
-    """Send what goes at once, as a rule all of it."""
-    try:
-        return connection.send(request)
-    except BlockingIOError:
-        return 0
