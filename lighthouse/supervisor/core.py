@@ -113,8 +113,7 @@ class Core:
     def next_generation(self, name: str) -> int:
         """The number of the life that is about to begin."""
         worker = self.workers[name]
-        worker.restarts += worker.generation > 0
-        worker.generation += 1
+        worker.begin(self.settings.heartbeat)
         return worker.generation
 
     def fork_failed(self, name: str, reason: str, now: float) -> list[Action]:
@@ -176,6 +175,10 @@ class Core:
             if worker.again and not worker.removed:
                 worker.again = False
                 actions += self._start(worker)
+        elif (worker.fatal is not None or code == EXIT_CONFIG) and worker.born_with != worker.spec.digest:
+            # It was told of a newer configuration, and may have ended before it has read it.
+            self._rest(worker, WorkerState.STOPPED, how, now)
+            actions += self._start(worker)
         elif worker.fatal is not None or code == EXIT_CONFIG:
             reason = worker.fatal or "its configuration is refused"
             self._rest(worker, WorkerState.FATAL, how, now, reason=reason)

@@ -71,6 +71,7 @@ class Worker:
     ``due`` is when the state's own deadline falls: the end of a wait, of a stop, or of the time to dump stacks.
     ``seen`` is when it last was at its job, ready and alive.
     ``wanted`` is what plan and operator want; ``again`` that it starts anew once it has stopped.
+    ``born_with`` is the digest of the configuration with which this life began, ``interval`` that of its heartbeats.
     """
 
     spec: WorkerSpec
@@ -83,6 +84,8 @@ class Worker:
     pid: int | None = None
     generation: int = 0
     restarts: int = 0
+    born_with: str = ""
+    interval: float = 0.0
     forked: float = 0.0
     heard: float = 0.0
     seen: float = 0.0
@@ -120,6 +123,12 @@ class Worker:
         if state is not self.state:
             self.since = now
         self.state, self.due, self.reason = state, due, reason
+
+    def begin(self, heartbeat: Heartbeat) -> None:
+        """Its next life is about to begin, with what it is to be now."""
+        self.restarts += self.generation > 0
+        self.generation += 1
+        self.born_with, self.interval = self.spec.digest, heartbeat.interval
 
     def born(self, pid: int, now: float) -> None:
         """A process of it was started."""
@@ -159,8 +168,8 @@ class Worker:
         if self.call and now > self.call.deadline + deadlines.grace:
             allowed = self.call.deadline - self.call.started
             return f"call {self.call.name!r} is past its deadline of {allowed:g} s"
-        if now - self.heard > heartbeat.deadline:
-            return f"main loop silent for {heartbeat.deadline:g} s"
+        if now - self.heard > (patience := self._silence(heartbeat)):
+            return f"main loop silent for {patience:g} s"
         return None
 
     def next_judgement(self, heartbeat: Heartbeat, deadlines: Deadlines) -> float | None:
@@ -169,8 +178,12 @@ class Worker:
             return self.due
         if not self.greeted:
             return self.forked + deadlines.hello
-        silent = self.heard + heartbeat.deadline
+        silent = self.heard + self._silence(heartbeat)
         return min(silent, self.call.deadline + deadlines.grace) if self.call else silent
+
+    def _silence(self, heartbeat: Heartbeat) -> float:
+        """How long it may be silent. It beats as it was told at its birth, whatever the settings are by now."""
+        return max(heartbeat.deadline, 2 * self.interval)
 
     def forgive(self, late: float) -> None:
         """Push every judgement back: it was the supervisor that was late."""

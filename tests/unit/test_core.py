@@ -228,6 +228,23 @@ def test_a_declared_configuration_error_waits_for_a_change(world):
     assert Fork(CHECKER) in world.take()
 
 
+def test_a_configuration_that_changed_since_the_start_is_not_condemned_with_the_one_before(world):
+    world.adopt(plan(checker="c2")).take()
+    world.say(CHECKER, Condition("plugin smtp does not load", fatal=True)).exit(CHECKER, "exit code 78", 78)
+    assert world.take() == [Fork(CHECKER)], "nobody has tried the newer one"
+    world.say(CHECKER, Condition("plugin smtp does not load", fatal=True)).exit(CHECKER, "exit code 78", 78)
+    assert world.state(CHECKER) is WorkerState.FATAL
+
+
+def test_a_changed_heartbeat_condemns_no_worker_that_still_beats_as_before():
+    world = World().adopt(plan(heartbeat={"interval": 20.0, "deadline": 60.0})).up(BALANCER, DISCOVERY, CHECKER)
+    world.adopt(plan()).take()
+    assert world.later(39.0).take() == []
+    assert DumpStacks(CHECKER) in world.later(2.0).take()
+    world.later(1.0).exit(CHECKER, "signal 9", None).up(CHECKER).take()
+    assert DumpStacks(CHECKER) in world.later(6.0).take()
+
+
 def test_a_changed_configuration_reaches_a_running_worker_without_a_restart(world):
     world.adopt(plan(checker="c2"))
     (sent,) = world.take()
