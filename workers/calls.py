@@ -37,8 +37,7 @@ def build(config: Mapping[str, Any], existing: Discovery | None, secret: bytes) 
     discovery: Discovery = load(config["plugin"])()
     discovery.apply_config(dict(config["config"]))
     if existing is not None:
-        secret = existing.handover()
-        existing.disconnect()
+        secret = _parted(existing)
     if secret:
         try:
             discovery.resume(secret)
@@ -46,6 +45,17 @@ def build(config: Mapping[str, Any], existing: Discovery | None, secret: bytes) 
             # Another version may have left it; without it the plugin begins anew, which is what it is for.
             log.exception("what the earlier generation left cannot be used")
     return discovery
+
+
+def _parted(existing: Discovery) -> bytes:
+    """Disconnect a plugin object that another one replaces; returns what it hands over. Nothing goes back from here."""
+    secret = b""
+    try:
+        secret = existing.handover()
+        existing.disconnect()
+    except Exception:
+        log.exception("the plugin could not part from the registry before it was replaced")
+    return secret
 
 
 def connect(discovery: Discovery) -> bytes:

@@ -121,9 +121,9 @@ class DiscoveryJob:
     def _steps(self, now: float) -> Iterator[Step]:
         """All that there is to do, the most urgent first."""
         discovery, config = self._discovery, self._config
-        if config["config"] not in (self._applied, self._refused):
-            secret = self._runtime.boot.handover
-            yield Step("set up", lambda: calls.build(config, discovery, secret), partial(self._built, config["config"]))
+        if (tried := config["config"]) not in (self._applied, self._refused):
+            build = partial(calls.build, config, discovery, self._runtime.boot.handover)
+            yield Step("set up", build, partial(self._built, tried), partial(self._cannot_set_up, tried))
         if discovery is None:
             return
         if not self._connected:
@@ -170,19 +170,21 @@ class DiscoveryJob:
         if outcome.error is None:
             self._failures.succeeded(step.name)
             step.done(outcome.value)
-        elif step.name == "set up":
-            self._cannot_set_up(outcome.error)
+        elif step.failed:
+            step.failed(outcome.error)
         else:
             self._failed(step.name, outcome.error)
         self._tell()
         self._next()
 
-    def _cannot_set_up(self, error: BaseException) -> None:
+    def _cannot_set_up(self, tried: dict[str, Any], error: BaseException) -> None:
         """Without any plugin there is nothing to do; a running one goes on as it was until the configuration changes again."""
+        if tried != self._config["config"]:
+            return  # it has changed meanwhile, and is tried next
         if self._discovery is None:
             self._runtime.give_up(why(error))
             return
-        self._refused = self._config["config"]
+        self._refused = tried
         self._failed("set up", error)
 
     def _failed(self, name: str, error: BaseException) -> None:

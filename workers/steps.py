@@ -18,11 +18,12 @@ log = logging.getLogger(__name__)
 
 @dataclass(frozen=True, slots=True)
 class Step:
-    """One step: its name, the plugin call, and what to do with the call's value."""
+    """One step: its name, the plugin call, what to do with the call's value, and with its error if that is something of its own."""
 
     name: str
     call: Callable[[], Any]
     done: Callable[[Any], None]
+    failed: Callable[[BaseException], None] | None = None
 
 
 class Failures:

@@ -125,6 +125,35 @@ def test_one_that_refuses_goes_on_as_it_was(job):
     assert job._runtime.degraded is None
 
 
+def test_what_is_refused_is_the_configuration_that_was_tried(job, monkeypatch):
+    """The newer one came while the plugin was at it."""
+    (plugin,) = Plugin.made
+
+    def adapt(self, config):
+        self.calls.append(("adapt", config["n"]))
+        if config["n"] == 2:
+            job.configure(globals()["config"](3))
+            raise ValueError("not while running")
+        return True
+
+    monkeypatch.setattr(Plugin, "adapt", adapt)
+    job.configure(config(2))
+    assert plugin.calls[-2:] == [("adapt", 2), ("adapt", 3)]
+    assert job._runtime.degraded is None
+
+
+def test_one_that_cannot_part_is_replaced_all_the_same(job, monkeypatch, caplog):
+    def fail(_self):
+        raise OSError("no")
+
+    Plugin.adapts = False
+    monkeypatch.setattr(Plugin, "disconnect", fail)
+    job.configure(config(2))
+    _, new = Plugin.made
+    assert new.calls == [("apply", 2), ("resume", b"session"), ("connect",), ("watch", "web")]
+    assert "could not part" in caplog.text
+
+
 # announcements -------------------------------------------------------------------------------------------------------
 
 
