@@ -100,7 +100,7 @@ class DiscoveryJob:
         self._stopping = True
         left = self._runtime.until - time.monotonic()
         self._last = self._runtime.until - min(PARTING, left / 2)
-        self._own.stop()
+        self._own.stop(wait=self._runtime.withdraw)
         self._failures.forget()
         self._next()
 
@@ -214,6 +214,9 @@ class DiscoveryJob:
 
         Only a stop that withdraws waits for what failed: what else is wanted, the next generation announces.
         """
+        if self._own.pending and now < self._last:
+            self._runtime.after(self._last - now, self._next, name="next")  # or as soon as it is known, see `_looked`
+            return
         turn = self._farewell.next(now)
         again = self._failures.when(self._steps(now)) if self._runtime.withdraw else None
         times = [when for when in (turn, again) if when is not None]
@@ -224,6 +227,7 @@ class DiscoveryJob:
             self._farewell.lasts = 0.0
             self._next()
         else:
+            self._own.stop(wait=False)
             config, self._config = self._config, {}
             if self._discovery is not None and config:
                 self._runtime.call("disconnect", self._discovery.disconnect, lambda _: None)

@@ -35,6 +35,7 @@ class OwnAddress:
         self._changed = changed
         self._config: Mapping[str, Any] = {}
         self._asked: Any = None
+        self._looking = False
         self.addresses: Addresses | None = None
         self.problem: str | None = None
 
@@ -54,13 +55,19 @@ class OwnAddress:
             self._asked = asked
             self._look()
 
-    def stop(self) -> None:
-        """Look no more. Where nothing is known yet the look under way is still waited for."""
-        if self.addresses is not None:
+    @property
+    def pending(self) -> bool:
+        """Whether nothing is known yet, and a look is under way."""
+        return self._looking and self.addresses is None
+
+    def stop(self, *, wait: bool) -> None:
+        """Look no more; but with `wait`, one that is `pending` goes on."""
+        if not (wait and self.pending):
             self.configure({})
 
     def _look(self) -> None:
         self._runtime.lanes.abandon(LANE)  # what hangs there has nothing to say any more
+        self._looking = bool(self._asked)
         if not self._asked:
             self._runtime.cancel(LANE)
             self.problem = None
@@ -82,6 +89,7 @@ class OwnAddress:
         """What is not found is looked for again soon, and what is known changes only to something else that is."""
         if asked is not self._asked:
             return
+        self._looking = False
         if outcome.error is None:
             found = outcome.value.after(self.addresses)
             if found != self.addresses:

@@ -59,8 +59,12 @@ class Runtime:
         self.fresh = 0.0
         self.degraded = None
         self.gave_up = None
+        self.held = {}
 
-    def call(self, _name, function, done, **_options):
+    def call(self, _name, function, done, *, lane="plugin", **_options):
+        if lane in self.held:
+            self.held[lane].append((function, done))
+            return
         try:
             outcome = Outcome(function())
         except Exception as error:
@@ -284,3 +288,23 @@ def test_a_stop_that_keeps_does_not_wait_for_a_registry(stopped, announcing):
     told(announcing, "down")
     log = stopped(within=5.0, recovers=100.0, states="up", withdraw=False)
     assert log == [(0.0, "up"), (0.0, "up"), (0.0, "disconnect")], "what failed before is tried once more"
+
+
+@pytest.mark.parametrize(("withdraw", "heard"), [(True, ["down", "disconnect"]), (False, ["disconnect"])])
+def test_a_stop_that_withdraws_waits_for_the_own_name(monkeypatch, withdraw, heard):
+    monkeypatch.setattr(calls, "load", lambda _reference: Registry)
+    log = []
+    monkeypatch.setattr(Registry, "announce", lambda _self, items: log.extend(item.wanted.value for item in items))
+    monkeypatch.setattr(Registry, "disconnect", lambda _self: log.append("disconnect"))
+    job = worker.DiscoveryJob(Runtime())
+    runtime = job._runtime
+    runtime.held["address"] = waiting = []
+    runtime.withdraw, runtime.until = withdraw, time.monotonic() + 60.0
+    service = {"name": "web", "ports": [80], "host": "127.0.0.1", "metadata": {}, "advertise": None}
+    registration = {**config(1)["registration"], "farewell": 0.0}
+    job.configure({**config(1), "services": [service], "registration": registration})
+    job._states = {"web": {"80": "withdrawn"}}
+    job.stop()
+    for function, done in waiting:
+        done(Outcome(function()))
+    assert log == heard

@@ -99,14 +99,23 @@ def test_a_report_of_nonsense_is_as_none(own, report):
     assert own.addresses is None
 
 
-def test_at_the_end_nothing_is_waited_for_once_something_is_known(own):
-    own.stop()
+def test_at_the_end_a_first_look_is_waited_for_only_if_all_hangs_on_it(own):
+    own.stop(wait=True)
     assert own._runtime.abandoned == [LANE], "the first look is waited for"
+    assert own.pending
     own._runtime.answer(KNOWN)
+    assert not own.pending
     own._runtime.timer()
-    own.stop()
+    assert not own.pending, "it is known"
+    own.stop(wait=True)
     assert own._runtime.abandoned == [LANE] * 3
     assert own._runtime.timer is None
+
+
+def test_at_the_end_nothing_else_is_waited_for(own):
+    own.stop(wait=False)
+    assert own._runtime.abandoned == [LANE] * 2
+    assert not own.pending
 
 
 def test_without_a_service_nobody_asks():
