@@ -15,8 +15,8 @@ class DefaultsStanza(Stanza):
 
     Timeouts that the operator does not give become 5 s to connect and 1 h of silence on an open connection: long, because pooled
     connections to databases are silent for long and lighthouse 1.0 cut none. A connection that a server refuses goes to another one
-    at once, unless a hash chooses it, which chooses the same again (measured on 2.6.12): until the checks have found a dead member,
-    and while it is held after a mass loss.
+    at once: until the checks have found a dead member, and while it is held after a mass loss. (Measured on 2.6.12: a hash chooses
+    the same again. ``leastconn`` and ``first`` choose between two dead ones for ever, because these have the fewest connections.)
     """
 
     def __init__(self, lines: Sequence[str]) -> None:
