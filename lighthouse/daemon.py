@@ -29,6 +29,7 @@ from lighthouse.settings import Logs, Settings
 from lighthouse.supervisor import control, logs, process
 from lighthouse.supervisor.core import Core
 from lighthouse.supervisor.keeper import Keeper
+from lighthouse.supervisor.lives import Lives
 from lighthouse.supervisor.loop import Supervisor
 from lighthouse.supervisor.notify import Notifier
 from lighthouse.supervisor.place import Place
@@ -78,7 +79,7 @@ def _supervise(place: Place, settings: Settings) -> int:
     faulthandler.enable()
     faulthandler.register(signal.SIGUSR1, all_threads=True, chain=False)
     preload.preload()
-    core = Core(settings)
+    core = Core(Lives(settings))
     try:
         keeper = Keeper(place.runtime_dir / "state")
         _take_up(core, keeper, place.archive)

@@ -13,7 +13,7 @@ def birth(core: Core, name: str, place: Place) -> Boot:
     return Boot(
         id=name,
         kind=worker.spec.kind,
-        generation=core.next_generation(name),
+        generation=core.lives.next_generation(name),
         config=worker.blob,
         kept=core.store.birthright(core.plan, worker.spec),
         handover=core.store.snapshots.get(handover_topic(name), b""),

@@ -79,9 +79,9 @@ def table(supervisor: Supervisor) -> dict[str, Command]:
 
     return {
         "status": Command(status),
-        "restart": Command(steer(core.restart), mutates=True),
-        "stop": Command(steer(core.stop), mutates=True),
-        "start": Command(steer(core.start), mutates=True),
+        "restart": Command(steer(core.lives.restart), mutates=True),
+        "stop": Command(steer(core.lives.stop), mutates=True),
+        "start": Command(steer(core.lives.start), mutates=True),
         "accept": Command(accept, mutates=True),
         **ordering(core, supervisor.obey),
         "explain": Command(explain),

@@ -133,7 +133,7 @@ class Supervisor:
         self._lag.note(max(0.0, late), now)
         if late > self.core.settings.heartbeat.interval / 2:
             log.warning("the supervisor was held up for %.2f s; nobody is judged for that time", late)
-            self.core.forgive(late)
+            self.core.lives.forgive(late)
             self.compiler.state.started += late
 
     # Doing what the core decides
@@ -165,19 +165,19 @@ class Supervisor:
         try:
             child = process.fork(self._main, boot, self)
         except OSError as error:
-            self.perform(self.core.fork_failed(name, str(error), time.monotonic()))
+            self.perform(self.core.lives.fork_failed(name, str(error), time.monotonic()))
             return
         running = self._running[name] = Running(child, Channel(child.sock, boot.generation))
         self._sources.add(running.channel, FRAMES, partial(self._read, name, running))
         self._sources.add(child.pidfd, EXITS, partial(self._exited, name, running))
-        self.core.forked(name, child.pid, time.monotonic())
+        self.core.lives.forked(name, child.pid, time.monotonic())
 
     def _send(self, name: str, frame: Any) -> None:
         running = self._running[name]
         try:
             running.channel.send(frame)
         except Overflow as error:
-            self.perform(self.core.violation(name, str(error), time.monotonic()))
+            self.perform(self.core.lives.violation(name, str(error), time.monotonic()))
         self._unflushed.append(running)
 
     def dump_stacks(self, name: str) -> None:
@@ -207,7 +207,7 @@ class Supervisor:
             if not isinstance(error, ProtocolError):
                 log.exception("bug in reading what %s said", name)
             self._deafen(running)
-            self.perform(self.core.violation(name, f"protocol error: {error}", time.monotonic()))
+            self.perform(self.core.lives.violation(name, f"protocol error: {error}", time.monotonic()))
             return False
         return True
 

@@ -15,6 +15,7 @@ from lighthouse.settings import Settings
 from lighthouse.supervisor.actions import DumpStacks, Finish, Fork, Kill, Log, Send
 from lighthouse.supervisor.control import Peer, Refusal
 from lighthouse.supervisor.core import Core
+from lighthouse.supervisor.lives import Lives
 from lighthouse.supervisor.ordering import ordering
 from lighthouse.supervisor.store import Store
 from lighthouse.supervisor.worker import WorkerState
@@ -42,7 +43,7 @@ class World:
     """Plays the loop: forks are acknowledged at once, everything else is recorded."""
 
     def __init__(self):
-        self.core = Core(jitter=lambda _low, high: high)
+        self.core = Core(Lives(jitter=lambda _low, high: high))
         self.now = 1000.0
         self.done = []
         self.pid = 100
@@ -50,9 +51,9 @@ class World:
     def do(self, actions):
         for action in actions:
             if isinstance(action, Fork):
-                self.core.next_generation(action.worker)
+                self.core.lives.next_generation(action.worker)
                 self.pid += 1
-                self.core.forked(action.worker, self.pid, self.now)
+                self.core.lives.forked(action.worker, self.pid, self.now)
             if not isinstance(action, Log):
                 self.done.append(action)
         return self
@@ -179,7 +180,7 @@ def test_the_defaults_find_a_hang_within_ten_seconds(world):
 
 def test_a_late_supervisor_judges_nobody_for_it(world):
     world.now += 60.0
-    world.core.forgive(60.0)
+    world.core.lives.forgive(60.0)
     world.do(world.core.tick(world.now))
     assert world.take() == []
 
@@ -288,21 +289,21 @@ def test_a_worker_that_comes_back_before_it_has_ended_starts_anew(world):
 
 
 def test_one_that_will_not_stop_is_killed(world):
-    world.do(world.core.stop(CHECKER, world.now))
+    world.do(world.core.lives.stop(CHECKER, world.now))
     for _ in range(6):
         world.later(1.0).beat(BALANCER, DISCOVERY)
     assert Kill(CHECKER) in world.take()
 
 
 def test_operators_stop_start_and_restart(world):
-    world.do(world.core.stop(CHECKER, world.now)).exit(CHECKER, "exit code 0", 0)
+    world.do(world.core.lives.stop(CHECKER, world.now)).exit(CHECKER, "exit code 0", 0)
     assert world.state(CHECKER) is WorkerState.STOPPED
     world.take()
     world.adopt(plan(checker="c9"))
     assert Fork(CHECKER) not in world.take()
-    world.do(world.core.start(CHECKER, world.now))
+    world.do(world.core.lives.start(CHECKER, world.now))
     assert Fork(CHECKER) in world.take()
-    world.up(CHECKER).do(world.core.restart(CHECKER, world.now)).exit(CHECKER, "exit code 0", 0)
+    world.up(CHECKER).do(world.core.lives.restart(CHECKER, world.now)).exit(CHECKER, "exit code 0", 0)
     assert world.take()[-1] == Fork(CHECKER)
     assert world.core.workers[CHECKER].generation == 3
 
@@ -311,14 +312,14 @@ def test_a_restart_ends_any_wait(world):
     world.exit(CHECKER).exit(CHECKER)
     assert world.state(CHECKER) is WorkerState.BACKOFF
     world.take()
-    world.do(world.core.restart(CHECKER, world.now))
+    world.do(world.core.lives.restart(CHECKER, world.now))
     assert world.take() == [Fork(CHECKER)]
 
 
 def test_a_failed_fork_waits_and_tries_again(world):
     world.exit(CHECKER)
     world.take()
-    world.do(world.core.fork_failed(CHECKER, "out of memory", world.now))
+    world.do(world.core.lives.fork_failed(CHECKER, "out of memory", world.now))
     assert world.state(CHECKER) is WorkerState.BACKOFF
     world.later(1.0)
     assert world.take() == [Fork(CHECKER)]
@@ -412,7 +413,7 @@ def test_a_malformed_service_state_is_a_protocol_error(world, value):
 
 
 def test_a_violation_costs_the_worker_its_life(world):
-    world.do(world.core.violation(CHECKER, "protocol error: nonsense", world.now))
+    world.do(world.core.lives.violation(CHECKER, "protocol error: nonsense", world.now))
     assert world.take() == [Kill(CHECKER)]
     world.exit(CHECKER, "killed by SIGKILL", None)
     assert "nonsense" in world.core.workers[CHECKER].last_exit.reason
@@ -445,7 +446,7 @@ def test_a_stop_frame_is_not_for_a_worker_to_say(world):
 
 def test_a_worker_that_is_leaving_is_not_started_again_by_anybody(world):
     world.adopt(plan(services=False))
-    for ask in (world.core.start, world.core.restart):
+    for ask in (world.core.lives.start, world.core.lives.restart):
         world.do(ask(CHECKER, world.now))
     world.take()
     world.exit(CHECKER, "exit code 0", 0)
