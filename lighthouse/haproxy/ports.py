@@ -12,20 +12,27 @@ import errno
 import ipaddress
 import socket
 from collections.abc import Iterator
+from itertools import chain
 
 from lighthouse.haproxy.document import Document
 
+MAX_RANGE = 1000  # ports of one range that are tried
+_ALL = frozenset({"", "0.0.0.0", "::"})  # noqa: S104  compared, not bound
 _CAUSES = {errno.EADDRINUSE: "another program has it", errno.EACCES: "only root may listen there"}
 
 
 class Ports:
     """Tells why ports cannot be listened on, and tries each address once; those aside that HAProxy has, because `own` has them.
 
+    Where one of two addresses is that of all interfaces, to have a port of one is taken for having it of the other.
+
     With ``held`` HAProxy has some that nobody knows, so that none is tried.
     """
 
     def __init__(self, own: Document | None = None, *, held: bool = False) -> None:
-        self._own = {port for _, _, port in binds(own)} if own else set[int]()
+        self._own: dict[int, set[str]] = {}
+        for _, host, port in binds(own) if own else ():
+            self._own.setdefault(port, set()).add(host)
         self._held = held
         self._causes: dict[tuple[str, int], str | None] = {}
 
@@ -33,9 +40,13 @@ class Ports:
         """Why addresses of `wanted` cannot be listened on, by the header of the section."""
         reasons: dict[str, str] = {}
         for header, host, port in () if self._held else binds(wanted):
-            if port not in self._own and (cause := self._cause(host, port)):
+            if not self._has(host, port) and (cause := self._cause(host, port)):
                 reasons.setdefault(header, f"{header}: cannot listen on {host or '*'}:{port}: {cause}")
         return reasons
+
+    def _has(self, host: str, port: int) -> bool:
+        hosts = self._own.get(port, set())
+        return host in hosts or bool(hosts and {host, *hosts} & _ALL)
 
     def _cause(self, host: str, port: int) -> str | None:
         if (host, port) not in self._causes:
@@ -44,15 +55,23 @@ class Ports:
 
 
 def binds(document: Document) -> Iterator[tuple[str, str, int]]:
-    """Header, address and port of each ``bind`` line that has one plain address; others, ranges for instance, are not judged."""
+    """Header, address and port of all that ``bind`` lines name by plain addresses; others, host names for instance, are not judged."""
     for section in document.sections:
         for line in section.lines if section.header.startswith(("frontend ", "listen ")) else ():
             match line.split():
-                case ["bind", address, *_]:
-                    host, _, port = address.rpartition(":")
-                    host = host.strip("[]").replace("*", "")
-                    if port.isdecimal() and (not host or _is_literal(host)):
-                        yield section.header, host, int(port)
+                case ["bind", addresses, *_]:
+                    for host, port in chain.from_iterable(map(_ports, addresses.split(","))):
+                        yield section.header, host, port
+
+
+def _ports(address: str) -> Iterator[tuple[str, int]]:
+    """What one address with a port, or with a range of them, stands for."""
+    host, _, ports = address.rpartition(":")
+    host = host.removeprefix("ipv4@").removeprefix("ipv6@").strip("[]").replace("*", "")
+    first, _, last = ports.partition("-")
+    last = last or first
+    if first.isdecimal() and last.isdecimal() and (not host or _is_literal(host)):
+        yield from ((host, port) for port in range(int(first), int(last) + 1)[:MAX_RANGE])
 
 
 def _is_literal(host: str) -> bool:

@@ -11,6 +11,7 @@ from lighthouse.haproxy.deadline import Deadline
 from lighthouse.haproxy.document import Document
 from lighthouse.haproxy.errors import BrokenOffError, NotRunningError
 from lighthouse.haproxy.lifecycle import Current
+from lighthouse.haproxy.options import ClusterOptions
 from lighthouse.haproxy.outcome import Account
 from lighthouse.haproxy.planner import adopt
 from lighthouse.haproxy.running import Running
@@ -31,7 +32,8 @@ class Reader:
     def desired(self, clusters: Sequence[Cluster], running: Running | None) -> Desired:
         """What should run. A cluster whose members are unknown keeps those that run, or those of the file if nothing runs."""
         unknown = [cluster.name for cluster in clusters if cluster.nodes is None]
-        on_disk = next(iter(self._tools.file.documents()), None)
+        remembers = unknown or any(ClusterOptions.of(cluster).peers is not False for cluster in clusters)
+        on_disk = next(iter(self._tools.file.documents()), None) if remembers else None
         adopted = {name: adopt(name, running, on_disk) for name in unknown}
         desired = self._tools.config.desired(clusters, adopted, on_disk)
         self.watched = desired.limited

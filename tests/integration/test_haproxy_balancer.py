@@ -11,8 +11,10 @@ import subprocess
 import pytest
 
 from lighthouse.errors import BalancerError
-from lighthouse.haproxy.document import parse
+from lighthouse.haproxy.document import Document, parse
 from lighthouse.haproxy.ended import Ended
+from lighthouse.haproxy.ports import Ports
+from lighthouse.haproxy.stanzas.section import Section
 from lighthouse.node import Node
 from support.haproxy import Backend, Load, backends, balancer, cluster, get
 from support.ports import free_port
@@ -140,15 +142,33 @@ def test_a_port_in_use_is_noticed_before_it_hurts(paths):
     with backends("a", "b", "squatter") as (a, b, squatter):
         made.sync([cluster("web", [a], port=port)])
         clusters = [cluster("db", [a], port=squatter.port), cluster("web", [a, b], port=port)]
+        range_of_ports = [f"bind ipv4@127.0.0.1:{free_port()},127.0.0.1:{squatter.port}-{squatter.port}"]
+        clusters.append(cluster("range", [a], port=free_port(), frontend=range_of_ports))
         with Load(port) as load:
             report = made.sync(clusters)
             until(lambda: load.ok["b"], what="requests at b")
         assert load.failed == []
+        assert f"frontend range: cannot listen on 127.0.0.1:{squatter.port}" in report["degraded"]
         assert f"frontend db: cannot listen on 127.0.0.1:{squatter.port}" in report["degraded"]
         assert paths.reloads() == 0
         assert in_file(paths, "web") == addresses(a, b)
         assert list(parse(paths.file.read_text()).backends()) == ["web"]
-    assert made.sync(clusters)["degraded"] is None
+    assert made.sync(clusters[:2])["degraded"] is None
+
+
+def test_which_addresses_of_haproxy_are_its_own():
+    """To have a port of one address is not to have it of another, but of all where one of them is that of all."""
+
+    def document(*binds):
+        return Document((), tuple(Section(f"frontend f{number}", (line,)) for number, line in enumerate(binds)))
+
+    with socket.create_server(("127.0.0.2", 0)) as squatter:
+        port = squatter.getsockname()[1]
+        wanted = document(f"bind 127.0.0.2:{port}-{port} ssl", f"bind 127.0.0.1:{port}", f"bind *:{port}", "bind /s")
+        for own, taken in (("127.0.0.1", {"f0"}), ("127.0.0.2", set()), ("", set()), (None, {"f0", "f2"})):
+            ports = Ports(document(f"bind {own}:{port}") if own is not None else None)
+            assert {header.split()[1] for header in ports.taken(wanted)} == taken, own
+        assert Ports(held=True).taken(wanted) == {}
 
 
 def test_a_port_is_not_shared_with_a_stranger(paths):
@@ -165,11 +185,11 @@ def test_a_port_is_not_shared_with_a_stranger(paths):
 
 
 def test_a_configuration_that_cannot_start_is_taken_back(paths):
-    """A range of ports, which is not tried beforehand."""
+    """A port of a host name, which is not tried beforehand."""
     made, port = balancer(paths), free_port()
     with backends("a", "b", "squatter") as (a, b, squatter):
         made.sync([cluster("web", [a], port=port)])
-        bad = {"frontend": [f"bind 127.0.0.1:{squatter.port}-{squatter.port}"]}
+        bad = {"frontend": [f"bind localhost:{squatter.port}"]}
         clusters = [cluster("web", [a, b], port=port, **bad)]
         report = made.sync(clusters)
         assert "goes on with the old one" in report["degraded"]

@@ -448,7 +448,7 @@ def test_a_kill_before_a_bad_reload_still_finds_the_way_back(paths, monkeypatch)
         balancer(paths).sync([cluster("web", [a], port=port)])
         clusters = [
             cluster("web", [a], port=port),
-            cluster("db", [b], frontend=[f"bind 127.0.0.1:{squatter.port}-{squatter.port}"], port=free_port()),
+            cluster("db", [b], frontend=[f"bind localhost:{squatter.port}"], port=free_port()),
         ]
         monkeypatch.setattr(Lifecycle, "reload", killed)
         with pytest.raises(Killed):
