@@ -55,7 +55,7 @@ class Ports:
 
 
 def binds(document: Document) -> Iterator[tuple[str, str, int]]:
-    """Header, address and port of all that ``bind`` lines name by plain addresses; others, host names for instance, are not judged."""
+    """Header, address and port of all that ``bind`` lines name by plain addresses; others, such as host names, are not judged."""
     for section in document.sections:
         for line in section.lines if section.header.startswith(("frontend ", "listen ")) else ():
             match line.split():
