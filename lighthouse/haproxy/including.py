@@ -72,7 +72,7 @@ class Inclusion:
         document: Document | None = wanted
         if base is None or base.skeleton != wanted.skeleton:
             good = refilled(base, wanted, nothing) if base else None
-            ports = Ports(good)
+            ports = Ports(*filter(None, [good]))
             parted = self._proposals.parted(wanted, good, ports, start=True)
             verdict = self._proposals.known(parted, good) or self._proposals.judged(parted, good, ports, start=True)
             self._account.quarantined = verdict.clusters

@@ -119,6 +119,13 @@ class Lifecycle:
         what = "is closed to the user of Lighthouse" if closed else "does not answer"
         return f"HAProxy's master process {what} at {path}, so it cannot be reloaded gracefully"
 
+    def lost_master(self) -> str | None:
+        """Why it takes another process to have a master that answers; None if one may answer yet, or none is needed."""
+        path = self._control.master_socket_file
+        return (
+            f"the socket of HAProxy's master process was deleted ({path})" if path and not Path(path).exists() else None
+        )
+
     def reloaded(self, before: Processes, deadline: Deadline) -> None:
         """Wait for the end of a reload. The master listens to nobody while it loads, and counts only what has ended.
 

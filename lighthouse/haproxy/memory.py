@@ -25,23 +25,28 @@ class Known:
 class Memory:
     """Holds nothing until a whole reconciliation has gone well, and again after anything unexpected.
 
-    ``judged`` is the configuration that ``haproxy -c`` has accepted last.
+    ``judged`` is the configuration that ``haproxy -c`` has accepted last, ``ran`` the one that HAProxy was last seen to run: it is
+    what is left of that when the file is lost.
     """
 
     def __init__(self, clock: Callable[[], float] = time.monotonic) -> None:
         self.known: Known | None = None
         self.judged: Document | None = None
+        self.ran: Document | None = None
         self._clock = clock
 
     def verified(self, clusters: Sequence[Cluster], outcome: Outcome) -> None:
         """Everything was compared just now."""
         well = outcome.account.is_calm and outcome.running.pid
         self.known = Known(tuple(clusters), outcome, self._clock()) if well else None
+        if outcome.running.skeleton == outcome.document.skeleton:
+            self.ran = outcome.document
 
     def changed(self, clusters: Sequence[Cluster], outcome: Outcome) -> None:
         """What changed was brought to HAProxy; the rest is as it was known."""
         if self.known is not None:
             self.known = Known(tuple(clusters), outcome, self.known.verified)
+            self.ran = outcome.document
 
     def forget(self) -> None:
         """Compare everything next time."""

@@ -22,16 +22,16 @@ _CAUSES = {errno.EADDRINUSE: "another program has it", errno.EACCES: "only root 
 
 
 class Ports:
-    """Tells why ports cannot be listened on, and tries each address once; those aside that HAProxy has, because `own` has them.
+    """Tells why ports cannot be listened on, and tries each address once; those aside that HAProxy has, because `own` have them.
 
     Where one of two addresses is that of all interfaces, to have a port of one is taken for having it of the other.
 
     With ``held`` HAProxy has some that nobody knows, so that none is tried.
     """
 
-    def __init__(self, own: Document | None = None, *, held: bool = False) -> None:
+    def __init__(self, *own: Document, held: bool = False) -> None:
         self._own: dict[int, set[str]] = {}
-        for _, host, port in binds(own) if own else ():
+        for _, host, port in chain.from_iterable(map(binds, own)):
             self._own.setdefault(port, set()).add(host)
         self._held = held
         self._causes: dict[tuple[str, int], str | None] = {}

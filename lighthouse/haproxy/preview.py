@@ -33,7 +33,8 @@ class _Preview:
     def __init__(self, tools: Tools, deadline: Deadline) -> None:
         self._tools = tools
         self._deadline = deadline
-        self._reader = Reader(tools, Account(), deadline)
+        self._account = Account()
+        self._reader = Reader(tools, self._account, deadline)
         self._effects: list[Effect] = []
         self._notes: list[str] = []
 
@@ -64,10 +65,12 @@ class _Preview:
             todo = plan(current, running, desired.unknown)
             self._effects += at_run_time(todo, current)
             self._notes += passing(todo)
+            if self._account.processes is None and (lost := self._tools.lifecycle.lost_master()):
+                self._effects.append(Effect(Way.RELOAD, "haproxy", lost))
         if base is not None and wanted.skeleton == base.skeleton:
             return
         held = current is None and (self._tools.owner is Owner.LIGHTHOUSE or running.skeleton is not None)
-        verdict = self._judged(wanted, current, Ports(current, held=held))
+        verdict = self._judged(wanted, current, Ports(*filter(None, [current]), held=held))
         if verdict.document is not None:
             self._effects += of_shape(verdict.document, base)
 
@@ -77,7 +80,9 @@ class _Preview:
         wanted = arranged(desired.document, base, nothing, self._tools.obstacle)
         good = refilled(base, wanted, nothing) if base else None
         service = self._tools.owner is Owner.SERVICE
-        ports = Ports(good) if service else Ports(held=bool(self._tools.process.find()))
+        runs = not service and bool(self._tools.process.find())
+        own = filter(None, [good]) if service else documents if runs else ()
+        ports = Ports(*own, held=runs and not documents)
         verdict = self._judged(wanted, good, ports, start=True)
         if verdict.document is not None:
             why = (

@@ -33,7 +33,7 @@ class Reader:
         """What should run. A cluster whose members are unknown keeps those that run, or those of the file if nothing runs."""
         unknown = [cluster.name for cluster in clusters if cluster.nodes is None]
         remembers = unknown or any(ClusterOptions.of(cluster).peers is not False for cluster in clusters)
-        on_disk = next(iter(self._tools.file.documents()), None) if remembers else None
+        on_disk = next(iter(self._tools.documents()), None) if remembers else None
         adopted = {name: adopt(name, running, on_disk) for name in unknown}
         desired = self._tools.config.desired(clusters, adopted, on_disk)
         self.watched = desired.limited

@@ -31,6 +31,7 @@ from lighthouse.haproxy.drain import leaving
 from lighthouse.haproxy.errors import (
     EndedError,
     HeldUpError,
+    NoAnswerError,
     NotRunningError,
     RejectedError,
     UndecidedError,
@@ -110,7 +111,7 @@ class _Reconciliation:
         return arranged(desired.document, base, running, self._tools.obstacle)
 
     def _converge(self, desired: Desired, running: Running) -> tuple[Document, Running]:
-        base = next((item for item in self._tools.file.documents() if item.skeleton == running.skeleton), None)
+        base = next((item for item in self._tools.documents() if item.skeleton == running.skeleton), None)
         running = self._reader.closely(base or desired.document, running)
         self._compare(running)
         wanted = self._arranged(desired, base, running)
@@ -119,7 +120,7 @@ class _Reconciliation:
         current, obstacles = None, dict[str, str]()
         if base is not None:
             current = refilled(base, wanted, running)
-            running, obstacles = self._runtime.bring(current, running)
+            running, obstacles = self._brought(current, running)
             wanted = self._arranged(desired, current, running)  # a backend may have turned out to need slots
         try:
             return self._shaped(wanted, base, current, running, obstacles)
@@ -130,6 +131,13 @@ class _Reconciliation:
         running = self._reader.again(now)
         return self._settled(now, running) if current and takes_files else (now, running)
 
+    def _brought(self, document: Document, running: Running) -> tuple[Running, dict[str, str]]:
+        """Bring the members at run time. Gives what runs then, and what only another process can bring."""
+        running, obstacles = self._runtime.bring(document, running)
+        if self._account.processes is None and (lost := self._tools.lifecycle.lost_master()):
+            obstacles = {**obstacles, "": lost}
+        return running, obstacles
+
     def _shaped(
         self,
         wanted: Document,
@@ -139,7 +147,7 @@ class _Reconciliation:
         obstacles: Mapping[str, str],
     ) -> tuple[Document, Running]:
         """All but the members. Raises `HeldUpError`; `current` runs then."""
-        ports = Ports(current, held=self._has_its_ports(wanted, current, running))
+        ports = Ports(*filter(None, [current]), held=self._has_its_ports(wanted, current, running))
         parted = self._proposals.parted(wanted, current, ports)
         verdict = self._proposals.known(parted, current)
         wanted, reason = self._needed(verdict or parted, wanted, base, obstacles)
@@ -156,7 +164,7 @@ class _Reconciliation:
         if refused is not None:
             self._account.trouble.append(f"the new configuration is not in force: {refused}")
             return self._settled(current, self._reader.again(current)) if current else (wanted, running)
-        running, obstacles = self._runtime.bring(wanted, self._reader.again(wanted))
+        running, obstacles = self._brought(wanted, self._reader.again(wanted))
         if obstacles:
             self._tools.refusals.remember(_key(wanted), Refusal("; ".join(obstacles.values())))
         return wanted, running
@@ -216,7 +224,7 @@ class _Reconciliation:
             if current is not None:
                 self._go_back(current, running)
             return str(error)
-        except NotRunningError as error:
+        except (NotRunningError, NoAnswerError) as error:
             return str(error)
         self._account.reload = reason
         tools.trial.begin(wanted.skeleton)

@@ -58,6 +58,9 @@ class ServiceLifecycle:
         """See `Lifecycle.missing_master`. A reload command needs none."""
         return None if self._settings.reload_command else self._looking.missing_master()
 
+    def lost_master(self) -> None:
+        """See `Lifecycle.lost_master`. It takes its owner to start another one."""
+
     def start(self, document: Document, deadline: Deadline, replaced: Sequence[int] = ()) -> Current:  # noqa: ARG002
         """Never. Raises `NotRunningError`."""
         raise NotRunningError(self._absent())

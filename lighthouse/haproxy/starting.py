@@ -68,11 +68,12 @@ class Start:
 
     def _judged(self, desired: Document) -> tuple[Document, Running]:
         """Start it with what HAProxy accepts: of what is wanted, else of what was good. Raises `HeldUpError` or `BalancerError`."""
-        documents = self._tools.file.documents()
+        documents = self._tools.documents()
         nothing = Running(None, version=self._tools.process.version(self._deadline))
         wanted = arranged(desired, documents[0] if documents else None, nothing, self._tools.obstacle)
         good = refilled(documents[0], wanted, nothing) if documents else None
-        ports = Ports(held=bool(self._tools.process.find()))  # who runs on our files has some until it is replaced
+        runs = bool(self._tools.process.find())  # who runs on our files has their ports until it is replaced
+        ports = Ports(*(documents if runs else ()), held=runs and not documents)
         verdict = self._found(wanted, good, ports)
         self._account.quarantined = verdict.clusters
         tried = {wanted.skeleton, verdict.document.skeleton if verdict.document else ""}

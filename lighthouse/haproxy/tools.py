@@ -5,6 +5,7 @@ from __future__ import annotations
 from dataclasses import dataclass, field
 
 from lighthouse.haproxy.config import HAProxyConfig
+from lighthouse.haproxy.document import Document
 from lighthouse.haproxy.drain import Drain
 from lighthouse.haproxy.drift import Drift
 from lighthouse.haproxy.files import ConfigFile
@@ -37,6 +38,10 @@ class Tools:
     trial: Trial = field(default_factory=Trial)
     owner: Owner = Owner.LIGHTHOUSE
     static: dict[str, tuple[Section, str]] = field(default_factory=dict)
+
+    def documents(self) -> list[Document]:
+        """What is on disk, and behind it what ran last, should that be lost."""
+        return [*self.file.documents(), *filter(None, [self.memory.ran])]
 
     def learn_static(self, section: Section, reason: str) -> None:
         """HAProxy refused a server at run time for a reason that the lines do not tell: the backend gets slots."""

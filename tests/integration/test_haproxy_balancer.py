@@ -166,7 +166,7 @@ def test_which_addresses_of_haproxy_are_its_own():
         port = squatter.getsockname()[1]
         wanted = document(f"bind 127.0.0.2:{port}-{port} ssl", f"bind 127.0.0.1:{port}", f"bind *:{port}", "bind /s")
         for own, taken in (("127.0.0.1", {"f0"}), ("127.0.0.2", set()), ("", set()), (None, {"f0", "f2"})):
-            ports = Ports(document(f"bind {own}:{port}") if own is not None else None)
+            ports = Ports(*([document(f"bind {own}:{port}")] if own is not None else []))
             assert {header.split()[1] for header in ports.taken(wanted)} == taken, own
         assert Ports(held=True).taken(wanted) == {}
 
@@ -305,17 +305,25 @@ def test_only_the_master_killed(paths):
 def test_a_socket_deleted_by_hand(paths, gone):
     """HAProxy cannot make it again by a reload, so a new process takes over; connections are not refused meanwhile."""
     made, port = balancer(paths), free_port()
-    with backends("a", "b") as (a, b):
+    with backends("a", "b", "squatter") as (a, b, squatter):
         made.sync([cluster("web", [a], port=port)])
         old = paths.pids()
         (paths.root / gone).unlink()
-        clusters = [cluster("web", [a, b], port=port, backend=["balance first"])]
-        report = made.sync(clusters)
-        assert report["degraded"] is None
-        until(lambda: not set(old) & set(paths.pids()), what="the end of the old process")
+        clusters = [cluster("web", [a, b], port=port), cluster("db", [a], port=squatter.port)]
+        way = "start" if gone == "s" else "reload"
+        assert (way, "haproxy") in [(item.way.value, item.where) for item in made.preview(clusters).effects]
+        with Load(port) as load:
+            report = made.sync(clusters)
+            until(lambda: not set(old) & set(paths.pids()), what="the end of the old process")
+            load.wait_for(20)
+        assert load.failed == []
+        assert report["degraded"].startswith(
+            f"cluster db is quarantined: frontend db: cannot listen on 127.0.0.1:{squatter.port}"
+        )
+        assert report["last"][way]
         assert len(paths.pids()) == 2
         assert paths.servers("web") == addresses(a, b)
-        assert get(port)[0] == 200
+    assert made.sync(clusters)["degraded"] is None
 
 
 def test_a_fresh_balancer_on_an_equal_state_does_nothing(paths):

@@ -395,6 +395,29 @@ def test_a_stopped_haproxy_is_not_started_twice(paths, monkeypatch):
     assert made.sync([])["haproxy"]["pid"] == paths.pid()
 
 
+def test_a_master_that_is_stopped_keeps_nothing_but_a_reload_waiting(paths, monkeypatch):
+    monkeypatch.setattr("lighthouse.haproxy.sockets.TIMEOUT", 0.2)
+    port = free_port()
+    with backends("a", "b") as (a, b):
+        made = balancer(paths)
+        made.sync([cluster("web", [a], port=port)])
+        master = paths.pid()
+        os.kill(master, signal.SIGSTOP)
+        until(lambda: stopped(master), what="every thread of the master to stop")
+        clusters = [cluster("web", [b], port=port), cluster("db", [a])]
+        try:
+            report = made.sync(clusters)
+            assert f"not in force: HAProxy at {paths.root}/s.master does not answer" in report["degraded"]
+            assert report["servers"] == {"web": {b.node.name: "up"}, "db": {a.node.name: "pending"}}
+            assert get(port) == (200, "b")
+            assert list(parse(paths.file.read_text()).backends()) == ["web"]
+        finally:
+            os.kill(master, signal.SIGCONT)
+        until(lambda: "master" in paths.master("show proc"), what="the master to go on")
+        until(lambda: made.sync(clusters)["degraded"] is None, what="a sync")
+        assert paths.servers("db")
+
+
 def test_one_that_is_just_starting_is_waited_for(paths, monkeypatch):
     """The starter is killed right after the start: the next one must not start a second HAProxy on the same ports."""
     port = free_port()

@@ -44,6 +44,10 @@ def test_a_refused_cluster_keeps_its_last_good_lines_and_the_others_go_on(paths)
         assert {item.name for item in section(paths, "backend web").members} == set(paths.servers("web"))
         assert len(paths.servers("web")) == 2
         bad.nodes = [b.node]
+        paths.file.unlink()
+        report = made.sync([bad, cluster("db", [a], port=other, frontend=["maxconn 9"])])
+        assert (report["last"]["reload"], get(port)) == (None, (200, "b")), "what runs is known without the file"
+        assert [item.name for item in section(paths, "backend web").members] == [b.node.name]
         paths.stop()
         report = balancer(paths).sync([bad, cluster("db", [b], port=other, frontend=["maxconn 9"])])
         assert set(report["quarantined"]) == {"web"}
