@@ -30,7 +30,7 @@ def table(supervisor: Supervisor) -> dict[str, Command]:
             name = _worker(supervisor, arguments)
             if core.stopping:
                 raise Refusal("stopping", "the supervisor is stopping")
-            supervisor.perform(decide(name, time.monotonic()))
+            supervisor.pool.perform(decide(name, time.monotonic()))
             return {"worker": name, "state": core.workers[name].state.value}
 
         return command
@@ -43,7 +43,7 @@ def table(supervisor: Supervisor) -> dict[str, Command]:
     def explain(arguments: Arguments) -> Mapping[str, Any]:
         name, now = _cluster(supervisor, arguments), time.monotonic()
         actions = core.explain(name, now)
-        supervisor.perform(actions)
+        supervisor.pool.perform(actions)
         return {
             "cluster": name,
             "asked": now,
@@ -59,7 +59,7 @@ def table(supervisor: Supervisor) -> dict[str, Command]:
             raise Refusal("usage", f"{name} does not run, so it has no stacks")
         path = supervisor.place.log_path(name)
         offset = _size(path)
-        supervisor.dump_stacks(name)
+        supervisor.pool.dump_stacks(name)
         return {"log": str(path), "offset": offset}
 
     def logs(arguments: Arguments) -> Mapping[str, Any]:

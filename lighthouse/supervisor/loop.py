@@ -8,22 +8,17 @@ from __future__ import annotations
 
 import logging
 import os
-import selectors
 import signal
 import socket
 import time
 from collections.abc import Mapping
-from dataclasses import dataclass
 from functools import partial
 from typing import Any
 
-from lighthouse.ipc.channel import Channel
-from lighthouse.ipc.errors import Overflow, ProtocolError
 from lighthouse.plan import Plan
 from lighthouse.supervisor import control, process, status
-from lighthouse.supervisor.actions import Action, DumpStacks, Finish, Fork, Kill, Log, Send
+from lighthouse.supervisor.actions import Action
 from lighthouse.supervisor.archive import Archive
-from lighthouse.supervisor.birth import birth
 from lighthouse.supervisor.commands import table
 from lighthouse.supervisor.compiling import Compiler
 from lighthouse.supervisor.core import Core
@@ -32,8 +27,9 @@ from lighthouse.supervisor.keeper import Keeper
 from lighthouse.supervisor.lag import Lag
 from lighthouse.supervisor.notify import Notifier
 from lighthouse.supervisor.place import Place
+from lighthouse.supervisor.pool import Pool
 from lighthouse.supervisor.saving import Saver
-from lighthouse.supervisor.sources import EXITS, FRAMES, REST, Sources
+from lighthouse.supervisor.sources import REST, Sources
 from lighthouse.version import __version__
 
 LONGEST_REST = 1.0  # seconds in the selector at most, so that a stall of this process is noticed as such
@@ -41,26 +37,15 @@ LONGEST_REST = 1.0  # seconds in the selector at most, so that a stall of this p
 log = logging.getLogger("lighthouse.supervisor")
 
 
-@dataclass(slots=True)
-class Running:
-    """A worker's process and the channel to it; ``deaf`` once its end of the channel is closed."""
-
-    child: process.Child
-    channel: Channel
-    deaf: bool = False
-
-
 class Supervisor:
-    """Owns every process, socket and timer; decides nothing itself."""
+    """Turns, and has each part do its work in time; decides nothing itself."""
 
     def __init__(self, place: Place, main: process.WorkerMain, core: Core, keeper: Keeper, notifier: Notifier) -> None:
         self.place = place
         self.core = core
-        self._main = main
         self._notifier = notifier
-        self._running: dict[str, Running] = {}
-        self._unflushed: list[Running] = []
         self._sources = Sources()
+        self.pool = Pool(partial(process.fork, main, owner=self), place, core, self._sources)
         self._saver = Saver(keeper, core)
         self._archive = Archive(place.archive, core.store, self._sources)
         self.compiler = Compiler(main, place, core, self._sources, adopt=self._adopt, done=self._compiled)
@@ -70,7 +55,6 @@ class Supervisor:
         self._lag = Lag()
         self._woke = time.monotonic()
         self._reload_target: int | None = 1
-        self._finished = False
 
     # The turn
 
@@ -79,7 +63,7 @@ class Supervisor:
         process.become_subreaper()
         door = Door(listener, control.ControlServer(table(self), frozenset({0, os.getuid()})), self._sources)
         self._sources.add(signals, REST, partial(self._signalled, signals))
-        while not self._finished:
+        while not self.pool.finished:
             self._turn(door)
         self.compiler.close()
         self._saver.save(everything=True)
@@ -88,8 +72,7 @@ class Supervisor:
         return 0
 
     def _turn(self, door: Door) -> None:
-        while self._unflushed:
-            self._flush(self._unflushed.pop())
+        self.pool.flush()
         began = time.monotonic()
         planned = began + self._patience(door)
         first, rest = self._sources.wait(max(0.0, planned - began))
@@ -99,7 +82,7 @@ class Supervisor:
         for call in first:
             call()
         # By the clock of before the reading: what has arrived since is unread, and nobody is judged by that.
-        self.perform(self.core.tick(now))
+        self.pool.perform(self.core.tick(now))
         for call in rest:
             call()
         self.compiler.turn(now, self)
@@ -113,8 +96,7 @@ class Supervisor:
 
     def _children(self) -> set[int]:
         """The processes whose ends are told by a pidfd."""
-        own = {running.child.pid for running in self._running.values()}
-        return own | {child.pid for child in (self.compiler.child, self._archive.child) if child}
+        return self.pool.pids | {child.pid for child in (self.compiler.child, self._archive.child) if child}
 
     def _patience(self, door: Door) -> float:
         now = time.monotonic()
@@ -136,108 +118,10 @@ class Supervisor:
             self.core.lives.forgive(late)
             self.compiler.state.started += late
 
-    # Doing what the core decides
-
     def obey(self, actions: list[Action]) -> None:
         """Do what an operator ordered: it is on disk before anybody is told, the operator included."""
         self._saver.save(everything=True)
-        self.perform(actions)
-
-    def perform(self, actions: list[Action]) -> None:
-        """Do this, in order."""
-        for action in actions:
-            match action:
-                case Fork(worker):
-                    self._fork(worker)
-                case Send(worker, frame):
-                    self._send(worker, frame)
-                case DumpStacks(worker):
-                    self.dump_stacks(worker)
-                case Kill(worker):
-                    process.kill(self._running[worker].child)
-                case Log(level, text):
-                    log.log(level, "%s", text)
-                case Finish():
-                    self._finished = True
-
-    def _fork(self, name: str) -> None:
-        boot = birth(self.core, name, self.place)
-        try:
-            child = process.fork(self._main, boot, self)
-        except OSError as error:
-            self.perform(self.core.lives.fork_failed(name, str(error), time.monotonic()))
-            return
-        running = self._running[name] = Running(child, Channel(child.sock, boot.generation))
-        self._sources.add(running.channel, FRAMES, partial(self._read, name, running))
-        self._sources.add(child.pidfd, EXITS, partial(self._exited, name, running))
-        self.core.lives.forked(name, child.pid, time.monotonic())
-
-    def _send(self, name: str, frame: Any) -> None:
-        running = self._running[name]
-        try:
-            running.channel.send(frame)
-        except Overflow as error:
-            self.perform(self.core.lives.violation(name, str(error), time.monotonic()))
-        self._unflushed.append(running)
-
-    def dump_stacks(self, name: str) -> None:
-        """Ask a worker for its stacks. One that is stopped or has not set itself up yet cannot give them."""
-        worker = self.core.workers[name]
-        if worker.greeted and name in self._running:
-            process.send_signal(self._running[name].child, signal.SIGUSR1)
-
-    # Workers
-
-    def _read(self, name: str, running: Running, mask: int) -> None:
-        if mask & selectors.EVENT_READ:
-            self._take(name, running)
-        if mask & selectors.EVENT_WRITE:
-            self._flush(running)
-
-    def _take(self, name: str, running: Running) -> bool:
-        """Take what one read gives; returns whether more may come."""
-        try:
-            for frame in running.channel.receive():
-                self.perform(self.core.frame(name, frame, time.monotonic()))
-        except EOFError:
-            self._deafen(running)
-            return False
-        except Exception as error:
-            # Whatever a worker says must cost that worker, and never the supervisor.
-            if not isinstance(error, ProtocolError):
-                log.exception("bug in reading what %s said", name)
-            self._deafen(running)
-            self.perform(self.core.lives.violation(name, f"protocol error: {error}", time.monotonic()))
-            return False
-        return True
-
-    def _deafen(self, running: Running) -> None:
-        """The other end is closed: unregister at once, or the selector would spin. The end itself is told by the pidfd."""
-        if not running.deaf:
-            running.deaf = True
-            self._sources.remove(running.channel)
-
-    def _flush(self, running: Running) -> None:
-        if running.deaf:
-            return
-        try:
-            running.channel.flush()
-        except OSError:
-            self._deafen(running)
-            return
-        writes = selectors.EVENT_WRITE if running.channel.wants_write else 0
-        self._sources.wait_for(running.channel, selectors.EVENT_READ | writes)
-
-    def _exited(self, name: str, running: Running, _mask: int) -> None:
-        for _ in running.channel.last_words():
-            if running.deaf or not self._take(name, running):
-                break
-        self._deafen(running)
-        self._sources.remove(running.child.pidfd)
-        end = process.reap(running.child)
-        running.channel.close()
-        del self._running[name]
-        self.perform(self.core.exited(name, end.how, end.code, time.monotonic()))
+        self.pool.perform(actions)
 
     # The configuration
 
@@ -252,7 +136,7 @@ class Supervisor:
         for name in ("runtime_dir", "log_dir", "state_dir"):
             if before and before[name] != plan.settings[name]:
                 log.warning("lighthouse.yaml: a changed %s takes effect at the next start", name)
-        self.perform(self.core.adopt(plan, blobs, time.monotonic()))
+        self.pool.perform(self.core.adopt(plan, blobs, time.monotonic()))
 
     def _compiled(self) -> None:
         if self._reload_target is not None and self.compiler.state.completed >= self._reload_target:
@@ -277,7 +161,7 @@ class Supervisor:
     def shut_down(self) -> None:
         """Stop every worker, in order, then end. Asked again, hurry."""
         self._notifier.stopping()
-        self.perform(self.core.shut_down(time.monotonic()))
+        self.pool.perform(self.core.shut_down(time.monotonic()))
 
     def status(self) -> Mapping[str, Any]:
         """The raw status document."""
@@ -292,10 +176,7 @@ class Supervisor:
             "runtime_dir": str(self.place.runtime_dir),
             "state_dir": str(self.place.state_dir),
             "unkept": "; ".join(filter(None, (self._saver.problem, self._archive.problem))) or None,
-            "counters": {
-                "unsolicited": self.core.unsolicited,
-                "coalesced": sum(running.channel.coalesced for running in self._running.values()),
-            },
+            "counters": {"unsolicited": self.core.unsolicited, "coalesced": self.pool.coalesced},
         }
         document = status.document(self.core, self.compiler.state, own, status.Clock(now, time.time()))
         document["config"]["error"] = self.compiler.problem
