@@ -15,18 +15,16 @@ from math import inf
 from typing import Any
 
 from lighthouse.cluster import Cluster
-from lighthouse.discovery import Announcement, Discovery
+from lighthouse.discovery import Discovery
 from lighthouse.ipc.boot import ACCEPT_TOPIC, ANNOUNCE_TOPIC, report_topic
 from lighthouse.ipc.messages import unpack
 from lighthouse.settings import MassLoss
 from lighthouse.workers import calls
-from lighthouse.workers.announcing import Addresses, announced, announcements
 from lighthouse.workers.bell import Bell
-from lighthouse.workers.farewell import Farewell
 from lighthouse.workers.lanes import Outcome
 from lighthouse.workers.own_address import OwnAddress
 from lighthouse.workers.plugins import why
-from lighthouse.workers.registration import Registration
+from lighthouse.workers.register import Due, Register
 from lighthouse.workers.runtime import Runtime
 from lighthouse.workers.steps import Failures, Step
 from lighthouse.workers.watched import Watched
@@ -45,13 +43,9 @@ class DiscoveryJob:
         self._applied: dict[str, Any] | None = None
         self._refused: dict[str, Any] | None = None
         self._discovery: Discovery | None = None
-        self._own = OwnAddress(runtime, self._looked)
+        self._register = Register(OwnAddress(runtime, self._looked))
         self._connected = False
         self._watched = Watched(runtime.boot.kept, runtime.lanes.wake)
-        self._states: dict[str, dict[str, str]] = {}
-        self._announced: list[Announcement] | None = None
-        self._registration = Registration()
-        self._farewell = Farewell()
         self._due = 0.0
         self._bell = Bell(runtime, self._look_now)
         self._busy = False
@@ -64,11 +58,11 @@ class DiscoveryJob:
         self._failures = Failures()
         runtime.on_wake = self._tell
         if ANNOUNCE_TOPIC in runtime.boot.kept:
-            self._states = unpack(runtime.boot.kept[ANNOUNCE_TOPIC])
+            self._register.states = unpack(runtime.boot.kept[ANNOUNCE_TOPIC])
         if ACCEPT_TOPIC in runtime.boot.kept:
             self._watched.accept(unpack(runtime.boot.kept[ACCEPT_TOPIC]))
         if (report := runtime.boot.kept.get(report_topic(runtime.boot.id))) is not None:
-            self._own.remember(report)
+            self._register.own.remember(report)
 
     def configure(self, config: dict[str, Any]) -> None:
         """Take over the registry's configuration, the clusters to watch and the services to announce."""
@@ -76,19 +70,16 @@ class DiscoveryJob:
             self._runtime.leave(0)  # another plugin wants a fresh process
             return
         self._config = config
-        registration = config["registration"]
-        self._registration.rate, self._registration.burst = registration["rate"], registration["burst"]
-        self._farewell.lasts = registration["farewell"]
-        self._announced = self._refused = None
+        self._refused = None
         self._failures.forget()
         self._watched.guard({name: MassLoss(**rules) for name, rules in config["guards"].items()})
-        self._own.configure(config)
+        self._register.configure(config)
         self._next()
 
     def receive(self, topic: str, payload: bytes) -> None:
         """What should be announced, or which losses of members are confirmed."""
         if topic == ANNOUNCE_TOPIC:
-            self._states = unpack(payload)
+            self._register.states = unpack(payload)
             self._due = 0.0
             self._next()
         elif topic == ACCEPT_TOPIC:
@@ -100,7 +91,7 @@ class DiscoveryJob:
         self._stopping = True
         left = self._runtime.until - time.monotonic()
         self._last = self._runtime.until - min(PARTING, left / 2)
-        self._own.stop(wait=self._runtime.withdraw)
+        self._register.own.stop(wait=self._runtime.withdraw)
         self._failures.forget()
         self._next()
 
@@ -131,21 +122,12 @@ class DiscoveryJob:
             return
         if not self._stopping:
             yield from self._watch_steps(discovery)
-        addresses = self._own.addresses or (None if config["services"] else Addresses(""))
-        if addresses is not None:
-            wanted = announcements(config, self._states, addresses)
-            # At the end there is no later turn for what would have to wait.
-            admitted = wanted if self._stopping else self._registration.admitted(wanted, now)
-            due = self._farewell.phased(admitted, now)
-            if due != self._announced:
-                done = partial(self._has_announced, due, admitted, wanted)
-                yield Step("announce", lambda: calls.announce(discovery, due), done)
+        # At the end there is no later turn for what would have to wait.
+        due = self._register.due(now, at_once=self._stopping)
+        if due is not None:
+            yield Step("announce", lambda: calls.announce(discovery, due.items), partial(self._has_announced, due))
         if now >= self._due and not self._stopping:
-            about = {
-                **(self._own.addresses or Addresses("")).report(),
-                "announced": announced(self._announced or (), self._states),
-                "registration": {"waiting": self._registration.waiting, "delayed": self._registration.delayed},
-            }
+            about = self._register.report()
             yield Step("maintain", lambda: calls.maintain(discovery, about, self._unread_since), self._maintained)
 
     def _unread_since(self, names: Collection[str]) -> Mapping[str, float | None]:
@@ -191,7 +173,7 @@ class DiscoveryJob:
         """Nothing that is known changes; the step is tried again, and the others go on."""
         self._failures.failed(name, error)
         if name == "announce":
-            self._announced = None  # a part of it may have been done
+            self._register.doubt()
         if name in ("connect", "maintain"):
             self._whole = False
             self._watched.heard(complete=False)
@@ -203,7 +185,7 @@ class DiscoveryJob:
         if self._stopping:
             self._part(now)
             return
-        times = [*self._failures.next(), *filter(None, (self._farewell.next(now), self._registration.next(now)))]
+        times = [*self._failures.next(), *self._register.next(now)]
         if self._connected:
             times.append(self._due)
         if times:
@@ -214,20 +196,20 @@ class DiscoveryJob:
 
         Only a stop that withdraws waits for what failed: what else is wanted, the next generation announces.
         """
-        if self._own.pending and now < self._last:
+        if self._register.own.pending and now < self._last:
             self._runtime.after(self._last - now, self._next, name="next")  # or as soon as it is known, see `_looked`
             return
-        turn = self._farewell.next(now)
+        turn = self._register.leaving(now)
         again = self._failures.when(self._steps(now)) if self._runtime.withdraw else None
         times = [when for when in (turn, again) if when is not None]
         if times and now < self._last:
             self._busy = True
             self._runtime.call("wait", partial(time.sleep, max(0.0, min(*times, self._last) - now)), self._waited)
         elif turn is not None:
-            self._farewell.lasts = 0.0
+            self._register.hurry()
             self._next()
         else:
-            self._own.stop(wait=False)
+            self._register.own.stop(wait=False)
             config, self._config = self._config, {}
             if self._discovery is not None and config:
                 self._runtime.call("disconnect", self._discovery.disconnect, lambda _: None)
@@ -245,7 +227,8 @@ class DiscoveryJob:
     # What each step leaves
 
     def _built(self, applied: dict[str, Any], discovery: Discovery) -> None:
-        self._announced = self._refused = None
+        self._register.doubt()
+        self._refused = None
         self._applied = applied
         self._due = 0.0
         if discovery is self._discovery:
@@ -268,12 +251,8 @@ class DiscoveryJob:
     def _unwatched(self, name: str, _value: Any) -> None:
         self._watched.remove(name)
 
-    def _has_announced(
-        self, done: list[Announcement], admitted: list[Announcement], wanted: list[Announcement], handover: bytes
-    ) -> None:
-        self._announced = done
-        self._farewell.done(done, admitted, time.monotonic())
-        self._registration.spend(admitted, wanted, time.monotonic())
+    def _has_announced(self, due: Due, handover: bytes) -> None:
+        self._register.done(due, time.monotonic())
         self._hand_over(handover)
         self._due = 0.0  # to report it
 
@@ -311,5 +290,5 @@ class DiscoveryJob:
 
     def _say(self) -> None:
         """All that is wrong, in one condition."""
-        told = [self._degraded, *self._watched.problems.values(), *self._failures.reasons, self._own.problem]
+        told = [self._degraded, *self._watched.problems.values(), *self._failures.reasons, self._register.own.problem]
         self._runtime.condition("; ".join(dict.fromkeys(text for text in told if text)) or None, whole=self._whole)

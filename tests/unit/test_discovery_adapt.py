@@ -198,23 +198,23 @@ def told(job, state):
 
 def over(job):
     """The moment is over for which what leaves says so; returns what the plugin hears then."""
-    job._farewell.lasts = 0.0
+    job._register._farewell.lasts = 0.0
     job.plugin.calls.clear()
     job._next()
-    job._farewell.lasts = 1.0
+    job._register._farewell.lasts = 1.0
     return [call[1] for call in job.plugin.calls if call[0] == "announce"]
 
 
 def test_an_operators_order_is_a_withdrawal_that_is_told_apart_from_a_failed_check(announcing):
     job = announcing
     assert told(job, "up") == [["up"]]
-    assert announced(job._announced, job._states) == {"web": {"80": "up"}}
+    assert announced(job._register._announced, job._register.states) == {"web": {"80": "up"}}
     assert told(job, "withdrawn") == [["leaving"]]
-    assert announced(job._announced, job._states) == {"web": {"80": "leaving"}}
+    assert announced(job._register._announced, job._register.states) == {"web": {"80": "leaving"}}
     assert over(job) == [["down"]]
-    assert announced(job._announced, job._states) == {"web": {"80": "withdrawn"}}
+    assert announced(job._register._announced, job._register.states) == {"web": {"80": "withdrawn"}}
     assert told(job, "down") == [], "the registry has it no more"
-    assert announced(job._announced, job._states) == {"web": {"80": "down"}}
+    assert announced(job._register._announced, job._register.states) == {"web": {"80": "down"}}
 
 
 def test_after_an_announcement_that_failed_half_way_nothing_is_taken_for_done(announcing, monkeypatch):
@@ -222,7 +222,7 @@ def test_after_an_announcement_that_failed_half_way_nothing_is_taken_for_done(an
     assert told(job, "down") == [["down"]]
     monkeypatch.setattr(Registry, "refuses", RegistryError("no answer"))
     assert told(job, "up")[:1] == [["up"]]
-    assert announced(job._announced or (), job._states) == {}, "nobody knows what stands"
+    assert announced(job._register._announced or (), job._register.states) == {}, "nobody knows what stands"
     monkeypatch.setattr(Registry, "refuses", None)
     assert told(job, "withdrawn") == [["leaving"]]
     assert over(job) == [["down"]], "although that is what it was before"
@@ -241,7 +241,7 @@ def stopped(announcing, monkeypatch):
         monkeypatch.setattr(time, "monotonic", lambda: clock[0])
         monkeypatch.setattr(time, "sleep", lambda seconds: clock.__setitem__(0, clock[0] + seconds))
         job._failures = Failures(time.monotonic)
-        job._farewell.done(job._announced, job._announced, clock[0])
+        job._register._farewell.done(job._register._announced, job._register._announced, clock[0])
 
         def announce(_self, announcements):
             log.append((round(clock[0] - start, 3), announcements[0].wanted.value))
@@ -280,7 +280,7 @@ def test_it_gives_up_before_it_is_killed(stopped, announcing):
 
 def test_a_farewell_for_which_there_is_no_time_is_cut_short(stopped, announcing):
     told(announcing, "up")
-    announcing._farewell.lasts = 60.0
+    announcing._register._farewell.lasts = 60.0
     assert stopped(within=5.0, recovers=0.0) == [(0.0, "leaving"), (4.5, "down"), (4.5, "disconnect")]
 
 
@@ -303,7 +303,7 @@ def test_a_stop_that_withdraws_waits_for_the_own_name(monkeypatch, withdraw, hea
     service = {"name": "web", "ports": [80], "host": "127.0.0.1", "metadata": {}, "advertise": None}
     registration = {**config(1)["registration"], "farewell": 0.0}
     job.configure({**config(1), "services": [service], "registration": registration})
-    job._states = {"web": {"80": "withdrawn"}}
+    job._register.states = {"web": {"80": "withdrawn"}}
     job.stop()
     for function, done in waiting:
         done(Outcome(function()))
