@@ -9,6 +9,7 @@ from inspect import signature
 from typing import Any, ClassVar, Protocol
 
 from lighthouse.cluster import Cluster
+from lighthouse.errors import AnnounceError, LighthouseError
 from lighthouse.node import Node
 from lighthouse.pluggable import Pluggable
 from lighthouse.service import Service
@@ -87,6 +88,7 @@ class Discovery(Pluggable):
     period: float = 5.0
 
     _reported: dict[tuple[str, int], Announcement] | None = None
+    _refused: list[tuple[str, int]] | None = None
 
     def adapt(self, config: dict[str, Any]) -> bool:  # noqa: ARG002 - for those that can
         """Take over a changed, validated `config` while running, without losing anything; False when that is not possible.
@@ -120,18 +122,29 @@ class Discovery(Pluggable):
     def announce(self, announcements: Sequence[Announcement]) -> None:
         """Make the announcements of this host equal to the wanted set; one no longer in it is withdrawn.
 
-        Raises `lighthouse.errors.RegistryError`; it is then called again.
+        Raises `lighthouse.errors.RegistryError`; it is then called again. `lighthouse.errors.AnnounceError` says which
+        announcements could not be made, and that the others were.
         """
-        known = self._reported or {}
+        known = self._reported = dict(self._reported or {})
         wanted = {(item.service.name, item.port): item.settled() for item in announcements}
-        for key, item in known.items():
-            if key not in wanted and item.wanted is Wanted.UP:
-                _tell(self.report_down, item)
-        for key, item in wanted.items():
-            if item.wanted is Wanted.HOLD or known.get(key) == item:
-                continue
-            _tell(self.report_up if item.wanted is Wanted.UP else self.report_down, item)
-        self._reported = wanted
+        gone = {key: replace(item, wanted=Wanted.DOWN) for key, item in known.items() if item.wanted is Wanted.UP}
+        due = {
+            key: item
+            for key, item in {**gone, **wanted}.items()
+            if item.wanted is not Wanted.HOLD and known.get(key) != item
+        }
+        refused = self._refused = [key for key in self._refused or () if key in due]
+        # One failure ends it, so that many that wait in vain do not add up to a hang. Next time that one is the last to be tried.
+        for key in sorted(due, key=lambda key: refused.index(key) if key in refused else -1):
+            item = due[key]
+            try:
+                _tell(self.report_up if item.wanted is Wanted.UP else self.report_down, item)
+            except Exception as error:
+                self._refused = [*(other for other in refused if other != key), key]
+                text = str(error) if isinstance(error, LighthouseError) else f"{type(error).__name__}: {error}"
+                raise AnnounceError(text, [key for key in due if known.get(key) != due[key]]) from error
+            known[key] = item
+        self._reported = {key: item for key, item in known.items() if key in wanted}
 
     def maintain(self) -> Report:
         """Refresh, reread, clean up; see the class. Raises `lighthouse.errors.RegistryError`; it is then called again."""

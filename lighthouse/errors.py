@@ -6,6 +6,7 @@
     ├── NodeError            the registry's: a record that cannot be trusted as a member
     ├── BalancerError        the balancer refused, or could not be reached
     ├── RegistryError        a registry could not be read or written; what was known stays in force
+    │   └── AnnounceError    some announcements could not be made, and the others were
     └── ResourceError        this host's: a secret or a certificate that a plugin needs cannot be had
 
 The wire between our own processes has its own root, `lighthouse.ipc.errors.ProtocolError`: that room imports nothing of ours.
@@ -13,7 +14,7 @@ The wire between our own processes has its own root, `lighthouse.ipc.errors.Prot
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Iterable, Sequence
 
 
 class LighthouseError(Exception):
@@ -46,6 +47,14 @@ class BalancerError(LighthouseError):
 
 class RegistryError(LighthouseError):
     """A registry is out of reach or gave an incomplete answer: the last known members stay in force."""
+
+
+class AnnounceError(RegistryError):
+    """Some announcements could not be made: the `failed` ones, by service and port. The others were."""
+
+    def __init__(self, message: str, failed: Iterable[tuple[str, int]]) -> None:
+        super().__init__(message)
+        self.failed = frozenset(failed)
 
 
 class ResourceError(LighthouseError):

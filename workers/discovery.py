@@ -16,6 +16,7 @@ from typing import Any
 
 from lighthouse.cluster import Cluster
 from lighthouse.discovery import Discovery
+from lighthouse.errors import AnnounceError
 from lighthouse.ipc.boot import ACCEPT_TOPIC, ANNOUNCE_TOPIC, report_topic
 from lighthouse.ipc.messages import unpack
 from lighthouse.settings import MassLoss
@@ -125,7 +126,8 @@ class DiscoveryJob:
         # At the end there is no later turn for what would have to wait.
         due = self._register.due(now, at_once=self._stopping)
         if due is not None:
-            yield Step("announce", lambda: calls.announce(discovery, due.items), partial(self._has_announced, due))
+            announce = partial(calls.announce, discovery, due.items)
+            yield Step("announce", announce, partial(self._has_announced, due), partial(self._not_announced, due))
         if now >= self._due and not self._stopping:
             about = self._register.report()
             yield Step("maintain", lambda: calls.maintain(discovery, about, self._unread_since), self._maintained)
@@ -172,8 +174,6 @@ class DiscoveryJob:
     def _failed(self, name: str, error: BaseException) -> None:
         """Nothing that is known changes; the step is tried again, and the others go on."""
         self._failures.failed(name, error)
-        if name == "announce":
-            self._register.doubt()
         if name in ("connect", "maintain"):
             self._whole = False
             self._watched.heard(complete=False)
@@ -255,6 +255,15 @@ class DiscoveryJob:
         self._register.done(due, time.monotonic())
         self._hand_over(handover)
         self._due = 0.0  # to report it
+
+    def _not_announced(self, due: Due, error: BaseException) -> None:
+        """One announcement that cannot be made holds no other back: of those that could be, what follows from it goes on."""
+        if isinstance(error, AnnounceError) and error.failed:
+            self._register.done(due, time.monotonic(), error.failed)
+            self._due = 0.0
+        else:
+            self._register.doubt()
+        self._failed("announce", error)
 
     def _maintained(self, value: calls.Maintained) -> None:
         self._due = time.monotonic() + value.period

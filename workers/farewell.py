@@ -8,12 +8,12 @@ that happens to most of a cluster at once, the checks may be what is wrong.
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Collection, Sequence
 from dataclasses import dataclass, field, replace
 
 from lighthouse.discovery import Announcement, Wanted
 from lighthouse.workers.announcing import NO_ADDRESS
-from lighthouse.workers.registration import Key, key_of
+from lighthouse.workers.registration import Key, key_of, made
 
 
 @dataclass(slots=True)
@@ -32,10 +32,17 @@ class Farewell:
         lasting = [item for item in gone if not self._is_over(item, now)]
         return [item.settled() if self._is_over(item, now) else item for item in wanted] + lasting
 
-    def done(self, announced: Sequence[Announcement], wanted: Sequence[Announcement], now: float) -> None:
-        """`announced` was what `phased` gave for `wanted`."""
-        going = {key_of(item) for item in (*announced, *wanted) if item.wanted is Wanted.LEAVING}
-        self._known = {key_of(item): item for item in announced}
+    def done(
+        self,
+        announced: Sequence[Announcement],
+        wanted: Sequence[Announcement],
+        now: float,
+        failed: Collection[Key] = (),
+    ) -> None:
+        """`announced` was what `phased` gave for `wanted`; all but the `failed` ones have been."""
+        going = {key_of(item) for item in (*announced, *wanted) if item.wanted is Wanted.LEAVING}.difference(failed)
+        self._known = made(announced, self._known, failed)
+        going |= {key for key in failed if key in self._since}
         self._since = {key: self._since.get(key, now) for key in going}
 
     def next(self, now: float) -> float | None:

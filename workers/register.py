@@ -6,7 +6,7 @@ many change at once (`registration`), and what goes on purpose says so first (`f
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Collection, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any
 
@@ -14,7 +14,7 @@ from lighthouse.discovery import Announcement
 from lighthouse.workers.announcing import Addresses, announced, announcements
 from lighthouse.workers.farewell import Farewell
 from lighthouse.workers.own_address import OwnAddress
-from lighthouse.workers.registration import Registration
+from lighthouse.workers.registration import Key, Registration, key_of
 
 
 @dataclass(frozen=True, slots=True)
@@ -36,6 +36,7 @@ class Register:
         self._registration = Registration()
         self._farewell = Farewell()
         self._announced: Sequence[Announcement] | None = None
+        self._stands: Sequence[Announcement] = ()
 
     def configure(self, config: Mapping[str, Any]) -> None:
         """Take over the services, and how fast this host may be."""
@@ -56,15 +57,16 @@ class Register:
         items = self._farewell.phased(admitted, now)
         return None if items == self._announced else Due(items, admitted, wanted)
 
-    def done(self, due: Due, now: float) -> None:
-        """That is announced."""
-        self._announced = due.items
-        self._farewell.done(due.items, due.admitted, now)
-        self._registration.spend(due.admitted, due.wanted, now)
+    def done(self, due: Due, now: float, failed: Collection[Key] = ()) -> None:
+        """That is announced, but for the `failed` ones."""
+        self._announced = None if failed else due.items
+        self._stands = [item for item in due.items if key_of(item) not in failed]
+        self._farewell.done(due.items, due.admitted, now, failed)
+        self._registration.spend(due.admitted, due.wanted, now, failed)
 
     def doubt(self) -> None:
         """Nobody knows any more what stands: a part of it may have been done."""
-        self._announced = None
+        self._announced, self._stands = None, ()
 
     def next(self, now: float) -> list[float]:
         """When something else may be due, although nothing else is wanted."""
@@ -82,6 +84,6 @@ class Register:
         """For the status."""
         return {
             **(self.own.addresses or Addresses("")).report(),
-            "announced": announced(self._announced or (), self.states),
+            "announced": announced(self._stands, self.states),
             "registration": {"waiting": self._registration.waiting, "delayed": self._registration.delayed},
         }

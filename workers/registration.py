@@ -7,7 +7,7 @@ that has to wait stays as it is in the registry.
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Collection, Mapping, Sequence
 from dataclasses import dataclass, field, replace
 
 from lighthouse.discovery import Announcement, Wanted
@@ -37,9 +37,11 @@ class Registration:
             self._hold(key, target)
         return list(target.values())
 
-    def spend(self, admitted: Sequence[Announcement], wanted: Sequence[Announcement], now: float) -> None:
-        """`admitted` has been announced; ``waiting`` tells how many ports of `wanted` are still to come."""
-        target = {key_of(item): item for item in admitted}
+    def spend(
+        self, admitted: Sequence[Announcement], wanted: Sequence[Announcement], now: float, failed: Collection[Key] = ()
+    ) -> None:
+        """`admitted` has been announced, but for `failed`; ``waiting`` tells how many ports of `wanted` are still to come."""
+        target = made(admitted, self._known, failed)
         changes = sum(self._costs(key, target.get(key)) for key in {**self._known, **target})
         self._tokens, self._at = max(0.0, self._filled(now) - changes), now
         self._known = target
@@ -75,6 +77,15 @@ class Registration:
 def key_of(item: Announcement) -> Key:
     """By what an announcement is told apart from others of this host."""
     return item.service.name, item.port
+
+
+def made(
+    items: Sequence[Announcement], known: Mapping[Key, Announcement], failed: Collection[Key]
+) -> dict[Key, Announcement]:
+    """What stands once `items` were announced, but for `failed`, which are as they are `known`."""
+    return {key_of(item): item for item in items if key_of(item) not in failed} | {
+        key: item for key, item in known.items() if key in failed
+    }
 
 
 def _brings(item: Announcement | None) -> bool:

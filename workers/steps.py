@@ -8,7 +8,7 @@ from collections.abc import Callable, Iterable
 from dataclasses import dataclass
 from typing import Any
 
-from lighthouse.errors import LighthouseError
+from lighthouse.errors import AnnounceError, LighthouseError
 from lighthouse.workers.plugins import why
 
 RETRY = 1.0  # seconds after a step that failed
@@ -56,8 +56,9 @@ class Failures:
     def failed(self, name: str, error: BaseException) -> None:
         """The step of that name failed. An error that nobody raised on purpose goes to the log, once while it stays the same."""
         reason = why(error)
-        if self._reasons.get(name) != reason and not isinstance(error, LighthouseError):
-            log.error("%s failed", name, exc_info=error)
+        cause = (isinstance(error, AnnounceError) and error.__cause__) or error
+        if self._reasons.get(name) != reason and not isinstance(cause, LighthouseError):
+            log.error("%s failed", name, exc_info=cause)
         self._reasons[name] = reason
         self._not_before[name] = self._clock() + RETRY
 

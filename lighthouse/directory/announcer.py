@@ -41,9 +41,10 @@ def decide(wanted: Wanted, found: bytes | None, content: bytes, *, due: bool) ->
 
 
 class Announcer:
-    """The announcements of this host."""
+    """The announcements of this host. ``failed`` are those, by service and port, that could not be made since the last `want`."""
 
     def __init__(self) -> None:
+        self.failed: set[tuple[str, int]] = set()
         self._wanted: dict[Key, tuple[Wanted, bytes]] | None = None
         self._own: set[Key] = set()
         self._touched: dict[Key, float] = {}
@@ -62,10 +63,12 @@ class Announcer:
         """From now on these are wanted; returns what is wrong with those that cannot be announced."""
         problems = []
         wanted = {}
+        self.failed.clear()
         for item in announcements:
             try:
                 key, content = _record(item)
             except NodeError as error:
+                self.failed.add((item.service.name, item.port))
                 problems.append(f"{shown(item.service.name)} cannot be announced: {error}")
             else:
                 wanted[key] = (item.wanted, content)
@@ -87,6 +90,7 @@ class Announcer:
             try:
                 self._settle(store, key, now, due=due)
             except OSError as error:
+                self.failed.add((key[0], int(key[1].rpartition(":")[2])))
                 problems.append(f"{store.path}/{key[0]}/{key[1]} cannot be kept up: {error.strerror}")
         return problems
 

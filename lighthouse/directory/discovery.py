@@ -15,7 +15,7 @@ from lighthouse.directory.members import Members, differences
 from lighthouse.directory.store import Store
 from lighthouse.directory.watch import Watch
 from lighthouse.discovery import Announcement, Discovery, Report, ShouldUpdate
-from lighthouse.errors import ConfigError, RegistryError
+from lighthouse.errors import AnnounceError, ConfigError, RegistryError
 from lighthouse.identity import shown, valid_name
 from lighthouse.options import Option
 
@@ -117,7 +117,8 @@ class DirectoryDiscovery(Discovery):
         problems = self._announcer.want(announcements)
         problems += self._announcer.settle(self._store, self._pace, self._monotonic())
         if problems:
-            raise RegistryError(f"{_listed(problems)}: check free space and permissions; it is tried again")
+            text = f"{_listed(problems)}: check free space and permissions; it is tried again"
+            raise AnnounceError(text, self._announcer.failed)
 
     def maintain(self) -> Report:
         """Renew what is announced, and read what changed, or everything when that is due. Raises `RegistryError`."""

@@ -14,7 +14,7 @@ import pytest
 from lighthouse.cluster import Cluster
 from lighthouse.directory.discovery import DirectoryDiscovery
 from lighthouse.discovery import Announcement, Wanted
-from lighthouse.errors import ConfigError, RegistryError
+from lighthouse.errors import AnnounceError, ConfigError, RegistryError
 from lighthouse.node import MAX_RECORD, Node
 from lighthouse.service import Service
 from support.wait import until
@@ -302,8 +302,9 @@ def test_another_directory_in_the_configuration_withdraws_in_the_first(hosts, ro
 def test_no_name_leads_out_of_the_directory(hosts, root, service, name):
     host = hosts(name)
     good = Announcement(Service("good", (1,)), 1, Wanted.UP, Node("host-a", "10.0.0.1", 1))
-    with pytest.raises(RegistryError, match="cannot be announced"):
+    with pytest.raises(AnnounceError, match="cannot be announced") as found:
         host.announce(host.item(service), good)
+    assert found.value.failed == {(service, 80)}
     assert os.listdir(root) == ["good"], "the others are announced"
     assert sorted(os.listdir(root.parent)) == ["registry"]
 
@@ -318,8 +319,9 @@ def test_a_record_that_no_reader_takes_is_not_announced(hosts, root):
 def test_what_cannot_be_written_is_told_and_the_rest_is_done(hosts, root):
     host = hosts()
     (root / "blocked").write_text("a file where a directory belongs")
-    with pytest.raises(RegistryError, match="blocked/host-a:80 cannot be kept up: Not a directory"):
+    with pytest.raises(AnnounceError, match="blocked/host-a:80 cannot be kept up: Not a directory") as found:
         host.announce(host.item("blocked"), host.item("web"))
+    assert found.value.failed == {("blocked", 80)}
     assert (root / "web" / "host-a:80").exists()
     assert "blocked" in host.maintain().degraded
     (root / "blocked").unlink()

@@ -5,9 +5,11 @@ from types import SimpleNamespace
 
 import pytest
 
-from lighthouse.discovery import Discovery, Report
-from lighthouse.errors import RegistryError
+from lighthouse.discovery import Announcement, Discovery, Report, Wanted
+from lighthouse.errors import AnnounceError, RegistryError
 from lighthouse.ipc.messages import pack
+from lighthouse.node import Node
+from lighthouse.service import Service
 from lighthouse.workers import calls
 from lighthouse.workers import discovery as worker
 from lighthouse.workers.announcing import announced
@@ -226,6 +228,61 @@ def test_after_an_announcement_that_failed_half_way_nothing_is_taken_for_done(an
     monkeypatch.setattr(Registry, "refuses", None)
     assert told(job, "withdrawn") == [["leaving"]]
     assert over(job) == [["down"]], "although that is what it was before"
+
+
+def test_an_announcement_that_cannot_be_made_holds_no_other_back(announcing, monkeypatch):
+    job = announcing
+    services = [
+        {"name": name, "ports": [80], "host": "127.0.0.1", "metadata": {}, "advertise": None} for name in ("web", "db")
+    ]
+    job.configure({**config(1), "services": services})
+    states = {"web": {"80": "up"}, "db": {"80": "up"}}
+    job.receive("announce", pack(states))
+    heard = []
+
+    def announce(_self, announcements):
+        heard.append({item.service.name: item.wanted.value for item in announcements})
+        raise AnnounceError("no permission", {("web", 80)})
+
+    monkeypatch.setattr(Registry, "announce", announce)
+    job.receive("announce", pack({"web": {"80": "down"}, "db": {"80": "withdrawn"}}))
+    assert heard == [{"web": "down", "db": "leaving"}]
+    assert job._register.report()["announced"] == {"db": {"80": "leaving"}}, "of the other nobody knows what stands"
+    job._register.hurry()
+    job._failures.forget()
+    job._next()
+    assert heard[1:] == [{"web": "down", "db": "down"}]
+    assert job._register.report()["announced"] == {"db": {"80": "withdrawn"}}
+    assert "no permission" in job._runtime.degraded
+
+
+def test_a_classic_plugin_that_cannot_report_one_service_reports_the_others():
+    class Classic(Discovery):
+        refuses = "a"
+        reported = []
+
+        def report_up(self, service, port):
+            if service.name == self.refuses:
+                raise OSError("no")
+            self.reported.append(service.name)
+
+    def item(name, wanted=Wanted.UP):
+        service = Service(name, (80,), "dir", "127.0.0.1", {}, "h", "10.0.0.1")
+        return Announcement(service, 80, wanted, Node("h", "10.0.0.1", 80))
+
+    plugin, wanted = Classic(), [item("a"), item("b"), item("c")]
+    with pytest.raises(AnnounceError, match="OSError: no") as first:
+        plugin.announce(wanted)
+    assert first.value.failed == {("a", 80), ("b", 80), ("c", 80)}, "one that waits in vain must not add up to a hang"
+    with pytest.raises(AnnounceError) as second:
+        plugin.announce(wanted)
+    assert second.value.failed == {("a", 80)}
+    assert plugin.reported == ["b", "c"]
+    plugin.refuses = ""
+    plugin.announce(wanted)
+    assert plugin.reported == ["b", "c", "a"]
+    plugin.announce([*wanted[1:], item("a", Wanted.HOLD)])
+    assert plugin.reported == ["b", "c", "a"]
 
 
 # the end -------------------------------------------------------------------------------------------------------------
