@@ -6,6 +6,7 @@ import re
 from collections.abc import Iterator, Sequence
 
 from lighthouse.haproxy.document import Document
+from lighthouse.identity import escaped
 from lighthouse.preview import masked
 
 _ALERT = re.compile(r"^\[ALERT\]\s*(?:\(\d+\)\s*)?:\s*(?:config\s*:\s*)?(.*)$")
@@ -19,8 +20,19 @@ _NAMED = re.compile(r"(?:[Pp]roxy|backend|frontend|server) '([^'/\s]+)")
 def reason(stderr: str, path: str, document: Document) -> str:
     """One line from what HAProxy printed about `document` at `path`: each place is named by line and section, never by `path`."""
     alerts = list(dict.fromkeys(_placed(alert, path, document) for alert in _alerts(stderr)))
-    shown = "; ".join(alerts[:_LIMIT]) or "it gave no reason"
+    shown = "; ".join(alerts[:_LIMIT]) or last_words(stderr)
     return shown if len(alerts) <= _LIMIT else f"{shown}; and {len(alerts) - _LIMIT} more"
+
+
+def is_judgement(stderr: str) -> bool:
+    """Whether it was HAProxy that ended with an error, and not something that kept it from its work."""
+    return any(line.startswith("[ALERT]") for line in stderr.splitlines())
+
+
+def last_words(stderr: str) -> str:
+    """The end of what a program printed that is no notice of HAProxy's."""
+    lines = [line for line in stderr.splitlines() if line.strip() and not line.startswith("[")]
+    return masked(escaped(lines[-1].strip(), 200)) if lines else "it gave no reason"
 
 
 def places(stderr: str, path: str, document: Document) -> dict[str, str]:

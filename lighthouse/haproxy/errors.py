@@ -8,7 +8,7 @@
     ├── UnfinishedError            a reload that was asked for has not ended
     ├── HeldUpError                no new configuration can come into force; what runs is as it was
     │   ├── UnwrittenError         the disk does not take a file
-    │   └── UndecidedError         ``haproxy -c`` has not come to an end
+    │   └── UndecidedError         ``haproxy -c`` has not come to a judgement
     ├── RejectedError              HAProxy refuses a configuration, or cannot start with it
     │   ├── UnjudgedError          files of HAProxy's owner are in the way of judging ours
     │   ├── TakenError             another program has a port
@@ -57,7 +57,7 @@ class UnwrittenError(HeldUpError):
 
 
 class UndecidedError(HeldUpError):
-    """``haproxy -c`` was killed at its deadline; nothing was said about the configuration."""
+    """``haproxy -c`` was killed, at its deadline for instance, or could not work; nothing was said about the configuration."""
 
 
 class RejectedError(BalancerError):

@@ -14,7 +14,7 @@ from itertools import pairwise
 from pathlib import Path
 
 from lighthouse.errors import BalancerError
-from lighthouse.haproxy.alerts import outside, places, reason
+from lighthouse.haproxy.alerts import is_judgement, last_words, outside, places, reason
 from lighthouse.haproxy.deadline import Deadline
 from lighthouse.haproxy.document import Document
 from lighthouse.haproxy.errors import RejectedError, UndecidedError, UnjudgedError
@@ -37,8 +37,8 @@ class HAProxyProcess:
     def check(self, path: str, document: Document, deadline: Deadline) -> None:
         """Let HAProxy judge the file at `path`, behind those of its owner (``haproxy -c``).
 
-        Raises `RejectedError`, `UnjudgedError` where the owner's files are in the way, `UndecidedError` at the deadline, or
-        `BalancerError` if it cannot be run.
+        Raises `RejectedError`, `UnjudgedError` where the owner's files are in the way, `UndecidedError` if it does not come to a
+        judgement, or `BalancerError` if it cannot be run.
         """
         base = self._settings.base_files
         files = [part for file in (*base, path) for part in ("-f", file)]
@@ -49,6 +49,11 @@ class HAProxyProcess:
             )
         if code == 0:
             return
+        if not is_judgement(output):
+            how = f"failed with exit code {code}" if code > 0 else f"was killed by signal {-code}"
+            raise UndecidedError(
+                f"`haproxy -c` {how}: {last_words(output)}: see that {self._settings.binary!r} is a whole HAProxy that can be run"
+            )
         text = reason(output, path, document)
         if foreign := outside(output, path, base):
             raise UnjudgedError(

@@ -66,7 +66,7 @@ class Proposals:
     def accepted(self, document: Document) -> RejectedError | None:
         """Write the candidate and let HAProxy judge it. Gives the reason if it refuses.
 
-        Raises `UndecidedError` if it comes to no end, and then at once for a while: each try would take up the time of a sync.
+        Raises `UndecidedError` if it comes to no judgement, and then at once for a while: each try may take up the time of a sync.
         """
         undecided = f"undecided {document.skeleton}"
         if (known := self._refusals.get(undecided)) is not None:
@@ -88,9 +88,9 @@ class Proposals:
     def save(self, document: Document) -> RejectedError | None:
         """Make the file say what runs, so that the next start does too. Gives the reason if it cannot.
 
-        If the files of HAProxy's owner keep it from being judged, or HAProxy comes to no end, it is written all the same: all of it
-        runs already. One that was written without HAProxy's judgement gets it now; if it is refused, what was accepted last takes
-        its place, if that is what runs.
+        If the files of HAProxy's owner keep it from being judged, or HAProxy comes to no judgement, it is written all the same: all
+        of it runs already. One that was written without HAProxy's judgement gets it now; if it is refused, what was accepted last
+        takes its place, if that is what runs.
         """
         if self._file.text() == document.text() and not self._file.unjudged:
             return None

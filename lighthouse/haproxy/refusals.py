@@ -1,6 +1,6 @@
 """Remembering what HAProxy refused, so that it is not asked the same at every sync.
 
-It is forgotten when a file changes that was judged with it: its owner may have put right what was wrong.
+It is forgotten when a file changes that was judged with it, or the program that judged: what was wrong may have been put right.
 """
 
 from __future__ import annotations
@@ -37,7 +37,7 @@ def retry_of(error: RejectedError) -> float:
 
 
 class Refusals:
-    """What was refused lately, by a key that changes with the configuration; `files` are judged together with it."""
+    """What was refused lately, by a key that changes with the configuration; `files` are judged together with it, or judge."""
 
     def __init__(self, clock: Callable[[], float] = time.monotonic, files: Sequence[str] = ()) -> None:
         self._clock = clock

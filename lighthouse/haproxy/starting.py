@@ -48,14 +48,14 @@ class Start:
             try:
                 running = self._reader.closely(document, self._run(document))
             except RejectedError as reason:
-                refused = f"; and with what is on disk HAProxy cannot be started: {reason}"
+                refused = f"; and with what is on disk: {reason}"
                 document = self._tools.file.take_good()
                 continue
             self._tools.trial.begin(document.skeleton)
             self._account.held_up(error)
             wanted = arranged(desired, document, running, self._tools.obstacle)
             return refilled(document, wanted, running), running
-        raise BalancerError(f"{error}{refused}")
+        raise BalancerError(f"HAProxy cannot be started: {error}{refused}")
 
     def _on_disk(self) -> Document | None:
         """What is in the file, or what was good if that is lost or HAProxy ends with it again and again."""

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import shutil
 from dataclasses import dataclass, field
 
 from lighthouse.haproxy.config import HAProxyConfig
@@ -65,7 +66,7 @@ def tools_for(settings: HAProxySettings) -> Tools:
         process=process,
         lifecycle=Lifecycle(control, process) if ours else ServiceLifecycle(settings, control, process),
         file=ConfigFile(settings.config_file),
-        refusals=Refusals(files=settings.base_files),
+        refusals=Refusals(files=(*settings.base_files, shutil.which(settings.binary) or settings.binary)),
         pace=Pace(settings.restart_interval, settings.max_old_workers),
         drain=Drain(settings.drain_timeout),
         drift=Drift(),

@@ -370,6 +370,41 @@ def test_a_check_without_an_end_keeps_nobody_from_starting_what_was_good(paths, 
         assert made.sync(clusters)["degraded"] is None
 
 
+def test_a_program_that_is_broken_for_a_while(paths, tmp_path):
+    """As amid an upgrade: a library is missing. HAProxy itself runs on; once the program is whole again, it is used at once."""
+    program, port = tmp_path / "bin" / "haproxy", free_port()
+    program.parent.mkdir()
+
+    def become(line):
+        new = program.with_suffix(".new")
+        new.write_text(f"#!/bin/sh\n{line}\n")
+        new.chmod(0o700)
+        new.replace(program)
+
+    whole = f'exec {shutil.which("haproxy")} "$@"'
+    become(whole)
+    with backends("a", "b") as (a, b):
+        made = balancer(paths, binary=str(program))
+        made.sync([cluster("web", [a], port=port)])
+        clusters = [cluster("web", [b], port=port), cluster("db", [a])]
+        for line, told in (("echo no libssl >&2; exit 127", "exit code 127: no libssl"), ("kill -9 $$", "signal 9")):
+            become(line)
+            report = made.sync(clusters)
+            assert f"`haproxy -c` {'failed with' if '127' in told else 'was killed by'} {told}" in report["degraded"]
+            assert report["quarantined"] == {}
+            assert report["servers"] == {"web": {b.node.name: "up"}, "db": {a.node.name: "pending"}}
+            assert [item.name for item in parse(paths.file.read_text()).backends()["web"].members] == [b.node.name]
+        become(whole)
+        assert made.sync(clusters)["degraded"] is None
+        paths.stop()
+        become("exit 1")
+        with pytest.raises(BalancerError, match="HAProxy cannot be started: `haproxy -c` failed with exit code 1"):
+            made.sync(clusters[:1])
+        become(whole)
+        assert made.sync(clusters[:1])["degraded"] is None
+        assert get(port) == (200, "b")
+
+
 def stopped(pid):
     """The signal reaches the threads of a process one after another."""
     tasks = list(Path(f"/proc/{pid}/task").iterdir())

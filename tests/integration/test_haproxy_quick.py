@@ -209,7 +209,7 @@ def test_the_file_is_judged_afterwards_and_taken_back_if_it_is_refused(paths):
     refuses = paths.root / "refuses"
     program = paths.root / "haproxy"
     program.write_text(
-        f'#!/bin/sh\n[ "$1" = -c ] && [ -e {refuses} ] && {{ echo "no" >&2; exit 1; }}\nexec haproxy "$@"\n'
+        f'#!/bin/sh\n[ "$1" = -c ] && [ -e {refuses} ] && {{ echo "[ALERT] (1) : no" >&2; exit 1; }}\nexec haproxy "$@"\n'
     )
     program.chmod(0o755)
     made = balancer(paths, binary=str(program))

@@ -3,7 +3,7 @@
 import pytest
 
 from lighthouse.errors import BalancerError
-from lighthouse.haproxy.alerts import reason
+from lighthouse.haproxy.alerts import is_judgement, reason
 from lighthouse.haproxy.document import Document
 from lighthouse.haproxy.running import (
     Server,
@@ -133,3 +133,6 @@ def test_many_alerts_are_cut():
     stderr = "".join(f"[ALERT] (7) : problem {number}\n" for number in range(9))
     assert reason(stderr, "/x", DOCUMENT) == "problem 0; problem 1; problem 2; and 6 more"
     assert reason("", "/x", DOCUMENT) == "it gave no reason"
+    assert reason("a\n cannot open \x1b libx.so\n[NOTICE] b\n\n", "/x", DOCUMENT) == "cannot open \\x1b libx.so"
+    assert not is_judgement("haproxy: error while loading shared libraries\n[NOTICE] x")
+    assert is_judgement("[NOTICE] x\n[ALERT]    (1) : config : Fatal errors found in configuration.")
