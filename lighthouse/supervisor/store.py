@@ -97,6 +97,8 @@ class Store:
     def accept(self, plan: Plan, worker: WorkerSpec, topic: str, payload: bytes) -> Accepted | None:
         """Take over what a worker says; None when it has no business saying it. Raises `ProtocolError`."""
         name = worker.id.partition("/")[2]
+        if worker.id not in plan.workers:
+            return None  # it is on its way out, and leaves nothing to anybody
         if topic == report_topic(worker.id):
             self._keep(topic, payload)
             return Accepted(topic)

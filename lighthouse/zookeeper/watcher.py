@@ -22,7 +22,7 @@ REVIEW = 30.0  # seconds between two looks at the addresses of hosts that are kn
 
 @dataclass(slots=True)
 class Watched:
-    """A cluster, whom to tell, and what is known of its znodes."""
+    """A cluster, whom to tell, and what is known of its znodes. ``touched``: an answer came, which may have ended a round."""
 
     cluster: Cluster
     should_update: ShouldUpdate

@@ -46,6 +46,16 @@ def test_a_handover_is_bounded_and_no_repr_shows_it():
     assert "secret" not in repr(store)
 
 
+def test_what_a_worker_leaves_that_is_no_longer_wanted_is_kept_for_nobody():
+    store, worker = Store(), PLAN.workers["discovery/dir"]
+    without = Plan(workers={}, clusters={}, services={})
+    for topic in ("handover/discovery/dir", "report/discovery/dir"):
+        assert store.accept(PLAN, worker, topic, b"secret") is not None
+        store.forget(without)
+        assert store.accept(without, worker, topic, b"secret") is None
+    assert store.snapshots == {}
+
+
 def test_a_discovery_begins_with_what_its_predecessor_reported():
     store, spec = Store(), PLAN.workers["discovery/dir"]
     assert "report/discovery/dir" not in store.birthright(PLAN, spec)
