@@ -6,8 +6,6 @@ the only sender of heartbeats: if it stops turning, the supervisor learns of it 
 
 from __future__ import annotations
 
-import heapq
-import itertools
 import logging
 import os
 import selectors
@@ -26,6 +24,7 @@ from lighthouse.log.rotation import LogFile
 from lighthouse.log.setup import configure
 from lighthouse.workers.lanes import Done, Lanes
 from lighthouse.workers.memory import footprint
+from lighthouse.workers.timers import Timers
 
 MAX_REASON = 4000  # characters of a reason that is sent
 MEMORY_EVERY = 10.0  # seconds between two measurements of the own memory, which cost 0.15 ms each
@@ -65,9 +64,7 @@ class Runtime:
         self._log_file = log_file
         self._selector = selectors.DefaultSelector()
         self._events = selectors.EVENT_READ
-        self._timers: list[tuple[float, int, str | None, Callable[[], None]]] = []
-        self._named: dict[str, int] = {}
-        self._order = itertools.count()
+        self._timers = Timers()
         self._condition = Condition()
         self._ready = False
         self._logging: dict[str, Any] | None = None
@@ -86,14 +83,11 @@ class Runtime:
 
     def after(self, delay: float, function: Callable[[], None], *, name: str | None = None) -> None:
         """Call `function` on the main loop after `delay` seconds; of those with a name only the newest is called."""
-        order = next(self._order)
-        if name is not None:
-            self._named[name] = order
-        heapq.heappush(self._timers, (time.monotonic() + delay, order, name, function))
+        self._timers.after(delay, function, name=name)
 
     def cancel(self, name: str) -> None:
         """Undo `after` with that name."""
-        self._named[name] = next(self._order)
+        self._timers.cancel(name)
 
     def watch(self, fd: int, function: Callable[[], None]) -> None:
         """Call `function` whenever `fd` is readable, until `unwatch`."""
@@ -173,7 +167,7 @@ class Runtime:
 
     def _turn(self, job: Job) -> None:
         self._flush()
-        patience = self._patience()
+        patience = self._timers.patience()
         self.lanes.start()
         for key, _ in self._selector.select(patience):
             if key.fileobj is self._channel:
@@ -183,7 +177,8 @@ class Runtime:
                 self._guard(self.on_wake)
             else:
                 self._guard(key.data)
-        self._fire()
+        for function in self._timers.due():
+            self._guard(function)
         if self._stopping and self.lanes.idle and self._exit is None:
             self._exit = 0
 
@@ -221,18 +216,6 @@ class Runtime:
             setup = partial(configure, self.boot.id, logging_config)
             self.call("set up logging", setup, lambda _outcome: self.lanes.retire(["logging"]), lane="logging")
         self._guard(partial(job.configure, config))
-
-    def _fire(self) -> None:
-        now = time.monotonic()
-        while self._timers and self._timers[0][0] <= now:
-            _, order, name, function = heapq.heappop(self._timers)
-            if name is None or self._named[name] == order:
-                self._guard(function)
-
-    def _patience(self) -> float | None:
-        while self._timers and (name := self._timers[0][2]) is not None and self._named[name] != self._timers[0][1]:
-            heapq.heappop(self._timers)  # nobody wakes up for what was superseded
-        return max(0.0, self._timers[0][0] - time.monotonic()) if self._timers else None
 
     def _beat(self) -> None:
         now = time.monotonic()
