@@ -9,7 +9,6 @@ second document, an empty file, a top level that is no mapping. Keys are always 
 
 from __future__ import annotations
 
-import re
 from collections.abc import Iterable, Mapping
 from contextlib import closing
 from dataclasses import dataclass, field
@@ -19,8 +18,7 @@ import yaml
 from yaml import events as ev
 
 from lighthouse.config.scalars import resolve
-from lighthouse.config.text import SECRET
-from lighthouse.errors import LighthouseError
+from lighthouse.config.syntax import DocumentError, broken, unreadable
 from lighthouse.identity import shown
 
 MAX_NODES = 100_000
@@ -29,7 +27,6 @@ MAX_DEPTH = 64
 KeyPath = tuple[str | int, ...]
 
 _LOADER: Any = getattr(yaml, "CSafeLoader", yaml.SafeLoader)
-_BREAK = re.compile("\r\n|[\n\r\x85\u2028\u2029]")
 _CORE = "tag:yaml.org,2002:"
 _KINDS: Mapping[str, tuple[type, ...]] = {
     f"{_CORE}int": (int,),
@@ -37,15 +34,6 @@ _KINDS: Mapping[str, tuple[type, ...]] = {
     f"{_CORE}bool": (bool,),
     f"{_CORE}null": (type(None),),
 }
-
-
-class DocumentError(LighthouseError):
-    """A text is not a usable YAML document; `line` and `column` count from 1."""
-
-    def __init__(self, message: str, line: int = 1, column: int = 1) -> None:
-        super().__init__(message)
-        self.line = line
-        self.column = column
 
 
 @dataclass(frozen=True, slots=True)
@@ -92,9 +80,9 @@ def parse(text: str) -> Document:
         with closing(events) as stream:
             builder.feed(stream)
     except yaml.MarkedYAMLError as error:
-        raise _syntax(text, error) from None
+        raise broken(text, error) from None
     except yaml.reader.ReaderError as error:
-        raise _unreadable(text, error) from None
+        raise unreadable(text, error) from None
     if builder.root is None or builder.root.value is None:
         raise DocumentError("the file is empty: fill it or remove it")
     if not isinstance(builder.root.value, dict):
@@ -224,37 +212,3 @@ def _value(event: Any) -> Any:
 
 def _at(event: Any, message: str) -> DocumentError:
     return DocumentError(message, event.start_mark.line + 1, event.start_mark.column + 1)
-
-
-_TABS = "indent by spaces, never tabs, and quote values that begin with a special character"
-_REMEDIES = (
-    ("tab character", _TABS),
-    ("cannot start any token", _TABS),
-    ("mapping values are not allowed", "indent it like the keys beside it, and quote a value that contains ': '"),
-    ("could not find expected ':'", "write 'key: value'"),
-    ("unexpected end of stream", "close the quote or bracket that is open"),
-)
-
-
-def _syntax(text: str, error: yaml.MarkedYAMLError) -> DocumentError:
-    mark = error.problem_mark or error.context_mark
-    line, column = (mark.line + 1, mark.column + 1) if mark else (1, 1)
-    problem = error.problem or error.context or "syntax error"
-    remedy = next(
-        (remedy for part, remedy in _REMEDIES if part in problem), "check indentation, quotes and brackets here"
-    )
-    return DocumentError(f"{problem}: {_snippet(text, line)}; {remedy}", line, column)
-
-
-def _unreadable(text: str, error: yaml.reader.ReaderError) -> DocumentError:
-    """Libyaml counts bytes, PyYAML characters; the difference moves the column at most by the non-ASCII text before it."""
-    position = error.position if isinstance(error.position, int) else 0
-    before = _BREAK.split(text.encode("utf-8")[:position].decode("utf-8", "ignore"))
-    message = f"{error.reason}: {_snippet(text, len(before))}; remove the character"
-    return DocumentError(message, len(before), len(before[-1]) + 1)
-
-
-def _snippet(text: str, line: int) -> str:
-    lines = _BREAK.split(text)
-    content = lines[line - 1].strip() if line <= len(lines) else ""
-    return "(line not shown)" if SECRET.search(content) else f"in the line {shown(content, 80)}"

@@ -6,10 +6,11 @@ from collections.abc import Callable, Mapping
 from hashlib import sha256
 
 from lighthouse.config import kinds, rootfiles, services
-from lighthouse.config.document import DocumentError, parse
+from lighthouse.config.document import parse
 from lighthouse.config.judge import Judge
 from lighthouse.config.plugins import Plugins
 from lighthouse.config.problems import Problems, RefusedError
+from lighthouse.config.syntax import DocumentError
 from lighthouse.config.text import failure
 from lighthouse.config.tree import Kind, Source
 from lighthouse.config.unit import Product, References, Unit

@@ -7,8 +7,9 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from lighthouse.config import document
-from lighthouse.config.document import MAX_DEPTH, DocumentError, parse
+from lighthouse.config.document import MAX_DEPTH, parse
 from lighthouse.config.scalars import resolve
+from lighthouse.config.syntax import DocumentError
 
 
 @pytest.mark.parametrize(
