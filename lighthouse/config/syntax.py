@@ -1,4 +1,4 @@
-"""What people are told of a text that is no usable YAML: where, what, and the remedy. A line that may hold a secret is not shown."""
+"""What people are told of a text that is no usable YAML: where, what, the remedy. A line that may hold a secret is not shown."""
 
 from __future__ import annotations
 
