@@ -45,6 +45,16 @@ typecheck: $(VENV)/.stamp-lint ## Check types, strictly
 	$(PIP) --no-deps --target build/types .
 	cd build && MYPYPATH=types ../$(BIN)/mypy --config-file ../pyproject.toml --cache-dir ../.mypy_cache -p lighthouse
 
+.PHONY: test-versions
+test-versions: $(VENV)/.stamp-test ## Run all tests of HAProxy with other versions of it, which are fetched into build/
+	@.ci/need haproxy java openssl zookeeper
+	HAPROXY_RELEASES='trixie sid experimental' .ci/test-versions $(BIN)/python
+
+.PHONY: test-versions-quick
+test-versions-quick: $(VENV)/.stamp-test ## Run the decisive ones of them
+	@.ci/need haproxy
+	.ci/test-versions $(BIN)/python -m versions
+
 .PHONY: wheel-test
 wheel-test: $(VENV)/.stamp-test ## Build the wheel and test it in an environment of its own, outside the checkout
 	@.ci/need haproxy
@@ -56,7 +66,7 @@ bench: $(VENV)/.stamp-test ## Measure
 	$(BIN)/python benchmarks/run.py
 
 .PHONY: check
-check: lint typecheck test wheel-test ## All of what CI runs
+check: lint typecheck test test-versions-quick wheel-test ## All of what CI runs
 
 .PHONY: clean
 clean: ## Remove what was built and the virtual environment

@@ -2,6 +2,7 @@
 
 import os
 import signal
+import subprocess
 import threading
 
 import pytest
@@ -15,6 +16,18 @@ settings.register_profile(
     "lighthouse", deadline=None, suppress_health_check=[HealthCheck.too_slow], derandomize="CI" in os.environ
 )
 settings.load_profile("lighthouse")
+
+# An HAProxy other than the installed one. The product, its tests and all that they start find it by its name in PATH.
+if program := os.environ.get("HAPROXY_PROGRAM"):
+    os.environ["PATH"] = f"{os.path.dirname(os.path.abspath(program))}:{os.environ['PATH']}"
+
+
+def pytest_report_header():
+    try:
+        return subprocess.run(["haproxy", "-v"], capture_output=True, text=True, check=False).stdout.partition("\n")[0]
+    except OSError:
+        return "no HAProxy in PATH"
+
 
 # A shell starts jobs in the background with SIGINT ignored, which what the tests start would inherit.
 signal.signal(signal.SIGINT, signal.default_int_handler)

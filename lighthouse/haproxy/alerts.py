@@ -9,7 +9,7 @@ from lighthouse.haproxy.document import Document
 from lighthouse.identity import escaped
 from lighthouse.preview import masked
 
-_ALERT = re.compile(r"^\[ALERT\]\s*(?:\(\d+\)\s*)?:\s*(?:config\s*:\s*)?(.*)$")
+_ALERT = re.compile(r"^\[ALERT\]\s*(?:\d+/\d+\s*)?(?:\(\d+\)\s*)?:\s*(?:config\s*:\s*)?(.*)$")
 _SUMMARY = re.compile(r"Fatal errors found|Error\(s\) found|Some protocols failed")
 _LIMIT = 3  # reasons that are shown; the first is nearly always the cause of the others
 

@@ -20,7 +20,8 @@ from lighthouse.haproxy.errors import (
     UnfinishedError,
 )
 from lighthouse.haproxy.process import HAProxyProcess
-from lighthouse.haproxy.running import Processes, Running
+from lighthouse.haproxy.processes import Processes
+from lighthouse.haproxy.running import Running
 from lighthouse.haproxy.sockets import Sockets
 
 READY_TIMEOUT = 3.0  # seconds until a new process answers
@@ -54,8 +55,9 @@ class Lifecycle:
         if before is None or not self._process.serves_our_files(before.master):
             pids = {running.pid, *self._process.find(), *([before.master] if before else [])}
             return self.start(document, deadline, sorted(pids))
-        self._control.reload(deadline.within(RELOAD_TIMEOUT))
-        self.reloaded(before, deadline)
+        ended, limit = self.ended(before, document), deadline.within(RELOAD_TIMEOUT)
+        self._control.reload(limit)
+        ended(limit)
         return self._ready(document, (running.pid,), deadline)
 
     def restore(self, good: Document, running: Running, deadline: Deadline) -> Current:
@@ -69,14 +71,18 @@ class Lifecycle:
         for may be on its way. To believe the old one, or to reload again before the new one answers, would be wrong.
         Raises `NotRunningError`, `NoAnswerError` or `BalancerError`.
         """
-        waiting = deadline.within(SETTLE_TIMEOUT)
+        waiting = None
         while True:
             running = self._control.running(deadline)
             try:
-                processes = self.master(deadline)
+                processes = self.master(deadline, running.pid)
             except (NoAnswerError, NoAccessError):
                 processes = None  # members can be changed without it
-            if processes is None or processes.worker in (None, running.pid) or not waiting:
+            if processes is None or processes.worker in (None, running.pid):
+                return running, processes
+            if waiting is None:
+                waiting = deadline.within(SETTLE_TIMEOUT)
+            elif not waiting:
                 return running, processes
             time.sleep(_PAUSE)
 
@@ -89,8 +95,8 @@ class Lifecycle:
                 time.sleep(_PAUSE)
         return None
 
-    def master(self, deadline: Deadline) -> Processes | None:
-        """What the master says; None if there is none. One that is loading is waited for.
+    def master(self, deadline: Deadline, serving: int = 0) -> Processes | None:
+        """What the master says; None if there is none. One that is loading is waited for; its worker `serving` is not.
 
         Raises `NoAnswerError` or `NoAccessError`.
         """
@@ -99,13 +105,18 @@ class Lifecycle:
         waiting = deadline.within(RELOAD_TIMEOUT)
         while True:
             try:
-                return self._control.processes(deadline)
+                found = self._control.processes(deadline)
+                if not waiting or found.worker in (None, serving) or not self._is_loading(found, deadline):
+                    return found
             except (NotRunningError, BrokenOffError):
-                if not waiting or not self._is_loading():
+                if not waiting or not self._will_listen():
                     return None
-                time.sleep(_PAUSE)
+            time.sleep(_PAUSE)
 
-    def _is_loading(self) -> bool:
+    def _is_loading(self, found: Processes, deadline: Deadline) -> bool:
+        return found.worker is not None and self._control.is_loading(found.worker, deadline)
+
+    def _will_listen(self) -> bool:
         """Whether a process of ours is there whose master does not listen; one whose socket was deleted never will."""
         path = Path(self._control.master_socket_file)
         return path.exists() and any(map(self._process.serves_our_files, self._process.find()))
@@ -126,28 +137,37 @@ class Lifecycle:
             f"the socket of HAProxy's master process was deleted ({path})" if path and not Path(path).exists() else None
         )
 
-    def reloaded(self, before: Processes, deadline: Deadline) -> None:
-        """Wait for the end of a reload. The master listens to nobody while it loads, and counts only what has ended.
+    def ended(self, before: Processes, document: Document) -> Callable[[Deadline], None]:
+        """To be asked for before a reload into `document`: what waits for its end then.
 
-        Raises `RejectedError` if the old process goes on, `EndedError` if it ended too, `UnfinishedError` if it takes too long.
+        That raises `RejectedError` if the old process goes on, `EndedError` if it ended too, `UnfinishedError` if it takes long.
         """
-        deadline, gone = deadline.within(RELOAD_TIMEOUT), self._process.gone([before.master])
-        while deadline:
-            try:
-                now = self._control.processes(deadline)
-            except (NotRunningError, NoAnswerError):
-                if gone():
-                    raise EndedError("HAProxy ended when it was to run it; its own log may say why") from None
+        gone = self._process.gone([before.master])
+
+        def wait(deadline: Deadline) -> None:
+            deadline = deadline.within(RELOAD_TIMEOUT)
+            while deadline:
+                try:
+                    if self._has_reloaded(before, document, deadline):
+                        return
+                except (NotRunningError, NoAnswerError):
+                    if gone():
+                        raise EndedError("HAProxy ended when it was to run it; its own log may say why") from None
                 time.sleep(_PAUSE)
-                continue
-            if now.reloads != before.reloads or now.master != before.master:
-                if now.failed:
-                    raise RejectedError(
-                        "HAProxy cannot start with it and goes on with the old one; its own log may say why"
-                    )
-                return
-            time.sleep(_PAUSE)
-        raise UnfinishedError("HAProxy has not ended its reload in time; it is looked at again")
+            raise UnfinishedError("HAProxy has not ended its reload in time; it is looked at again")
+
+        return wait
+
+    def _has_reloaded(self, before: Processes, document: Document, deadline: Deadline) -> bool:
+        """Whether the reload is over; a worker that has ended since takes its master along. Raises `RejectedError` if it failed."""
+        now = self._control.processes(deadline)
+        if now.reloads == before.reloads and now.master == before.master:
+            return False
+        if now.failed:
+            said = self._control.startup_log(deadline)
+            why = f": {self._process.reason(said, document)}" if "[ALERT]" in said else "; its own log may say why"
+            raise RejectedError(f"HAProxy cannot start with it and goes on with the old one{why}")
+        return now.worker is not None and not self._is_loading(now, deadline)
 
     def _ready(self, document: Document, before: Sequence[int], deadline: Deadline) -> Current:
         found = self.ready(document, before, deadline, gone=self._process.gone(self._process.find()))

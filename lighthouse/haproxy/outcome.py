@@ -8,7 +8,8 @@ from dataclasses import dataclass, field
 from lighthouse.haproxy.config import Desired
 from lighthouse.haproxy.document import Document
 from lighthouse.haproxy.errors import HeldUpError
-from lighthouse.haproxy.running import Processes, Running
+from lighthouse.haproxy.processes import Processes
+from lighthouse.haproxy.running import Running
 
 
 @dataclass(slots=True)

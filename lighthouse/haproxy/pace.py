@@ -10,7 +10,8 @@ import time
 from collections.abc import Callable
 from dataclasses import dataclass
 
-from lighthouse.haproxy.running import Processes, Running
+from lighthouse.haproxy.processes import Processes
+from lighthouse.haproxy.running import Running
 
 BUDGET_PAUSE = 5.0  # seconds until the old processes are counted again
 

@@ -82,7 +82,11 @@ class HAProxyProcess:
         if code is None:
             raise BalancerError("HAProxy did not start in time")
         if code:
-            raise RejectedError(reason(output, settings.config_file, document))
+            raise RejectedError(self.reason(output, document))
+
+    def reason(self, output: str, document: Document) -> str:
+        """What HAProxy has said against `document`, which is in ``config_file``, on one line."""
+        return reason(output, self._settings.config_file, document)
 
     def find(self) -> list[int]:
         """The pids of HAProxy processes that run, or are just starting, on our configuration or pid file.

@@ -1,6 +1,6 @@
 """What HAProxy says about itself, parsed: pure, by the names of columns, so that columns of newer versions do no harm.
 
-The formats are those of the management guide of HAProxy 2.6 (``show servers state``, ``show info``, ``show proc``).
+The formats are those of the management guide of HAProxy 2.6 (``show servers state``, ``show info``).
 """
 
 from __future__ import annotations
@@ -99,21 +99,6 @@ class Running:
     uptime: int = 0
     ids: Mapping[str, str] = field(default_factory=dict)
     stopping: bool = False
-
-
-@dataclass(frozen=True, slots=True)
-class Processes:
-    """``show proc``: the master with its counters, its current worker, and how many old workers still serve connections.
-
-    ``failed`` counts the reloads since the last one that worked; ``uptime`` is the master's, in seconds.
-    """
-
-    master: int
-    worker: int | None
-    reloads: int
-    failed: int
-    uptime: int
-    old_workers: int
 
 
 def parse_env(text: str, variable: str) -> str | None:
@@ -229,32 +214,3 @@ def canonical(address: str) -> str:
         return str(ipaddress.ip_address(address))
     except ValueError:
         return address
-
-
-_FAILED = re.compile(r"\[failed: (\d+)\]")
-_UPTIME = re.compile(r"(\d+)d(\d+)h(\d+)m(\d+)s")
-
-
-def parse_proc(text: str) -> Processes:
-    """``show proc`` of the master socket. Raises `BalancerError` if it is not of that format."""
-    part = ""
-    rows: dict[str, list[list[str]]] = {}
-    for line in text.split("\n"):
-        if line.startswith("#"):
-            part = line.strip("# ").split("  ")[0].strip()
-        elif line.strip():
-            rows.setdefault(part, []).append(line.split())
-    masters = [row for row in rows.get("<PID>", ()) if row[1:2] == ["master"]]
-    if not masters:
-        raise BalancerError("HAProxy's answer to `show proc` cannot be read: it names no master process")
-    failed, uptime = _FAILED.search(text), _UPTIME.search(text)
-    workers = [int(row[0]) for row in rows.get("workers", ()) if row[1:2] == ["worker"]]
-    days, hours, minutes, seconds = map(int, uptime.groups()) if uptime else (0, 0, 0, 0)
-    return Processes(
-        master=int(masters[0][0]),
-        worker=workers[0] if workers else None,
-        reloads=int(masters[0][2]),
-        failed=int(failed[1]) if failed else 0,
-        uptime=((days * 24 + hours) * 60 + minutes) * 60 + seconds,
-        old_workers=len(rows.get("old workers", ())),
-    )

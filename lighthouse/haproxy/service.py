@@ -17,8 +17,9 @@ from lighthouse.haproxy.errors import NoAccessError, NoAnswerError, NotRunningEr
 from lighthouse.haproxy.lifecycle import RELOAD_TIMEOUT, Current, Lifecycle
 from lighthouse.haproxy.options import HAProxySettings
 from lighthouse.haproxy.process import HAProxyProcess
+from lighthouse.haproxy.processes import Processes
 from lighthouse.haproxy.program import run
-from lighthouse.haproxy.running import Processes, Running
+from lighthouse.haproxy.running import Running
 from lighthouse.haproxy.sockets import Sockets
 from lighthouse.identity import shown
 
@@ -86,7 +87,7 @@ class ServiceLifecycle:
             raise RejectedError(self._unread())
         old, master = (running.pid,), before is not None
         try:
-            self._ask(before, deadline)
+            self._ask(document, before, deadline)
         except RejectedError as error:
             # A command that fails may have done its work all the same.
             if (found := self._looking.ready(document, old, Deadline(GLANCE), master=master)) is not None:
@@ -111,17 +112,19 @@ class ServiceLifecycle:
                 return self.current(deadline)
             raise
 
-    def _ask(self, before: Processes | None, deadline: Deadline) -> None:
+    def _ask(self, document: Document, before: Processes | None, deadline: Deadline) -> None:
+        ended = self._looking.ended(before, document) if before else None
         if self._settings.reload_command:
             self._run(deadline.within(COMMAND_TIMEOUT))
-        elif before is None:
+        elif ended is None:
             raise NotRunningError(self._absent())
         else:
-            self._control.reload(deadline.within(RELOAD_TIMEOUT))
-        if before is None:
+            deadline = deadline.within(RELOAD_TIMEOUT)
+            self._control.reload(deadline)
+        if ended is None:
             return
         try:
-            self._looking.reloaded(before, deadline)
+            ended(deadline)
         except UnfinishedError:
             if self._settings.reload_command:
                 raise RejectedError("reload_command ended without an error, but HAProxy was not reloaded") from None

@@ -2,25 +2,27 @@
 
 from __future__ import annotations
 
+import contextlib
 from collections.abc import Collection, Sequence
 from dataclasses import replace
 
 from lighthouse.haproxy.deadline import Deadline
 from lighthouse.haproxy.document import VARIABLE
 from lighthouse.haproxy.errors import (
+    BrokenOffError,
     HAProxyControlError,
+    NoAnswerError,
     PermissionError,  # noqa: A004  the name of lighthouse 1.0
     UnknownCommandError,
     UnknownServerError,
 )
+from lighthouse.haproxy.processes import Processes, parse_proc
 from lighthouse.haproxy.running import (
-    Processes,
     Running,
     kept,
     parse_env,
     parse_ids,
     parse_info,
-    parse_proc,
     parse_servers_state,
     parse_stat,
     parse_version,
@@ -30,6 +32,7 @@ from lighthouse.haproxy.talk import Talk
 from lighthouse.identity import shown
 
 TIMEOUT = 2.0  # seconds; HAProxy answers within milliseconds unless it is stopped or the host is starved
+_NOT_FOUND = "Can't find the target PID"
 _WHO = (f"show env {VARIABLE}", "show info")
 _READ = (_WHO[0], "show servers state", _WHO[1])
 
@@ -109,16 +112,34 @@ class Sockets:
 
     def processes(self, deadline: Deadline) -> Processes:
         """The master's list of processes. Raises `NotRunningError`, `NoAnswerError` or `BalancerError`."""
-        return parse_proc(self._master("show proc", deadline.within(TIMEOUT)))
+        return parse_proc(self._master("show proc", deadline))
+
+    def is_loading(self, worker: int, deadline: Deadline) -> bool:
+        """Whether this worker of the master still reads its configuration. Raises like `processes`.
+
+        Up to 3.0 the master did that itself and answered nobody meanwhile. Since 3.1 it answers, and does not find such a worker.
+        """
+        return self._master(f"@!{worker} show version", deadline, line=True).startswith(_NOT_FOUND)
+
+    def startup_log(self, deadline: Deadline) -> str:
+        """What HAProxy has said while it loaded; something else before 2.7, which keeps no such log. Raises like `processes`."""
+        return self._master("show startup-logs", deadline)
 
     def reload(self, deadline: Deadline) -> None:
-        """Ask the master for a reload; how it ended is told by `processes`. Raises like `processes`."""
-        self._master("reload", deadline)
+        """Ask the master for a reload; how it ended is told by `processes`. Raises `NotRunningError` or `BalancerError`.
 
-    def _master(self, command: str, deadline: Deadline) -> str:
-        with Talk(self.master_socket_file, deadline) as talk:
+        Up to 2.6 this returns at once, since 2.7 when the reload has ended or the deadline is over.
+        """
+        with contextlib.suppress(NoAnswerError), Talk(self.master_socket_file, deadline) as talk:
+            talk.say("reload", "quit")
+            talk.heard()
+
+    def _master(self, command: str, deadline: Deadline, *, line: bool = False) -> str:
+        with Talk(self.master_socket_file, deadline.within(TIMEOUT)) as talk:
             talk.say(command, "quit")
-            return talk.heard()
+            if answer := talk.heard(line=line):
+                return answer
+        raise BrokenOffError(f"HAProxy at {self.master_socket_file} broke off before it answered")
 
 
 def _facts(env: str, info: str) -> Running:

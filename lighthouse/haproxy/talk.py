@@ -53,10 +53,10 @@ class Talk:
         except OSError as error:
             raise _told(self._path, error) from None
 
-    def heard(self) -> str:
-        """All that HAProxy answers until it closes."""
+    def heard(self, *, line: bool = False) -> str:
+        """All that HAProxy answers until it closes; with `line` until one has come: after some errors a master never closes."""
         try:
-            return self._pump().decode(errors="replace")
+            return self._pump(line=line).decode(errors="replace")
         except OSError as error:
             raise _told(self._path, error) from None
 
@@ -67,7 +67,7 @@ class Talk:
             raise BrokenOffError(f"HAProxy at {self._path} broke off after {max(0, len(pieces) - 2)} answers")
         return [piece.strip("\n") for piece in pieces[1 : count + 1]]
 
-    def _pump(self) -> bytes:
+    def _pump(self, *, line: bool) -> bytes:
         received: list[bytes] = []
         poller = select.poll()
         poller.register(self._socket, select.POLLIN | select.POLLOUT if self._unsent else select.POLLIN)
@@ -82,9 +82,9 @@ class Talk:
                     poller.modify(self._socket, select.POLLIN)
             if events & ~select.POLLOUT:
                 data = self._socket.recv(1 << 18)
-                if not data:
-                    return b"".join(received)
                 received.append(data)
+                if not data or (line and b"\n" in data):
+                    return b"".join(received)
 
 
 def _told(path: str, error: OSError) -> BalancerError:

@@ -36,4 +36,4 @@ def too_old(version: str) -> list[str]:
     """The one of them that is trouble and not only a limit."""
     if (parsed(version) or DYNAMIC) >= OLDEST:
         return []
-    return [f"HAProxy {version} is older than 2.4, with which Lighthouse was never tried: upgrade it"]
+    return [f"HAProxy {version} is older than 2.4, the oldest that Lighthouse supports: upgrade it"]

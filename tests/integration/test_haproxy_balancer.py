@@ -95,6 +95,7 @@ def test_joined_servers_are_checked_like_those_of_the_file(paths):
         assert {get(port) for _ in range(4)} == {(200, "a")}
 
 
+@pytest.mark.versions
 def test_reload_hands_the_listeners_over(paths, monkeypatch):
     made, port = balancer(paths), free_port()
     with backends("a", "b") as (a, b):
@@ -148,8 +149,8 @@ def test_a_port_in_use_is_noticed_before_it_hurts(paths):
             report = made.sync(clusters)
             until(lambda: load.ok["b"], what="requests at b")
         assert load.failed == []
-        assert f"frontend range: cannot listen on 127.0.0.1:{squatter.port}" in report["degraded"]
-        assert f"frontend db: cannot listen on 127.0.0.1:{squatter.port}" in report["degraded"]
+        assert f"frontend range:in: cannot listen on 127.0.0.1:{squatter.port}" in report["degraded"]
+        assert f"frontend db:in: cannot listen on 127.0.0.1:{squatter.port}" in report["degraded"]
         assert paths.reloads() == 0
         assert in_file(paths, "web") == addresses(a, b)
         assert list(parse(paths.file.read_text()).backends()) == ["web"]
@@ -184,6 +185,7 @@ def test_a_port_is_not_shared_with_a_stranger(paths):
         assert paths.reloads() == 0
 
 
+@pytest.mark.versions
 def test_a_configuration_that_cannot_start_is_taken_back(paths):
     """A port of a host name, which is not tried beforehand."""
     made, port = balancer(paths), free_port()
@@ -318,7 +320,7 @@ def test_a_socket_deleted_by_hand(paths, gone):
             load.wait_for(20)
         assert load.failed == []
         assert report["degraded"].startswith(
-            f"cluster db is quarantined: frontend db: cannot listen on 127.0.0.1:{squatter.port}"
+            f"cluster db is quarantined: frontend db:in: cannot listen on 127.0.0.1:{squatter.port}"
         )
         assert report["last"][way]
         assert len(paths.pids()) == 2

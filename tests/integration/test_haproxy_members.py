@@ -46,6 +46,7 @@ ALGORITHMS = {
 }
 
 
+@pytest.mark.versions
 @pytest.mark.parametrize("cookie", [False, True], ids=["plain", "cookie"])
 @pytest.mark.parametrize("balance", ALGORITHMS)
 def test_the_matrix(paths, balance, cookie):
@@ -179,7 +180,7 @@ def test_limits_from_the_metadata(paths, lines):
 
 def test_a_backup_serves_when_all_others_are_gone(paths):
     made, port = balancer(paths), free_port()
-    options = {"port": port, "server_metadata": ["backup"]}
+    options = {"port": port, "backend": ["balance roundrobin"], "server_metadata": ["backup"]}
     with backends("a", "b") as (a, b):
         spare = Node("b", "127.0.0.1", b.port, {"backup": True})
         made.sync([cluster("web", [a], **options)])
@@ -191,7 +192,7 @@ def test_a_backup_serves_when_all_others_are_gone(paths):
         report = made.sync([cluster("web", [b], **options)])
         assert report["last"]["reload"] is None
         assert "let the node leave and join again" in report["waiting"]["web"][b.node.name]
-        made.sync([cluster("web", [a], **options)])
+        until(lambda: made.sync([cluster("web", [a], **options)])["last"]["commands"] == 0, what="the end of b")
         assert made.sync([cluster("web", [a, b], **options)])["waiting"] == {}
         assert {get(port) for _ in range(6)} == {(200, "a"), (200, "b")}
         assert paths.reloads() == 0
@@ -314,7 +315,7 @@ def test_what_a_dead_member_refuses_goes_to_another_one(paths, lines, count):
     made, port = balancer(paths), free_port()
     dead = [Node(f"dead{number}", "127.0.0.1", free_port()) for number in range(count)]
     with backends("a") as (a,):
-        made.sync([cluster("web", [*dead, a], port=port, backend=lines)])
+        made.sync([cluster("web", [*dead, a], port=port, backend=["balance roundrobin", *lines])])
         assert {get(port) for _ in range(12)} == {(200, "a")}
 
 

@@ -39,7 +39,8 @@ def state_of(paths):
 
 def previewed(paths, made, clusters):
     """The preview, which changed nothing."""
-    until(lambda: len(paths.pids()) in (0, 2), what="the end of old workers")
+    until(lambda: not paths.pids() or len(paths.pids()) == 2, what="the end of old workers")
+    until(lambda: not paths.pids() or "old" not in paths.master("show proc"), what="the master to know of it")
     before = state_of(paths)
     found = made.preview(clusters)
     assert state_of(paths) == before
@@ -83,7 +84,7 @@ RELOAD = {
     "port": (
         [WEB],
         [cluster("web", [A, B], port=OTHER)],
-        [("reload", "frontend web", f"bind 127.0.0.1:{PORT} removed; bind 127.0.0.1:{OTHER} added")],
+        [("reload", "frontend web:in", f"bind 127.0.0.1:{PORT} removed; bind 127.0.0.1:{OTHER} added")],
     ),
     "options": (
         [WEB],
@@ -96,7 +97,7 @@ RELOAD = {
         [
             ("runtime", "backend web", "add server c:9 127.0.0.1:9"),
             ("reload", "backend db", "is new, with 2 servers"),
-            ("reload", "frontend web", "is gone"),
+            ("reload", "frontend web:in", "is gone"),
         ],
     ),
     "slots": (
@@ -124,6 +125,7 @@ def settle(paths, clusters):
     assert told(previewed(paths, balancer(paths), clusters)) == []
 
 
+@pytest.mark.versions
 @pytest.mark.parametrize("case", RUNTIME | RELOAD)
 def test_the_preview_is_what_the_sync_does(shared, case):
     before, after, expected = (RUNTIME | RELOAD)[case]
@@ -166,7 +168,7 @@ def test_changes_by_chance_are_foretold(shared):
 def test_no_line_of_the_operator_is_shown(shared):
     settle(shared, [WEB])
     found = previewed(shared, balancer(shared), [SECRET])
-    assert told(found) == [("reload", "frontend web", "mode added; stats auth added")]
+    assert told(found) == [("reload", "frontend web:in", "mode added; stats auth added")]
 
 
 def test_what_haproxy_refuses(shared):
@@ -200,7 +202,7 @@ def test_without_haproxy_all_is_a_start(tmp_path):
         assert found[0][:2] == ("refused", "cluster bad")
         assert found[0][2].endswith("(it is left out)")
         assert ("start", "haproxy", "does not run") in found
-        assert ("start", "frontend web", f"bind 127.0.0.1:{OTHER}") in found
+        assert ("start", "frontend web:in", f"bind 127.0.0.1:{OTHER}") in found
         assert ("start", "backend web", "2 servers") in found
 
 

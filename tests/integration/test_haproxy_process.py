@@ -23,6 +23,8 @@ from support.haproxy import Backend, Load, backends, balancer, cluster, get, hap
 from support.ports import free_port
 from support.wait import until
 
+pytestmark = pytest.mark.versions
+
 NODE = Node("a", "127.0.0.1", 9)
 
 
@@ -96,7 +98,7 @@ def test_a_missing_directory(paths):
 def test_a_port_in_use(paths):
     with backends("squatter") as (squatter,):
         report = balancer(paths).sync([cluster("web", [NODE], port=squatter.port), cluster("db", [NODE])])
-        assert "frontend web: cannot listen" in report["degraded"]
+        assert "frontend web:in: cannot listen" in report["degraded"]
         assert "another program has it" in report["degraded"]
         assert report["servers"] == {"web": {NODE.name: "pending"}, "db": {NODE.name: "up"}}
     report = balancer(paths).sync([cluster("web", [NODE], port=squatter.port), cluster("db", [NODE])])
@@ -125,7 +127,9 @@ def test_a_port_that_is_taken_at_a_start_costs_its_own_listener_only(paths, monk
         with Backend("web", web), Backend("page", page), Backend("proxy", proxy):
             for _ in range(2):
                 report = made.sync(clusters)
-                assert f"frontend web: cannot listen on 127.0.0.1:{web}: another program has it" in report["degraded"]
+                assert (
+                    f"frontend web:in: cannot listen on 127.0.0.1:{web}: another program has it" in report["degraded"]
+                )
                 assert f"listen stats: cannot listen on 127.0.0.1:{page}" in report["degraded"]
                 assert f"listen p: cannot listen on 127.0.0.1:{proxy}" in report["degraded"]
                 assert report["servers"] == {"web": {a.node.name: "pending"}, "db": {a.node.name: "up"}}
@@ -471,7 +475,7 @@ POINTS = [
     (ConfigFile, "commit"),  # a candidate lies about
     (Trial, "begin"),  # all done
     (Lifecycle, "reload"),  # the new file is in place and not loaded
-    (Lifecycle, "reloaded"),  # the reload is on its way
+    (Lifecycle, "_has_reloaded"),  # the reload is on its way
     (Lifecycle, "_ready"),
 ]
 
@@ -525,7 +529,7 @@ def test_a_haproxy_that_was_started_otherwise_is_taken_over(paths):
         paths.file.write_text(
             f"global\n\tdaemon\n\tstats socket {paths.config['socket_file']} mode 600 level admin\n"
             f"defaults\n\tmode http\n\ttimeout connect 1s\n\ttimeout client 9s\n\ttimeout server 9s\n"
-            f"frontend web\n\tbind 127.0.0.1:{port}\n\tdefault_backend web\n"
+            f"frontend entry\n\tbind 127.0.0.1:{port}\n\tdefault_backend web\n"
             f"backend web\n\tserver {a.node.name} 127.0.0.1:{a.port}\n"
         )
         subprocess.run(["haproxy", "-f", paths.file, "-p", paths.config["pid_file"]], check=True)

@@ -3,6 +3,8 @@
 import socket
 import string
 
+import pytest
+
 from lighthouse.errors import NodeError
 from lighthouse.haproxy.document import parse
 from lighthouse.node import Node
@@ -10,6 +12,8 @@ from support.haproxy import Load, backends, balancer, cluster, get
 from support.hostile import KEYS, hostile
 from support.ports import free_port
 from support.wait import until
+
+pytestmark = pytest.mark.versions
 
 NODE = Node("a", "127.0.0.1", 9)
 
@@ -32,7 +36,7 @@ def test_a_refused_cluster_keeps_its_last_good_lines_and_the_others_go_on(paths)
         assert report["quarantined"]["web"].endswith("`blance x`")
         assert report["degraded"].startswith("cluster web is quarantined: line ")
         assert section(paths, "backend web").lines == ("balance first",)
-        assert section(paths, "frontend db").lines[0] == "maxconn 9"
+        assert section(paths, "frontend db:in").lines[0] == "maxconn 9"
         assert get(other) == (200, "a")
         assert get(port) == (200, "b"), "its members follow the registry as always"
         assert paths.reloads() == 1
@@ -104,7 +108,7 @@ def test_a_port_of_a_quarantined_cluster_is_not_shared(paths):
         made.sync([cluster("web", [a], port=port)])
         report = made.sync([cluster("api", [b], port=port), cluster("web", [a], port=other, backend=["nonsense"])])
         assert set(report["quarantined"]) == {"api", "web"}
-        assert "is still that of frontend web" in report["quarantined"]["api"]
+        assert "is still that of frontend web:in" in report["quarantined"]["api"]
         assert {get(port) for _ in range(4)} == {(200, "a")}
 
 

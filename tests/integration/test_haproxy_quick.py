@@ -16,6 +16,8 @@ from support.haproxy import balancer, cluster
 from support.ports import free_port
 from support.wait import until
 
+pytestmark = pytest.mark.versions
+
 KINDS = {"dynamic": {}, "fixed": {"backend": ["balance source"]}, "sticky": {"backend": ["cookie S insert"]}}
 
 

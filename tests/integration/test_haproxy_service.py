@@ -47,6 +47,7 @@ def by_command(service):
     return {"master_socket_file": None, "reload_command": f"{service.script('kill -USR2 $1')} {service.process.pid}"}
 
 
+@pytest.mark.versions
 @pytest.mark.parametrize("way", ["master", "command"])
 def test_members_at_run_time_and_the_rest_by_a_reload(service, tmp_path, way):
     service.start()
@@ -84,6 +85,7 @@ def test_the_owner_keeps_its_own_settings(service):
     assert "mode 600 level admin expose-fd listeners" in section.lines[0]
 
 
+@pytest.mark.versions
 def test_it_waits_for_an_owner_that_has_not_started_it(service, impatient):
     port = free_port()
     with backends("a") as (a,):
@@ -99,6 +101,7 @@ def test_it_waits_for_an_owner_that_has_not_started_it(service, impatient):
         assert get(port) == (200, "a")
 
 
+@pytest.mark.versions
 @pytest.mark.parametrize("way", ["master", "command"])
 def test_it_runs_without_our_file(service, impatient, way):
     """The owner forgot the second `-f`: no reload would help, and none is made where that can be seen."""
@@ -203,7 +206,7 @@ def test_a_port_that_is_taken(service, whose):
     with backends("squatter") as (squatter,):
         port = service.port if whose == "owner" else squatter.port
         report = service.balancer().sync([cluster("web", [NODE], port=port), cluster("db", [NODE])])
-        assert f"frontend web: cannot listen on 127.0.0.1:{port}" in report["quarantined"]["web"]
+        assert f"frontend web:in: cannot listen on 127.0.0.1:{port}" in report["quarantined"]["web"]
         assert report["servers"]["db"] == {NODE.name: "up"}
         assert get(service.port) == (200, "owner")
 

@@ -17,6 +17,8 @@ from support.haproxy import Backend, backends, cluster, get
 from support.ports import free_port
 from support.wait import until
 
+pytestmark = pytest.mark.versions
+
 PATHS = {"config_file": "/run/h.cfg", "socket_file": "/run/h.sock", "pid_file": "/run/h.pid"}
 NODES = [Node("a", "10.0.0.1", 80, peer=Peer("lb", "10.0.0.1", 1025)), Node("six", "fd00::1", 80)]
 UPSTREAMS = [{"host": "127.0.0.1", "port": 88, "max_conn": 400}, {"host": "fd00::2", "port": 88}]

@@ -72,7 +72,8 @@ class Paths:
 
     def reloads(self):
         """How often the running HAProxy was reloaded."""
-        return int(self.master("show proc").splitlines()[1].split()[2])
+        header, master, *_ = self.master("show proc").splitlines()
+        return int(master.split()[3 if "<relative PID>" in header else 2])
 
     def stop(self):
         """End every process on this configuration, and wait until they are gone."""

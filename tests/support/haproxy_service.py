@@ -34,7 +34,7 @@ class Service(Paths):
         text = (
             *("global", f"\tstats socket {self.root}/own mode 600 level operator", "\tstats timeout 7s"),
             *("\thard-stop-after 9s", "defaults", "\tmode http", "\ttimeout connect 1s", "\ttimeout client 3s"),
-            *("\ttimeout server 3s", "frontend own", f"\tbind 127.0.0.1:{self.port}", "\tdefault_backend own"),
+            *("\ttimeout server 3s", "frontend entry", f"\tbind 127.0.0.1:{self.port}", "\tdefault_backend own"),
             *("backend own", "\thttp-request return status 200 content-type text/plain string owner", *lines, ""),
         )
         self.base.write_text("\n".join(text))
@@ -54,7 +54,7 @@ class Service(Paths):
 
     def _serves(self):
         assert self.process.poll() is None, (self.root / "log").read_text()
-        return "worker" in self.try_master("show proc")
+        return "worker" in self.try_master("show proc") and self.pid() == self.process.pid
 
     def try_master(self, command):
         try:

@@ -48,7 +48,7 @@ def test_the_whole_file():
         "global\n\tmaxconn 100\n\thard-stop-after 1h\n"
         "\tstats socket /run/h.sock mode 600 level admin expose-fd listeners\n\tstats timeout 2m\n\n"
         "defaults\n\tmode http\n\ttimeout client 9s\n\ttimeout connect 5s\n\ttimeout server 1h\n\toption redispatch\n\n"
-        "frontend web\n\toption httplog\n\tbind 127.0.0.1:8080\n\tdefault_backend web\n\n"
+        "frontend web:in\n\toption httplog\n\tbind 127.0.0.1:8080\n\tdefault_backend web\n\n"
         "backend web\n\tbalance first\n\t# members: check\n"
         "\tserver a:80 10.0.0.1:80 check\n\tserver b:81 10.0.0.2:81 check\n"
     )
@@ -79,12 +79,12 @@ def test_the_order_of_the_input_does_not_matter():
 )
 def test_bind_address(address, bind):
     text = config(bind_address=address).generate([cluster("web", [], port=80)])
-    assert f"bind {bind}" in lines(text, "frontend web")
+    assert f"bind {bind}" in lines(text, "frontend web:in")
 
 
 def test_without_port_no_frontend_but_always_a_backend():
     text = config().generate([cluster("web", [])])
-    assert lines(text, "frontend web") is None
+    assert lines(text, "frontend web:in") is None
     assert lines(text, "backend web") == ["# members:"]
 
 
@@ -114,8 +114,8 @@ def test_the_operators_own_servers_are_not_written_twice():
 
 def test_one_port_for_two_clusters():
     desired = config().desired([cluster("b", [], port=80), cluster("a", [], port=80)], {})
-    assert desired.document.section("frontend a")
-    assert not desired.document.section("frontend b")
+    assert desired.document.section("frontend a:in")
+    assert not desired.document.section("frontend b:in")
     assert "b: port 80 belongs to cluster a" in desired.notes[0]
 
 

@@ -42,7 +42,7 @@ def shape(new, old):
             [("backend web", "the order of its lines changed")],
         ),
         ({"server_options": "check"}, {}, [("backend web", "the server options changed")]),
-        ({"port": 80}, {}, [("frontend web", "is new")]),
+        ({"port": 80}, {}, [("frontend web:in", "is new")]),
     ],
 )
 def test_what_needs_a_reload(new, old, expected):
@@ -107,7 +107,7 @@ def test_what_cannot_be_done_at_run_time_is_a_reload():
 
 def test_a_start_names_sections_and_ports():
     found = [(item.where, item.what) for item in of_start(document(web([A], port=80)), "does not run")]
-    assert found == [("haproxy", "does not run"), ("frontend web", "bind 127.0.0.1:80"), ("backend web", "1 server")]
+    assert found == [("haproxy", "does not run"), ("frontend web:in", "bind 127.0.0.1:80"), ("backend web", "1 server")]
 
 
 @pytest.mark.parametrize(

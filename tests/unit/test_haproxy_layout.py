@@ -64,7 +64,7 @@ def test_a_stanza_is_header_and_lines():
 def test_frontend_and_backend():
     web = cluster("web", [B, A], port=80, frontend=["mode http"], backend=["balance first"], server_options="check")
     assert str(FrontendStanza(web, "10.0.0.9")) == (
-        "frontend web\n\tmode http\n\tbind 10.0.0.9:80\n\tdefault_backend web"
+        "frontend web:in\n\tmode http\n\tbind 10.0.0.9:80\n\tdefault_backend web"
     )
     assert str(BackendStanza(web)).split("\n\t") == [
         *("backend web", "balance first", "# members: check"),
@@ -75,7 +75,7 @@ def test_frontend_and_backend():
 def test_meta_cluster():
     members = [cluster("z", acl="path_beg /z"), cluster("none"), cluster("a", acl=" path_beg /a ")]
     assert str(MetaFrontendStanza("api", 8080, ["mode http"], members, "localhost")).split("\n\t") == [
-        *("frontend api", "bind 127.0.0.1:8080", "mode http"),
+        *("frontend api:in", "bind 127.0.0.1:8080", "mode http"),
         *("acl is_a path_beg /a", "use_backend a if is_a", "acl is_z path_beg /z", "use_backend z if is_z"),
     ]
 
@@ -92,7 +92,7 @@ def test_proxy():
 def test_stats():
     assert str(StatsStanza(9009)).split("\n\t")[1:] == ["bind *:9009", "mode http", "stats enable", "stats uri /"]
     assert str(StatsStanza(9009, "/x", "::", [("client", 7)])).split("\n\t")[1:] == [
-        *("bind [::]:9009", "mode http", "stats enable", "stats uri /x", "timeout client 7")
+        *("bind [::]:9009", "mode http", "stats enable", "stats uri /x", "timeout client 7ms")
     ]
 
 
@@ -130,7 +130,7 @@ def test_all_of_it_can_be_read_back_and_depends_on_no_order():
     assert one.document.text() == other.document.text()
     assert parse(one.document.text()) == one.document
     assert [section.header for section in one.document.sections] == [
-        *("global", "defaults", "frontend api", "frontend old", "frontend web", "backend db", "backend web"),
+        *("global", "defaults", "frontend api:in", "frontend old:in", "frontend web:in", "backend db", "backend web"),
         *("peers web", "listen p", "listen stats"),
     ]
     assert one.notes == ("cluster db: without `acl` it gets nothing from meta cluster old",)
@@ -138,7 +138,7 @@ def test_all_of_it_can_be_read_back_and_depends_on_no_order():
 
 def test_a_meta_cluster_that_is_not_there():
     found = desired(cluster("web", [A], "nope", port=80, acl="path_beg /w"))
-    assert lines(found, "frontend web")
+    assert lines(found, "frontend web:in")
     assert "no meta cluster nope" in found.notes[0]
 
 
@@ -231,7 +231,7 @@ def test_two_clusters_cannot_share_the_port_of_peers():
 )
 def test_a_cluster_keeps_its_name(more, name, left_out):
     found = desired(cluster(name, [A], port=80), **more)
-    assert lines(found, f"frontend {name}")[-1] == f"default_backend {name}"
+    assert lines(found, f"frontend {name}:in")[-1] == f"default_backend {name}"
     assert left_out is None or found.document.section(left_out) is None
     assert "a cluster has its name" in found.notes[0]
 
@@ -246,7 +246,7 @@ def test_a_cluster_keeps_its_name(more, name, left_out):
 )
 def test_a_cluster_gives_way_at_a_port(more, owner):
     found = desired(cluster("web", [A], port=80), **more)
-    assert lines(found, "frontend web") is None
+    assert lines(found, "frontend web:in") is None
     assert found.notes == (f"cluster web: port 80 belongs to {owner}; choose another",)
 
 
@@ -349,7 +349,7 @@ def test_both_forms_of_a_meta_cluster():
 @pytest.mark.parametrize("address", ["::1", "[::1]"])
 def test_ipv6_with_or_without_brackets(address):
     found = desired(cluster("web", [A], port=80), bind_address=address)
-    assert "bind [::1]:80" in lines(found, "frontend web")
+    assert "bind [::1]:80" in lines(found, "frontend web:in")
 
 
 @pytest.mark.parametrize(

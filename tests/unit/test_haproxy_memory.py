@@ -13,7 +13,8 @@ from lighthouse.haproxy.drift import Drift
 from lighthouse.haproxy.memory import VERIFY, Memory
 from lighthouse.haproxy.outcome import Account, Outcome
 from lighthouse.haproxy.pace import BUDGET_PAUSE, Pace
-from lighthouse.haproxy.running import Processes, Running, Server, parse_ids, parse_stat, with_details
+from lighthouse.haproxy.processes import Processes
+from lighthouse.haproxy.running import Running, Server, parse_ids, parse_stat, with_details
 from lighthouse.haproxy.trial import SOON, Trial
 from lighthouse.haproxy.versions import limits, takes_servers
 

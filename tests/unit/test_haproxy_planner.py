@@ -207,10 +207,10 @@ def test_inherited_balance_counts():
     ("new", "reason"),
     [
         ([cluster("web", [B], port=80)], None),
-        ([cluster("web", [A], port=81)], "lines of frontend web changed"),
+        ([cluster("web", [A], port=81)], "lines of frontend web:in changed"),
         ([cluster("web", [A], port=80, server_options="check")], "lines of backend web changed"),
         ([cluster("web", [A], port=80), cluster("db", [])], "backend db is new"),
-        ([], "frontend web is gone, backend web is gone"),
+        ([], "frontend web:in is gone, backend web is gone"),
     ],
 )
 def test_reasons_of_a_reload(new, reason):

@@ -5,11 +5,11 @@ import pytest
 from lighthouse.errors import BalancerError
 from lighthouse.haproxy.alerts import is_judgement, reason
 from lighthouse.haproxy.document import Document
+from lighthouse.haproxy.processes import Processes, parse_proc
 from lighthouse.haproxy.running import (
     Server,
     parse_env,
     parse_info,
-    parse_proc,
     parse_servers_state,
     parse_version,
     with_details,
@@ -101,6 +101,48 @@ def test_show_proc():
     assert processes.uptime == 26 * 3600 + 10 * 60 + 42
 
 
+OLD = "#<PID>          <type>          <relative PID>  <reloads>       <uptime>        <version>      \n"
+NEW = "#<PID>          <type>          <reloads>       <uptime>        <version>      \n"
+
+
+@pytest.mark.parametrize(
+    ("text", "expected"),
+    [
+        pytest.param(
+            f"{OLD}6873            master          0               4               0d00h00m03s     2.2.9-2+deb11u6\n"
+            "# workers\n7043            worker          1               0               0d00h00m03s     2.2.9-2+deb11u6\n"
+            "# old workers\n6875            worker          [was: 1]        4               0d00h00m03s     2.2.9-2+deb11u6\n"
+            "# programs\n\n",
+            Processes(6873, 7043, reloads=4, failed=0, uptime=3, old_workers=1),
+            id="2.2",
+        ),
+        pytest.param(
+            f"{OLD}6873            master          0               2               0d00h00m03s     2.2.9-2+deb11u6\n"
+            "# workers\n# old workers\n"
+            "6875            worker          [was: 1]        2               0d00h00m03s     2.2.9-2+deb11u6\n# programs\n\n",
+            Processes(6873, 6875, reloads=2, failed=1, uptime=3, old_workers=0),
+            id="2.2-failed",
+        ),
+        pytest.param(
+            f"{NEW}487             master          2 [failed: 1]   0d00h00m03s     3.2.26-1       \n# workers\n# old workers\n"
+            "400             worker          2               0d00h00m09s     3.2.26-1       \n"
+            "491             worker          1               0d00h00m03s     3.2.26-1       \n\n",
+            Processes(487, 491, reloads=2, failed=1, uptime=3, old_workers=1),
+            id="3.2-failed",
+        ),
+        pytest.param(
+            f"{NEW}487             master          1 [failed: 0]   0d00h00m03s     3.2.26-1       \n# workers\n# old workers\n"
+            "491             worker          1               0d00h00m03s     3.2.26-1       \n\n",
+            Processes(487, None, reloads=1, failed=0, uptime=3, old_workers=1),
+            id="3.2-its-new-worker-ended",
+        ),
+    ],
+)
+def test_show_proc_of_other_versions(text, expected):
+    """As these programs say it."""
+    assert parse_proc(text) == expected
+
+
 def test_show_proc_without_a_master():
     with pytest.raises(BalancerError, match="show proc"):
         parse_proc("Unknown command\n")
@@ -127,6 +169,13 @@ def test_alerts_become_a_reason():
         "[ALERT]    (7) : config : Fatal errors found in configuration.\n"
     )
     assert reason(stderr, "/tmp/c.cfg", DOCUMENT) == "line 7 (backend web): unknown keyword 'blance'? in 'backend'"
+
+
+def test_an_alert_with_the_date_that_2_2_gives_it():
+    stderr = "[ALERT] 324/150424 (6873) : parsing [/tmp/c.cfg:7] : unknown keyword 'blance' in 'backend' section\n"
+    assert (
+        reason(stderr, "/tmp/c.cfg", DOCUMENT) == "line 7 (backend web): unknown keyword 'blance' in 'backend' section"
+    )
 
 
 def test_many_alerts_are_cut():

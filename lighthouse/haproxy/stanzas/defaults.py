@@ -16,7 +16,8 @@ class DefaultsStanza(Stanza):
     Timeouts that the operator does not give become 5 s to connect and 1 h of silence on an open connection: long, because pooled
     connections to databases are silent for long and lighthouse 1.0 cut none. A connection that a server refuses goes to another one
     at once: until the checks have found a dead member, and while it is held after a mass loss. (Measured on 2.6.12: a hash chooses
-    the same again. ``leastconn`` and ``first`` choose between two dead ones for ever, because these have the fewest connections.)
+    the same again. ``leastconn`` and ``first`` choose between two dead ones for ever, because these have the fewest connections. So
+    may ``random``, which is what HAProxy 3.3 and later choose by where nothing else is said.)
     """
 
     def __init__(self, lines: Sequence[str]) -> None:

@@ -7,6 +7,7 @@ from dataclasses import replace
 
 from lighthouse.cluster import Cluster
 from lighthouse.haproxy.options import ClusterOptions
+from lighthouse.haproxy.stanzas.frontend import entry
 from lighthouse.haproxy.stanzas.section import Section
 from lighthouse.haproxy.stanzas.stanza import Stanza, bind
 
@@ -25,7 +26,7 @@ class MetaFrontendStanza(Stanza):
             acl = ClusterOptions.of(cluster).acl
             if acl:
                 rules += [f"acl is_{cluster.name} {acl}", f"use_backend {cluster.name} if is_{cluster.name}"]
-        super().__init__("frontend", name, (bind(bind_address or "", port), *lines, *rules))
+        super().__init__("frontend", entry(name), (bind(bind_address or "", port), *lines, *rules))
 
 
 def with_rules_of(section: Section, good: Section | None, clusters: Collection[str]) -> Section:

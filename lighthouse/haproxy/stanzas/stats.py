@@ -18,7 +18,7 @@ class StatsStanza(Stanza):
         bind_address: str | None = None,
         timeouts: Iterable[tuple[str, int]] = (),
     ) -> None:
-        times = (f"timeout {name} {milliseconds}" for name, milliseconds in timeouts)
+        times = (f"timeout {name} {milliseconds}ms" for name, milliseconds in timeouts)
         # HAProxy 2.x refuses the address in the header, where lighthouse 1.0 had it.
         lines = (bind(bind_address or "", port), "mode http", "stats enable", f"stats uri {uri}", *times)
         super().__init__("listen", STATS, lines)
