@@ -176,6 +176,16 @@ def test_a_cluster_that_did_not_change_is_the_same_object(job):
     assert after[0].nodes[0] is before[0].nodes[0]
 
 
+def test_a_cluster_that_comes_back_has_the_members_that_were_told_just_before(job):
+    made, _, _ = job
+    tell(made, "web", NODE)
+    whole = configuration()
+    made.configure({**whole, "clusters": whole["clusters"][1:]})
+    tell(made, "web", NODE)
+    made.configure(whole)
+    assert [node.name for node in Noting.seen[-1][0].nodes] == ["a:80"]
+
+
 def test_the_plugin_knows_how_long_a_call_may_take(job):
     assert Noting.deadlines == [3.0]
     assert job

@@ -362,6 +362,20 @@ def test_a_service_state_reaches_its_discovery_as_what_to_announce(world):
     assert world.take() == []
 
 
+def test_a_balancer_is_told_the_members_of_a_cluster_that_comes_back_to_it(world):
+    """It forgot them when its configuration lost the cluster, and they need not have changed since."""
+    world.snapshot(DISCOVERY, "members/web", ["a"]).take()
+    changed = plan()
+    changed.workers[BALANCER] = WorkerSpec(BALANCER, "balancer", "b2")
+    world.adopt(changed)
+    assert [(sent.worker, sent.frame.topic) for sent in world.take()] == [
+        (BALANCER, "members/web"),
+        (BALANCER, CONFIG_TOPIC),
+    ]
+    world.adopt(changed)
+    assert world.take() == []
+
+
 def test_members_reach_the_balancer_as_they_came(world):
     world.say(DISCOVERY, Frame(Kind.SNAPSHOT, b"\xc1 not even msgpack", "members/web"))
     (sent,) = world.take()
