@@ -17,7 +17,7 @@ from typing import Any
 from lighthouse.cluster import Cluster
 from lighthouse.discovery import Discovery
 from lighthouse.errors import AnnounceError
-from lighthouse.ipc.boot import ACCEPT_TOPIC, ANNOUNCE_TOPIC, report_topic
+from lighthouse.ipc.boot import ACCEPT_TOPIC, ANNOUNCE_TOPIC, members_topic, report_topic
 from lighthouse.ipc.messages import unpack
 from lighthouse.settings import MassLoss
 from lighthouse.workers import calls
@@ -78,7 +78,7 @@ class DiscoveryJob:
         self._next()
 
     def receive(self, topic: str, payload: bytes) -> None:
-        """What should be announced, or which losses of members are confirmed."""
+        """What should be announced, which losses of members are confirmed, or whom a cluster had that moves here."""
         if topic == ANNOUNCE_TOPIC:
             self._register.states = unpack(payload)
             self._due = 0.0
@@ -86,6 +86,8 @@ class DiscoveryJob:
         elif topic == ACCEPT_TOPIC:
             self._watched.accept(unpack(payload))
             self._tell()
+        elif topic == members_topic(name := topic.partition("/")[2]):
+            self._watched.inherit(name, payload)
 
     def stop(self) -> None:
         """The last wanted announcements are made before the end, and stay in the registry."""

@@ -52,6 +52,11 @@ class Watched:
         self._signalled |= {name for name in self._clusters if rules.get(name) != self._rules.get(name)}
         self._rules = rules
 
+    def inherit(self, name: str, payload: bytes) -> None:
+        """Begin with what another discovery told of a cluster that has moved here."""
+        if name not in self._tellings:
+            self._tellings[name], self._told[name] = Telling.kept(name, self._epoch, payload), payload
+
     def accept(self, accepted: Mapping[str, float]) -> None:
         """What was held at these times (CLOCK_MONOTONIC), by cluster, is confirmed by a person."""
         now = time.monotonic()

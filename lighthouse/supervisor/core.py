@@ -65,9 +65,8 @@ class Core:
             actions += self.lives.tell(self.store.parting(before, plan, worker.spec))
             actions += self.lives.remove(worker, now)
         for spec in sorted(plan.workers.values(), key=lambda spec: KINDS.index(spec.kind)):
-            if spec.kind == "balancer" and before.workers.get(spec.id) not in (None, spec):
-                # A cluster may come back to it whose members it has forgotten, although they are the same as before.
-                for kept in self.store.birthright(plan, spec).items():
+            if before.workers.get(spec.id) not in (None, spec):
+                for kept in self.store.legacy(before, plan, spec).items():
                     actions += self.lives.tell({spec.id: kept})
             actions += self.lives.follow(spec, blobs[spec.id], now)
         return actions + self._announce()  # also to one without services any more: it has to withdraw them

@@ -173,6 +173,21 @@ class Store:
                 kept[report_topic(worker.id)] = self.snapshots[report_topic(worker.id)]
         return kept
 
+    def legacy(self, before: Plan, plan: Plan, worker: WorkerSpec) -> dict[str, bytes]:
+        """The kept members of clusters that are new to a running worker, as it would have found them had it started now.
+
+        To a balancer a cluster may come back whose members it has forgotten, although they did not change; it is told all. A
+        discovery is told those of clusters that another one watched: what it does not find of them may be a mass loss.
+        """
+        clusters = list(plan.clusters) if worker.kind == "balancer" else []
+        if worker.kind == "discovery":
+            name = worker.id.partition("/")[2]
+            clusters = [
+                item for item, owner in plan.clusters.items() if owner == name != before.clusters.get(item, name)
+            ]
+        topics = map(members_topic, clusters)
+        return {topic: self.snapshots[topic] for topic in topics if topic in self.snapshots}
+
     def service(self, name: str) -> Mapping[str, Any]:
         """The ports of a service as last told: ``{port: {state, since, checks}}``."""
         return self._services.get(service_topic(name), {})

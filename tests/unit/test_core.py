@@ -376,6 +376,19 @@ def test_a_balancer_is_told_the_members_of_a_cluster_that_comes_back_to_it(world
     assert world.take() == []
 
 
+def test_a_discovery_to_which_a_cluster_moves_is_told_whom_it_had(world):
+    """As one that starts is: what it then does not find may be a mass loss."""
+    other = WorkerSpec("discovery/two", "discovery", "t1")
+    both = plan()
+    both.workers[other.id] = other
+    world.adopt(both).up(other.id).snapshot(DISCOVERY, "members/web", ["a"]).take()
+    moved = replace(both, clusters={"web": "two"}, workers={**both.workers, other.id: replace(other, digest="t2")})
+    world.adopt(moved)
+    assert [sent.frame.topic for sent in world.take() if sent.worker == other.id] == ["members/web", CONFIG_TOPIC]
+    world.adopt(replace(moved, workers={**moved.workers, other.id: replace(other, digest="t3")}))
+    assert [sent.frame.topic for sent in world.take()] == [CONFIG_TOPIC], "its own it knows better"
+
+
 def test_members_reach_the_balancer_as_they_came(world):
     world.say(DISCOVERY, Frame(Kind.SNAPSHOT, b"\xc1 not even msgpack", "members/web"))
     (sent,) = world.take()

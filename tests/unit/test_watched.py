@@ -200,6 +200,19 @@ def test_a_person_lets_go_of_them_even_before_the_first_answer():
     assert told(one) == {members_topic("web"): snapshot()}
 
 
+def test_whom_another_discovery_told_of_is_missed_here():
+    one = Watched({}, lambda: None)
+    one.guard(SLOWLY)
+    (payload,) = kept(A, B).values()
+    one.inherit("web", payload)
+    assert raw(one) == {}
+    watch(one, nodes=[])
+    (payload,) = raw(one).values()
+    assert held(payload) == ["a:80", "b:80"]
+    one.inherit("web", kept(A)[members_topic("web")])
+    assert raw(one) == {}, "what is known here counts"
+
+
 def test_a_cluster_that_is_guarded_no_longer_lets_go():
     one, *_ = holding()
     told(one)
