@@ -31,7 +31,6 @@ from lighthouse.haproxy.planner import Plan, differing, plan_of
 from lighthouse.haproxy.running import Running, Server
 from lighthouse.haproxy.runtime import LOOK_AGAIN, ROUNDS, commands_of, refused_joins
 from lighthouse.haproxy.stanzas.section import Section
-from lighthouse.haproxy.talk import Talk
 from lighthouse.haproxy.tools import Tools
 
 log = logging.getLogger(__name__)
@@ -107,11 +106,10 @@ class _Quick:
         self._account = Account(processes=outcome.account.processes, waiting=outcome.account.waiting)
 
     def run(self) -> Outcome | None:
-        with self._tools.control.talk(self._deadline) as talk:
-            made = self._made()
-            if made is None:
-                return None
-            well = self._brought(made, talk)
+        made = self._made()
+        if made is None:
+            return None
+        well = self._brought(made)
         self._tools.drift.left(self._running, self._tools.drain.places, self._before.backends())
         if not well:
             return None
@@ -141,13 +139,13 @@ class _Quick:
             made[name] = new
         return made
 
-    def _brought(self, made: Mapping[str, Section], begun: Talk | None) -> bool:
+    def _brought(self, made: Mapping[str, Section]) -> bool:
         """Bring the members to HAProxy. Whether they and nothing else are there now."""
         todo = self._plan(made)
         for _ in range(ROUNDS):
-            if todo.blocked or not self._exchanged(made, todo, begun):
+            if todo.blocked or not self._exchanged(made, todo):
                 return False
-            begun, todo = None, self._plan(made)
+            todo = self._plan(made)
             if not todo.open:
                 break
         others = {name: late for name, late in self._account.waiting.items() if name not in made}
@@ -164,13 +162,12 @@ class _Quick:
         drain.note(leaving(sections, servers), self._backends)
         return plan_of(sections, self._defaults, servers, drain.expired())
 
-    def _exchanged(self, made: Mapping[str, Section], todo: Plan, begun: Talk | None) -> bool:
+    def _exchanged(self, made: Mapping[str, Section], todo: Plan) -> bool:
         """Take the steps and read back. Whether it is the HAProxy that is known, and took new servers."""
         tools, before = self._tools, self._running
         commands = commands_of(todo)
         closely = {name for name, section in made.items() if section.slots or name in self._desired.limited}
-        with begun or tools.control.talk(self._deadline) as talk:
-            answers, running = tools.control.exchange(talk, before, commands, self._backends, closely)
+        answers, running = tools.control.exchange(before, commands, self._backends, closely, self._deadline)
         self._account.commands += len(commands)
         if (running.pid, running.skeleton, running.stopping) != (before.pid, before.skeleton, False):
             return False

@@ -61,8 +61,11 @@ def reconcile(tools: Tools, clusters: Sequence[Cluster], deadline: Deadline) -> 
     outcome = quick(tools, clusters, deadline)
     if outcome is None:
         tools.memory.forget()
+        tools.control.hang_up()
         outcome = _Reconciliation(tools, clusters, deadline).run()
         tools.memory.verified(clusters, outcome)
+    if tools.memory.known is not None:
+        tools.control.prepare()
     return outcome
 
 

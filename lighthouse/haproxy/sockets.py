@@ -1,11 +1,17 @@
-"""What is asked and told at HAProxy's sockets; one conversation (`lighthouse.haproxy.talk`) for each exchange."""
+"""What is asked and told at HAProxy's sockets; one conversation (`lighthouse.haproxy.talk`) for each exchange.
+
+HAProxy takes longer to accept a connection, for which it wakes all its threads, than to do what it is told. So one conversation is
+begun before there is anything to say. It is used once, like any other, and it does not wait beyond the next whole reconciliation,
+because a connection keeps alive a worker that was replaced.
+"""
 
 from __future__ import annotations
 
-import contextlib
 from collections.abc import Collection, Sequence
+from contextlib import suppress
 from dataclasses import replace
 
+from lighthouse.errors import BalancerError
 from lighthouse.haproxy.deadline import Deadline
 from lighthouse.haproxy.document import VARIABLE
 from lighthouse.haproxy.errors import (
@@ -28,21 +34,24 @@ from lighthouse.haproxy.running import (
     parse_version,
     with_details,
 )
-from lighthouse.haproxy.talk import Talk
+from lighthouse.haproxy.talk import Dialogue, Talk
 from lighthouse.identity import shown
 
 TIMEOUT = 2.0  # seconds; HAProxy answers within milliseconds unless it is stopped or the host is starved
+PREPARE = 0.1  # seconds; there is nothing to wait for, unless too many wait already
+PATIENCE = 60  # seconds for which HAProxy keeps a conversation that was only begun; its own 10 s are as long as between two syncs
 _NOT_FOUND = "Can't find the target PID"
 _WHO = (f"show env {VARIABLE}", "show info")
 _READ = (_WHO[0], "show servers state", _WHO[1])
 
 
 class Sockets:
-    """The stats socket and the master's socket of one HAProxy. Keeps no connection and no state."""
+    """The stats socket and the master's socket of one HAProxy."""
 
     def __init__(self, socket_file: str, master_socket_file: str) -> None:
         self.socket_file = socket_file
         self.master_socket_file = master_socket_file
+        self._waiting: Dialogue | None = None
 
     def details(self, running: Running, backends: Collection[str], deadline: Deadline) -> Running:
         """The same, with what only ``show stat`` tells about the servers of `backends`. Raises like `running`."""
@@ -62,29 +71,46 @@ class Sockets:
         raise_refusal(state)
         return replace(_facts(env, info), servers=parse_servers_state(state), ids=parse_ids(state))
 
-    def talk(self, deadline: Deadline) -> Talk:
-        """A conversation that is only begun, for `exchange`: HAProxy wakes up meanwhile. Raises like `running`."""
-        talk = Talk(self.socket_file, deadline.within(TIMEOUT))
-        talk.say("prompt")
-        return talk
+    def prepare(self) -> None:
+        """Begin the next exchange's conversation. If that fails, the exchange finds out why."""
+        self.hang_up()
+        with suppress(BalancerError):
+            self._waiting = Dialogue(self.socket_file, Deadline(PREPARE))
+            self._waiting.ask(f"set timeout cli {PATIENCE}")
+            self._waiting.send()
+
+    def hang_up(self) -> None:
+        """End the conversation that was begun and not used."""
+        if self._waiting is not None:
+            self._waiting.close()
+            self._waiting = None
 
     def exchange(
-        self, talk: Talk, running: Running, commands: Sequence[str], backends: Collection[str], closely: Collection[str]
+        self,
+        running: Running,
+        commands: Sequence[str],
+        backends: Collection[str],
+        closely: Collection[str],
+        deadline: Deadline,
     ) -> tuple[list[str], Running]:
         """Send commands and read these backends back, with details of those that are looked at `closely`.
 
         Gives the answers, and what runs then: of the other backends, what was in `running`. Raises like `running`.
         """
-        talk.say(*commands)  # the questions can wait until HAProxy is at work
-        names = list(backends)
-        detailed = [name for name in names if name in closely and name in running.ids]
-        questions = (
-            *_WHO,
-            *(f"show servers state {name}" for name in names),
-            *(f"show stat {running.ids[name]} 4 -1" for name in detailed),
-        )
-        talk.say(*questions, "quit")
-        answers = talk.answers(len(commands) + len(questions))
+        within, begun = deadline.within(TIMEOUT), self._waiting
+        self._waiting = None
+        with begun or Dialogue(self.socket_file, within) as dialogue:
+            dialogue.ask(*commands)
+            dialogue.send()  # the questions can wait until HAProxy is at work
+            names = list(backends)
+            detailed = [name for name in names if name in closely and name in running.ids]
+            questions = (
+                *_WHO,
+                *(f"show servers state {name}" for name in names),
+                *(f"show stat {running.ids[name]} 4 -1" for name in detailed),
+            )
+            dialogue.ask(*questions)
+            answers = dialogue.answers(within)[-len(commands) - len(questions) :]
         env, info, *looks = answers[len(commands) :]
         servers, ids = dict(running.servers), dict(running.ids)
         for answer in looks:
@@ -106,9 +132,9 @@ class Sockets:
 
     def batch(self, commands: Sequence[str], deadline: Deadline) -> list[str]:
         """The answer to each command, errors included as text. Raises `NotRunningError` or `NoAnswerError`."""
-        with Talk(self.socket_file, deadline) as talk:
-            talk.say("prompt", *commands, "quit")
-            return talk.answers(len(commands))
+        with Dialogue(self.socket_file, deadline) as dialogue:
+            dialogue.ask(*commands)
+            return dialogue.answers(deadline)
 
     def processes(self, deadline: Deadline) -> Processes:
         """The master's list of processes. Raises `NotRunningError`, `NoAnswerError` or `BalancerError`."""
@@ -130,14 +156,15 @@ class Sockets:
 
         Up to 2.6 this returns at once, since 2.7 when the reload has ended or the deadline is over.
         """
-        with contextlib.suppress(NoAnswerError), Talk(self.master_socket_file, deadline) as talk:
+        with suppress(NoAnswerError), Talk(self.master_socket_file, deadline) as talk:
             talk.say("reload", "quit")
-            talk.heard()
+            talk.heard(deadline)
 
     def _master(self, command: str, deadline: Deadline, *, line: bool = False) -> str:
-        with Talk(self.master_socket_file, deadline.within(TIMEOUT)) as talk:
+        within = deadline.within(TIMEOUT)
+        with Talk(self.master_socket_file, within) as talk:
             talk.say(command, "quit")
-            if answer := talk.heard(line=line):
+            if answer := talk.heard(within, line=line):
                 return answer
         raise BrokenOffError(f"HAProxy at {self.master_socket_file} broke off before it answered")
 

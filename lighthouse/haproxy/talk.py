@@ -1,7 +1,6 @@
-"""One conversation with one of HAProxy's sockets. It has one deadline over all of it: connecting, sending and receiving.
+"""One conversation with one of HAProxy's sockets: it is spoken to, then heard until it closes.
 
-Commands are sent in interactive mode (``prompt``), because only there each answer has an end that can be told. What is put into a
-command has passed `lighthouse.haproxy.dynamic` or an identity check, so it holds no separator.
+What is put into a command has passed `lighthouse.haproxy.dynamic` or an identity check, so it holds no separator.
 """
 
 from __future__ import annotations
@@ -26,7 +25,6 @@ class Talk:
 
     def __init__(self, path: str, deadline: Deadline) -> None:
         self._path = path
-        self._deadline = deadline
         self._unsent = b""
         self._socket = socket.socket(socket.AF_UNIX)
         try:
@@ -37,15 +35,21 @@ class Talk:
             self._socket.close()
             raise _told(path, error) from None
 
+    def __del__(self) -> None:
+        self._socket.close()
+
     def __enter__(self) -> Self:
         return self
 
     def __exit__(self, *_: object) -> None:
-        self._socket.close()
+        self.close()
 
     def say(self, *lines: str) -> None:
-        """Send lines, as far as they go at once; the rest goes in `heard`, because HAProxy reads no more while it is not read."""
+        """Have lines sent, by `send` or by `heard`."""
         self._unsent += "".join(f"{line}\n" for line in lines).encode()
+
+    def send(self) -> None:
+        """Send what goes at once; the rest goes in `heard`, because HAProxy reads no more while it is not read."""
         try:
             self._unsent = self._unsent[self._socket.send(self._unsent) :]
         except BlockingIOError:
@@ -53,26 +57,24 @@ class Talk:
         except OSError as error:
             raise _told(self._path, error) from None
 
-    def heard(self, *, line: bool = False) -> str:
+    def heard(self, deadline: Deadline, *, line: bool = False) -> str:
         """All that HAProxy answers until it closes; with `line` until one has come: after some errors a master never closes."""
+        self.send()
         try:
-            return self._pump(line=line).decode(errors="replace")
+            return self._pump(deadline, line=line).decode(errors="replace")
         except OSError as error:
             raise _told(self._path, error) from None
 
-    def answers(self, count: int) -> list[str]:
-        """The answers to so many commands, said since ``prompt``, errors included as text."""
-        pieces = self.heard().split(_PROMPT)
-        if len(pieces) < count + 2:
-            raise BrokenOffError(f"HAProxy at {self._path} broke off after {max(0, len(pieces) - 2)} answers")
-        return [piece.strip("\n") for piece in pieces[1 : count + 1]]
+    def close(self) -> None:
+        """Hang up."""
+        self._socket.close()
 
-    def _pump(self, *, line: bool) -> bytes:
+    def _pump(self, deadline: Deadline, *, line: bool) -> bytes:
         received: list[bytes] = []
         poller = select.poll()
         poller.register(self._socket, select.POLLIN | select.POLLOUT if self._unsent else select.POLLIN)
         while True:
-            ready = poller.poll(self._deadline.remaining * 1000)
+            ready = poller.poll(deadline.remaining * 1000)
             if not ready:
                 raise TimeoutError
             events = ready[0][1]
@@ -85,6 +87,28 @@ class Talk:
                 received.append(data)
                 if not data or (line and b"\n" in data):
                     return b"".join(received)
+
+
+class Dialogue(Talk):
+    """In interactive mode (``prompt``), because only there each answer has an end that can be told."""
+
+    def __init__(self, path: str, deadline: Deadline) -> None:
+        super().__init__(path, deadline)
+        self._asked = 0
+        self.say("prompt")
+
+    def ask(self, *commands: str) -> None:
+        """Have commands sent, as `say` does."""
+        self._asked += len(commands)
+        self.say(*commands)
+
+    def answers(self, deadline: Deadline) -> list[str]:
+        """The answers to all commands, errors included as text. It is the end of the conversation."""
+        self.say("quit")
+        pieces = self.heard(deadline).split(_PROMPT)
+        if len(pieces) < self._asked + 2:
+            raise BrokenOffError(f"HAProxy at {self._path} broke off after {max(0, len(pieces) - 2)} answers")
+        return [piece.strip("\n") for piece in pieces[1 : self._asked + 1]]
 
 
 def _told(path: str, error: OSError) -> BalancerError:

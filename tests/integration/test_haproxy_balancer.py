@@ -257,10 +257,11 @@ def test_the_end_of_haproxy_is_noticed_at_once(paths):
 def test_a_reload_by_someone_else_is_noticed_too(paths):
     made, clusters = balancer(paths), [cluster("web", [NODE])]
     made.sync(clusters)
+    old = set(paths.pids())
     os.kill(paths.pid(), signal.SIGUSR2)
-    assert readable(made.watch_fd(), 30)
-    report = made.sync(clusters)
+    report = until(lambda: (found := made.sync(clusters))["drift"]["healed"] and found, what="drift")
     assert (report["drift"]["healed"], report["degraded"]) == (1, None)
+    until(lambda: len(old & set(paths.pids())) == 1, what="the end of the old worker, with which nobody talks any more")
     assert not readable(made.watch_fd(), 0)
 
 

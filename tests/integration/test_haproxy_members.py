@@ -155,8 +155,8 @@ def test_a_drained_member_gets_nothing_after_a_reload(paths, balance):
             for number in range(3):
                 paths.master("reload")
                 load.wait_for(10)
-                until(lambda: len(paths.pids()) == 2, what="the old worker to end")
                 report = until(lambda n=number: (r := made.sync(clusters))["drift"]["healed"] > n and r, what="healing")
+                until(lambda: len(paths.pids()) == 2, what="the old worker to end")
                 assert set(report["servers"]["web"].values()) == {"up", "drain"}
         assert load.failed == []
         assert b.requests == 0
