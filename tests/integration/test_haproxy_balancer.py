@@ -15,6 +15,7 @@ from lighthouse.haproxy.document import Document, parse
 from lighthouse.haproxy.ended import Ended
 from lighthouse.haproxy.ports import Ports
 from lighthouse.haproxy.stanzas.section import Section
+from lighthouse.haproxy.versions import parsed
 from lighthouse.node import Node
 from support.haproxy import Backend, Load, backends, balancer, cluster, get
 from support.ports import free_port
@@ -195,6 +196,9 @@ def test_a_configuration_that_cannot_start_is_taken_back(paths):
         clusters = [cluster("web", [a, b], port=port, **bad)]
         report = made.sync(clusters)
         assert "goes on with the old one" in report["degraded"]
+        tells = parsed(report["haproxy"]["version"]) >= (2, 7)
+        assert ("Address already in use" if tells else "its own log may say why") in report["degraded"]
+        assert report["haproxy"]["old_workers"] == 0
         reloads = paths.reloads()
         assert made.sync(clusters)["degraded"] == report["degraded"]
         assert paths.reloads() == reloads, "it must not be tried again at once"

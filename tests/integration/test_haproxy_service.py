@@ -101,6 +101,37 @@ def test_it_waits_for_an_owner_that_has_not_started_it(service, impatient):
         assert get(port) == (200, "a")
 
 
+def slow(service, then=""):
+    """Lines that let HAProxy load for a while, and do something `then`, unless it only judges."""
+    script = service.root / "slow.lua"
+    script.write_text(f"if os.getenv('HAPROXY_MWORKER') then os.execute('sleep 0.7') {then} end\n")
+    return ["global", f"\tlua-load {script}"]
+
+
+@pytest.mark.versions
+def test_one_that_still_loads_is_waited_for_and_not_reloaded(service):
+    """Since 3.1 its master answers before its worker has read our file."""
+    made = service.balancer()
+    made.sync([cluster("web", [NODE])])
+    service.write_base(*slow(service))
+    service.begin(service.arguments())
+    until(lambda: made.sync([cluster("web", [NODE])])["degraded"] is None, what="its end")
+    assert service.reloads() == 0
+
+
+@pytest.mark.versions
+def test_a_slow_reload_by_a_command_that_fails_is_told_as_that(service):
+    """The command returns while HAProxy still loads."""
+    service.start()
+    kill = service.script("kill -USR2 $1")
+    made = service.balancer(reload_command=f"{kill} {service.process.pid}")
+    made.sync([cluster("web", [NODE])])
+    service.write_base(*slow(service, "error('no')"))
+    report = made.sync([cluster("web", [NODE]), cluster("db", [NODE])])
+    assert "HAProxy cannot start with it and goes on with the old one" in report["degraded"]
+    assert report["servers"]["web"] == {NODE.name: "up"}
+
+
 @pytest.mark.versions
 @pytest.mark.parametrize("way", ["master", "command"])
 def test_it_runs_without_our_file(service, impatient, way):

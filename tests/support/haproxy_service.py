@@ -41,16 +41,23 @@ class Service(Paths):
 
     def start(self, files=None):
         """Start it with the owner's file and `files`, ours unless told otherwise."""
+        return self.run(self.arguments(files))
+
+    def arguments(self, files=None):
         given = [
             part for file in (self.base, *(files if files is not None else (self.file,))) for part in ("-f", str(file))
         ]
-        return self.run(["-W", "-S", self.config["socket_file"] + ".master", "-p", str(self.root / "pid"), *given])
+        return ["-W", "-S", self.config["socket_file"] + ".master", "-p", str(self.root / "pid"), *given]
 
     def run(self, arguments):
-        with (self.root / "log").open("ab") as log:
-            self.process = subprocess.Popen(["haproxy", *arguments], stdin=subprocess.DEVNULL, stdout=log, stderr=log)
+        self.begin(arguments)
         until(self._serves, what="start of HAProxy")
         return self
+
+    def begin(self, arguments):
+        """Have it begin to load."""
+        with (self.root / "log").open("ab") as log:
+            self.process = subprocess.Popen(["haproxy", *arguments], stdin=subprocess.DEVNULL, stdout=log, stderr=log)
 
     def _serves(self):
         assert self.process.poll() is None, (self.root / "log").read_text()
