@@ -5,6 +5,7 @@
     ├── PluginError          theirs: a plugin could not be loaded or broke its contract
     ├── NodeError            the registry's: a record that cannot be trusted as a member
     ├── BalancerError        the balancer refused, or could not be reached
+    │   └── AbsentError      the load balancer does not run
     ├── RegistryError        a registry could not be read or written; what was known stays in force
     │   └── AnnounceError    some announcements could not be made, and the others were
     └── ResourceError        this host's: a secret or a certificate that a plugin needs cannot be had
@@ -43,6 +44,10 @@ class NodeError(LighthouseError, ValueError):
 
 class BalancerError(LighthouseError):
     """The balancer refused what it was told, or is out of reach."""
+
+
+class AbsentError(BalancerError):
+    """The load balancer certainly does not run, so that it serves nobody."""
 
 
 class RegistryError(LighthouseError):

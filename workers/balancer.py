@@ -15,7 +15,7 @@ from typing import Any
 
 from lighthouse.balancer import Balancer
 from lighthouse.cluster import Cluster
-from lighthouse.errors import LighthouseError, NodeError
+from lighthouse.errors import AbsentError, LighthouseError, NodeError
 from lighthouse.ipc.boot import EXPLAIN_TOPIC, explained_topic, members_topic
 from lighthouse.ipc.errors import ProtocolError
 from lighthouse.ipc.messages import pack, unpack
@@ -59,6 +59,7 @@ class BalancerJob:
         self._stopping = False
         self._told = 0.0
         self._untold: Mapping[str, Any] | None = None
+        self._last: Mapping[str, Any] = {}
         self._bell = Bell(runtime, self._wake)
         self._woken = 0.0
         for topic, payload in runtime.boot.kept.items():
@@ -104,7 +105,8 @@ class BalancerJob:
 
     def _explained(self, asked: dict[str, Any], outcome: Outcome) -> None:
         error = outcome.error and not isinstance(outcome.error, NotImplementedError) and why(outcome.error)
-        answer = {**asked, "error": error or None, "servers": outcome.value}
+        absent = isinstance(outcome.error, AbsentError)
+        answer = {**asked, "error": error or None, "absent": absent, "servers": outcome.value}
         self._runtime.publish(explained_topic(self._runtime.boot.id), pack(answer))
 
     def _learn(self, topic: str, payload: bytes) -> bool:
@@ -150,7 +152,8 @@ class BalancerJob:
         degraded = again = None
         if outcome.error is None:
             self._failure = ""
-            degraded, again, self._untold, packed, fd = outcome.value
+            degraded, again, self._last, packed, fd = outcome.value
+            self._untold = self._last if packed is None else None
             if balancer is self._balancer:  # one that was parted from has closed it
                 self._bell.follow(fd)
             self._runtime.fresh = time.monotonic()
@@ -180,11 +183,16 @@ class BalancerJob:
         self._runtime.after(delay, self._sync, name="sync")
 
     def _failed(self, error: BaseException) -> None:
-        reason = why(error)
-        if reason != self._failure and not isinstance(error, LighthouseError):
-            log.error("sync failed", exc_info=error)  # once, not with each try
+        reason, before = why(error), self._failure
         self._failure = reason
         self._runtime.condition(reason)
+        if reason == before:
+            return  # it is logged and told once, not with each try
+        if not isinstance(error, LighthouseError):
+            log.error("sync failed", exc_info=error)
+        failed = {"degraded": reason, "failed": reason, "absent": isinstance(error, AbsentError)}
+        self._untold = {**self._last, **self._consumed.report(), **failed}
+        self._tell()
 
     def _tell(self) -> None:
         """Tell the newest report, if it was not yet."""
@@ -196,6 +204,7 @@ class BalancerJob:
         if outcome.error is None:
             self._tell_packed(outcome.value)
         else:  # it is the plugin's; as from a sync that tells at once
+            self._last = {}
             self._failed(outcome.error)
 
     def _tell_packed(self, packed: bytes) -> None:
@@ -212,17 +221,17 @@ def _delay(usual: float, again: Any) -> float:
 
 def _sync(
     balancer: Balancer, clusters: list[Cluster], about: Mapping[str, Any], *, told: bool
-) -> tuple[str | None, Any, dict[str, Any] | None, bytes | None, int | None]:
+) -> tuple[str | None, Any, dict[str, Any], bytes | None, int | None]:
     """Why the balancer is degraded, if it is, after how long it wants to be asked again, its report, what to wait for; on a lane.
 
     The report is the plugin's, with what the worker itself has to tell `about` the clusters. It comes packed if it is to be told.
     """
-    report = {**balancer.sync(clusters), **about}
+    report = {**balancer.sync(clusters), **about, "failed": None, "synced": time.time()}
     degraded = report.get("degraded")
     again = report.get("again")
     reason = None if degraded is None else str(degraded)
     fd = balancer.watch_fd()
-    return (reason, again, None, pack(report), fd) if told else (reason, again, report, None, fd)
+    return reason, again, report, pack(report) if told else None, fd
 
 
 def _explain(balancer: Balancer, cluster: str) -> dict[str, Any]:

@@ -8,13 +8,16 @@ from __future__ import annotations
 
 import base64
 import math
-from collections.abc import Iterable, Mapping
+from collections.abc import Iterable, Mapping, Sequence
+from dataclasses import dataclass, field
 from typing import Any
 
 from lighthouse.cli.health import problems, warnings
 
 # A member with several balancers shows the worst of its states; one that is not listed stands between "pending" and "up".
 WORST_FIRST = ("down", "maint", "drain", "pending")
+
+_States = Sequence[tuple[Mapping[str, Any], str]]  # of one cluster, by balancer: states by node, and that of any other
 
 
 def document(raw: Mapping[str, Any]) -> dict[str, Any]:
@@ -87,17 +90,34 @@ def _plain(value: Any) -> Any:
     return value if value is None or isinstance(value, str | int) else repr(value)
 
 
-def _states(workers: Iterable[Mapping[str, Any]], reports: Mapping[str, Mapping[str, Any]]) -> list[Mapping[str, Any]]:
-    """What each balancer says of its servers; nothing from one that has not spoken yet or does not tell of servers."""
-    states: list[Mapping[str, Any]] = []
+@dataclass(frozen=True, slots=True)
+class _Told:
+    """What a balancer says of its servers, by cluster, and the state of a member that it does not name."""
+
+    states: Mapping[str, Any] = field(default_factory=dict)
+    other: str = "pending"
+
+    def of(self, cluster: str) -> tuple[Mapping[str, Any], str]:
+        return _mapping(self.states.get(cluster)), self.other
+
+
+def _states(workers: Iterable[Mapping[str, Any]], reports: Mapping[str, Mapping[str, Any]]) -> list[_Told]:
+    """What each balancer says of its servers; nothing from one that has not spoken yet or does not tell of servers.
+
+    What it said before a sync that failed may be over, so it counts for nothing.
+    """
+    states: list[_Told] = []
     for worker in workers:
         name = worker.get("id")
         if worker.get("kind") == "balancer" and isinstance(name, str):
             report = reports.get(name)
             if report is None:
-                states.append({})
+                states.append(_Told())
+            elif report.get("failed"):
+                unused = _with_unused({}, _mapping(report.get("left_out")))
+                states.append(_Told(unused, "pending" if report.get("absent") is True else "unknown"))
             elif "servers" in report:
-                states.append(_with_unused(_mapping(report["servers"]), _mapping(report.get("left_out"))))
+                states.append(_Told(_with_unused(_mapping(report["servers"]), _mapping(report.get("left_out")))))
     return states
 
 
@@ -107,7 +127,7 @@ def _with_unused(servers: Mapping[str, Any], left_out: Mapping[str, Any]) -> dic
     return {name: {**unused.get(name, {}), **_mapping(servers.get(name))} for name in {*servers, *unused}}
 
 
-def _cluster(name: str, part: Mapping[str, Any], states: list[Mapping[str, Any]]) -> dict[str, Any]:
+def _cluster(name: str, part: Mapping[str, Any], states: Sequence[_Told]) -> dict[str, Any]:
     result: dict[str, Any] = {
         "discovery": part.get("discovery"),
         "nodes": None,
@@ -127,7 +147,7 @@ def _cluster(name: str, part: Mapping[str, Any], states: list[Mapping[str, Any]]
         nodes = members["nodes"]
         held = _mapping(members.get("held"))
         names = {str(item) for item in held.get("names") or ()}
-        result["nodes"] = [_node(node, [_mapping(state.get(name)) for state in states], names) for node in nodes]
+        result["nodes"] = [_node(node, [told.of(name) for told in states], names) for node in nodes]
         if names:
             result["held"] = {"count": len(names), "since": held.get("since"), "until": held.get("until")}
         result["gone"] = _mapping(members.get("gone"))
@@ -169,7 +189,7 @@ def _service(name: str, part: dict[str, Any], discoveries: Mapping[str, Mapping[
     }
 
 
-def _node(node: Any, states: list[Mapping[str, Any]], held: set[str]) -> dict[str, Any]:
+def _node(node: Any, states: _States, held: set[str]) -> dict[str, Any]:
     data = _mapping(node)
     name = f"{data.get('host')}:{data.get('port')}"
     return {
@@ -182,11 +202,11 @@ def _node(node: Any, states: list[Mapping[str, Any]], held: set[str]) -> dict[st
     }
 
 
-def _worst(name: str, states: list[Mapping[str, Any]]) -> str:
-    """The worst state that a balancer gives; "pending" where one has not got the node; "known" without a balancer."""
+def _worst(name: str, states: _States) -> str:
+    """The worst state that a balancer gives; "known" without a balancer."""
     if not states:
         return "known"
-    return min((str(state.get(name, "pending")) for state in states), key=_rank)
+    return min((str(state.get(name, other)) for state, other in states), key=_rank)
 
 
 def _rank(state: str) -> int:

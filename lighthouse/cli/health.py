@@ -73,6 +73,14 @@ def _has_defaults(document: Document, cluster: str) -> bool:
     return any(isinstance(names, list) and cluster in names for names in told)
 
 
+def _failed_balancers(document: Document) -> Iterator[str]:
+    """A load balancer that nobody can tell of: all that it should serve hangs on it."""
+    for name, report in document["balancers"].items():
+        if failed := report.get("failed"):
+            so = "serves nobody" if report.get("absent") is True else "may serve or not, nobody can tell"
+            yield f"balancer {name}: {failed}; its load balancer {so}"
+
+
 def _held_members(document: Document) -> Iterator[str]:
     now = clock(document)
     for name, cluster in document["clusters"].items():
@@ -136,9 +144,12 @@ def _failing(part: Any) -> str:
 
 
 def _bad_nodes(document: Document) -> Iterator[str]:
+    good: tuple[str, ...] = GOOD_NODES
+    if any(report.get("failed") for report in document["balancers"].values()):
+        good = (*good, "unknown", "pending")  # `_failed_balancers` says it, once for all
     for name, cluster in document["clusters"].items():
         nodes = cluster["nodes"] or []
-        bad = [node for node in nodes if node["state"] not in GOOD_NODES]
+        bad = [node for node in nodes if node["state"] not in good]
         if bad:
             named = ", ".join(f"{node['name']} {node['state']}" for node in bad[:NAMED])
             more = f" and {len(bad) - NAMED} more" if len(bad) > NAMED else ""
@@ -199,6 +210,8 @@ def _degraded(document: Document) -> Iterator[str]:
             worker = degraded.get(f"{kind}/{name}")
             if worker is not None and report.get("degraded") and not _says_all(report, worker):
                 continue  # `_failing_workers` says it
+            if report.get("failed"):
+                continue  # `_failed_balancers` says it
             if report.get("degraded"):
                 yield f"{kind} {name}: {report['degraded']}"
             elif report.get("complete") is False:
@@ -233,6 +246,7 @@ def _stopping(document: Document) -> Iterator[str]:
 
 
 _RULES: tuple[Callable[[Document], Iterator[str]], ...] = (
+    _failed_balancers,
     _empty_clusters,
     _held_members,
     _down_services,

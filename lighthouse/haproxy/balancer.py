@@ -8,11 +8,11 @@ from typing import Any, ClassVar
 
 from lighthouse.balancer import Balancer
 from lighthouse.cluster import Cluster
-from lighthouse.errors import BalancerError, LighthouseError
+from lighthouse.errors import AbsentError, BalancerError, LighthouseError
 from lighthouse.haproxy import judge
 from lighthouse.haproxy.deadline import Deadline
 from lighthouse.haproxy.ended import Ended
-from lighthouse.haproxy.explain import explained
+from lighthouse.haproxy.explain import explained, is_absent
 from lighthouse.haproxy.options import CLUSTER_OPTIONS, OPTIONS, ClusterOptions, HAProxySettings
 from lighthouse.haproxy.preview import preview
 from lighthouse.haproxy.reconcile import reconcile
@@ -92,10 +92,8 @@ class HAProxy(Balancer):
         tools = self._ready()
         try:
             outcome = reconcile(tools, clusters, Deadline(BUDGET * self.call_deadline))
-        except BalancerError:
-            raise
         except LighthouseError as error:
-            raise BalancerError(str(error)) from error
+            raise _told(tools, error) from None
         self._tell_limits(outcome.running.version)
         processes = outcome.account.processes
         self._ended.watch({pid for pid in (outcome.running.pid, processes.master if processes else 0) if pid})
@@ -125,7 +123,7 @@ class HAProxy(Balancer):
         try:
             return explained(self._tools, cluster, Deadline(EXPLAINED))
         except LighthouseError as error:
-            raise BalancerError(str(error)) from error
+            raise _told(self._tools, error) from None
 
     def _tell_limits(self, version: str) -> None:
         """Once for each version that is seen."""
@@ -134,3 +132,10 @@ class HAProxy(Balancer):
             log.info("HAProxy has version %s", version)
             for sentence in limits(version):
                 log.warning("%s", sentence)
+
+
+def _told(tools: Tools, error: LighthouseError) -> BalancerError:
+    """The error as those who call a balancer know it."""
+    if is_absent(tools):
+        return AbsentError(str(error))
+    return error if isinstance(error, BalancerError) else BalancerError(str(error))

@@ -4,9 +4,24 @@ from __future__ import annotations
 
 from typing import Any
 
+from lighthouse.errors import BalancerError
 from lighthouse.haproxy.deadline import Deadline
+from lighthouse.haproxy.errors import NotRunningError
 from lighthouse.haproxy.stanzas.section import Section
 from lighthouse.haproxy.tools import Tools
+
+GLANCE = 0.2  # seconds
+
+
+def is_absent(tools: Tools) -> bool:
+    """Whether HAProxy certainly does not run: nothing listens at its socket, and no process has our files. Reads ``/proc``."""
+    try:
+        tools.control.running(Deadline(GLANCE))
+    except NotRunningError:
+        return not tools.process.find()
+    except BalancerError:
+        return False
+    return False
 
 
 def explained(tools: Tools, backend: str, deadline: Deadline) -> dict[str, dict[str, Any]]:

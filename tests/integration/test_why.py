@@ -88,7 +88,25 @@ def test_the_way_of_a_node_its_stations_and_its_end(consumer):
     consumer.stack.ask("stop", worker="balancer/haproxy")
     until(lambda: consumer.stack.state("balancer/haproxy") == "stopped", what="the balancer to stop")
     code, text = consumer.ctl("why", "web", "n0")
-    assert (code, "balancer/haproxy is stopped; the load balancer stays as it is" in text) == (1, True)
+    assert (code, "balancer/haproxy is stopped; the load balancer stays as it is" in text) == (0, True)
+    assert "up, as last reported" in text
+    assert consumer.servers(), "it serves"
+
+    consumer.stack.write(
+        "balancers/haproxy.yaml", {**consumer.paths.config, "config_file": "/nonexistent/dir/haproxy.cfg"}
+    )
+    assert consumer.ctl("reload")[0] == 0
+    consumer.paths.stop()
+    consumer.stack.ask("start", worker="balancer/haproxy")
+    until(lambda: consumer.status()["balancers"]["haproxy"].get("failed"), what="the failure to be told")
+    status = consumer.status()
+    assert {item["state"] for item in status["clusters"]["web"]["nodes"]} == {"pending"}
+    assert "/nonexistent/dir" in status["problems"][0]
+    assert "serves nobody" in status["problems"][0]
+    code, text = consumer.ctl("why", "web", "n0")
+    assert (code, "n0:80: not in rotation" in text, "the load balancer does not run" in text) == (1, True, True)
+    consumer.stack.write("balancers/haproxy.yaml", consumer.paths.config)
+    consumer.wait_servers("n0", "n1", "n2")
 
     code, text = consumer.ctl("why", "wep")
     assert (code, text) == (2, "lighthouse ctl: there is no cluster 'wep'; known are web\n")

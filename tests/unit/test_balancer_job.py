@@ -5,6 +5,7 @@ import time
 import pytest
 
 from lighthouse.balancer import Balancer
+from lighthouse.errors import AbsentError, BalancerError
 from lighthouse.ipc.boot import Boot, members_topic
 from lighthouse.ipc.messages import pack, unpack
 from lighthouse.workers import balancer as worker
@@ -36,12 +37,16 @@ class Noting(Balancer):
 
 
 class Runtime:
-    """Makes calls at once, or while ``busy`` when `work` says so; ``timers`` by name; ``told`` holds the reports."""
+    """Makes calls at once, or while ``busy`` when `work` says so; ``timers`` by name.
+
+    ``told`` holds of each report the number of the call, ``reports`` the whole.
+    """
 
     def __init__(self):
         self.busy, self.orders = False, []
         self.boot = Boot("balancer/x", "balancer", 1, b"", call_deadline=3.0)
         self.fresh, self.timers, self.told, self.degraded = 0.0, {}, [], None
+        self.reports = []
         self.delays, self.watched = {}, {}
 
     def call(self, _name, function, done):
@@ -68,7 +73,8 @@ class Runtime:
         del self.watched[fd]
 
     def report(self, packed):
-        self.told.append(unpack(packed)["calls"])
+        self.reports.append(unpack(packed))
+        self.told.append(self.reports[-1].get("calls"))
 
     def condition(self, degraded):
         self.degraded = degraded
@@ -197,11 +203,12 @@ def test_a_report_that_cannot_be_sent_costs_no_worker(job):
     tell(made, "web", NODE)
     runtime.timers["report"]()
     assert "set" in runtime.degraded
+    assert runtime.reports[-1]["failed"] == runtime.degraded
     clock[0] += worker.TOLD_LEAST
     Noting.extra = None
     tell(made, "web")
     assert runtime.degraded is None
-    assert runtime.told == [1, 3]
+    assert runtime.told == [1, None, 3]
 
 
 def test_a_sync_that_fails_again_and_again_is_logged_once(job, caplog):
@@ -211,3 +218,18 @@ def test_a_sync_that_fails_again_and_again_is_logged_once(job, caplog):
         tell(made, "web", {**NODE, "port": port})
     assert [record.message for record in caplog.records] == ["sync failed"]
     assert runtime.degraded == "RuntimeError: no"
+
+
+@pytest.mark.parametrize("error", [BalancerError, AbsentError])
+def test_a_failure_is_told_once_at_once_with_what_was_told_before(job, error):
+    made, runtime, clock = job
+    Noting.extra = error("no")
+    for port in (1, 2):
+        tell(made, "web", {**NODE, "port": port})
+    first, failed = runtime.reports
+    assert (first["failed"], failed["failed"], failed["absent"]) == (None, "no", error is AbsentError)
+    assert (failed["servers"], failed["synced"]) == ({}, first["synced"])
+    clock[0] += worker.TOLD_LEAST
+    Noting.extra = None
+    tell(made, "web")
+    assert runtime.reports[-1]["failed"] is None

@@ -101,6 +101,19 @@ def test_a_node_that_the_balancer_has_not_got_is_pending():
     assert states_of(raw) == {"a:8001": "up", "b:8002": "pending"}
 
 
+@pytest.mark.parametrize(
+    ("absent", "state", "so"),
+    [(False, "unknown", "may serve or not, nobody can tell"), (True, "pending", "serves nobody")],
+)
+def test_what_was_told_before_a_sync_that_failed_counts_for_nothing(absent, state, so):
+    reason = "HAProxy cannot be started: no such file"
+    failed = {"degraded": reason, "failed": reason, "absent": absent, "left_out": {"web": {"b:8002": "zone"}}}
+    raw = raw_status(workers=[worker("balancer/haproxy", "degraded", reason=reason)])
+    raw["reports"]["balancer/haproxy"] = packed({"servers": {"web": {"a:8001": "up"}}, **failed})
+    assert states_of(raw) == {"a:8001": state, "b:8002": "unused"}
+    assert document(raw)["problems"] == [f"balancer haproxy: {reason}; its load balancer {so}"]
+
+
 def test_all_is_pending_while_a_balancer_has_not_spoken():
     raw = raw_status()
     del raw["reports"]["balancer/haproxy"]

@@ -165,17 +165,40 @@ def test_a_server_that_is_missing():
 def test_a_load_balancer_that_cannot_be_asked():
     found = way(explained={"balancer/haproxy": {"servers": None, "error": "nothing listens"}})
     assert last(found) == ("state haproxy", Mark.UNKNOWN)
-    assert found.verdict == "nobody can tell; state haproxy: the load balancer cannot be asked: nothing listens"
+    assert found.verdict == (
+        "nobody can tell; state haproxy: the load balancer cannot be asked: nothing listens; up at the last sync that went well"
+    )
     assert (found.in_rotation, found.steps[-1].at) == (False, 1_000_060.0)
 
 
-def test_a_balancer_that_is_away_leaves_its_last_word():
-    status = raw()
-    status["workers"][0] = worker("balancer/haproxy", "stopped")
+def test_one_that_is_known_not_to_run_serves_nobody():
+    answer = {"servers": None, "error": "nothing listens", "absent": True}
+    verdict = "not in rotation; state haproxy: the load balancer does not run: nothing listens"
+    assert way(explained={"balancer/haproxy": answer}).verdict == verdict
+
+
+@pytest.mark.parametrize(("absent", "verdict"), [(True, "not in rotation"), (False, "nobody can tell")])
+def test_a_sync_that_failed_takes_the_worth_of_what_was_told_before(absent, verdict):
+    status = raw(report={"failed": "HAProxy cannot be started", "absent": absent, "synced": 1_000_040.0})
     found = way(status, explained={})
-    assert marks(found)["balancer haproxy"] is Mark.BAD
-    assert found.steps[-1].text == "up, as last reported"
+    assert found.verdict.startswith(verdict)
+    balancer = next(step for step in found.steps if step.step == "balancer haproxy")
+    assert (balancer.text, balancer.at) == ("its last sync failed: HAProxy cannot be started", 1_000_059.0)
+    assert found.steps[-1].at == (1_000_059.0 if absent else 1_000_040.0)
+    assert way(status).in_rotation, "the load balancer itself says so"
+    assert Why(document(status), {}, "web").cluster()[-1].mark is Mark.BAD
+
+
+@pytest.mark.parametrize("state", ["stopped", "backoff", "failing"])
+@pytest.mark.parametrize(("told", "serves"), [("up", True), ("maint", False)])
+def test_a_balancer_that_is_away_leaves_its_last_word(state, told, serves):
+    status = raw(report={"servers": {"web": {"a:8001": told}}})
+    status["workers"][0] = worker("balancer/haproxy", state)
+    found = way(status, explained={})
+    assert marks(found)["balancer haproxy"] is Mark.NOTE
+    assert (found.in_rotation, found.steps[-1].text) == (serves, f"{told}, as last reported")
     assert {step.step: step.at for step in found.steps}["balancer haproxy"] == status["workers"][0]["since"]
+    assert Why(document(status), {}, "web").cluster()[-1].mark is Mark.BAD, "what comes now does not reach it"
 
 
 def test_nothing_of_a_document_that_a_worker_spoilt_makes_it_fail():
