@@ -107,6 +107,19 @@ def test_one_of_three_goes_at_once_and_so_does_everybody_of_an_unguarded_cluster
     consumer.wait_servers()
 
 
+def test_whom_another_registry_does_not_know_is_held_when_a_cluster_moves_there(make):
+    consumer = make(members=TEN[:4])
+    other = consumer.registry.with_name("other")
+    (other / "web").mkdir(parents=True)
+    consumer.stack.write("discovery/other.yaml", {**consumer.discovery, "plugin": "directory", "path": str(other)})
+    assert consumer.ctl("reload")[0] == 0
+    consumer.stack.wait_up("discovery/other")
+    consumer.stack.write("clusters/web.yaml", {**consumer.cluster_file, "discovery": "other"})
+    assert consumer.ctl("reload")[0] == 0
+    until(lambda: consumer.held() == 4, what="the loss to be held")
+    assert consumer.servers() == set(TEN[:4])
+
+
 def test_who_says_that_it_is_leaving_is_let_go_at_once(make):
     consumer = make()
     for name in TEN[1:]:
