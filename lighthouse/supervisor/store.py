@@ -24,6 +24,7 @@ from lighthouse.ipc.errors import ProtocolError
 from lighthouse.ipc.messages import pack, unpack
 from lighthouse.plan import Plan, WorkerSpec
 from lighthouse.service_state import TABLE, Announced, Checker
+from lighthouse.supervisor.confirmations import Confirmations
 from lighthouse.supervisor.orders import Orders
 from lighthouse.supervisor.services import UNTOLD, read_service
 
@@ -34,7 +35,7 @@ FRESH = "fresh"
 ORDERS = "orders"
 """The topic of what operators ordered of services."""
 ACCEPTED = "accepted"
-"""The topic of which losses of members were confirmed, and when: on CLOCK_MONOTONIC, so within one boot of the host."""
+"""The topic of which losses of members were confirmed."""
 DURABLE = ("members/", FRESH, ORDERS)
 """What must survive a reboot."""
 PERSISTENT = ("service/", "handover/", ACCEPTED, *DURABLE)
@@ -64,7 +65,7 @@ class Store:
     withdrawing: bool = False
     _services: dict[str, dict[str, Any]] = field(default_factory=dict)
     _announced: dict[str, bytes] = field(default_factory=dict)
-    _accepted: dict[str, float] = field(default_factory=dict)
+    _accepted: Confirmations = field(default_factory=Confirmations)
 
     def load(self, snapshots: Mapping[str, bytes], *, aged: bool) -> list[str]:
         """Take over what an earlier supervisor kept; returns what had to be refused, in words.
@@ -82,11 +83,9 @@ class Store:
                     self._services[topic] = read_service(payload)
                 elif topic == ORDERS:
                     self.orders.load(payload)
-                elif topic == ACCEPTED:
-                    self._accepted = _confirmed_in(self.orders.boot, payload)
-                    if not self._accepted:
-                        self.dirty.add(topic)
-                        continue
+                elif topic == ACCEPTED and not self._accepted.load(self.orders.boot, payload):
+                    self.dirty.add(topic)
+                    continue
             except ProtocolError as error:
                 refused.append(f"kept state {topic!r} is refused: {error}")
                 self.dirty.add(topic)
@@ -151,8 +150,8 @@ class Store:
 
     def confirm(self, plan: Plan, cluster: str, now: float) -> dict[str, tuple[str, bytes]]:
         """A person confirms what is held of a cluster by now; returns what to tell the worker of its discovery."""
-        self._accepted[cluster] = now
-        self._keep_accepted()
+        self._accepted.give(cluster, now)
+        self._keep(ACCEPTED, self._accepted.payload(self.orders.boot))
         discovery = plan.clusters[cluster]
         return {f"discovery/{discovery}": (ACCEPT_TOPIC, self._confirmed(plan, discovery))}
 
@@ -201,9 +200,8 @@ class Store:
         )
         for worker in plan.workers:
             wanted |= {report_topic(worker), handover_topic(worker), explained_topic(worker)}
-        if self._accepted.keys() - plan.clusters.keys():
-            self._accepted = {name: when for name, when in self._accepted.items() if name in plan.clusters}
-            self._keep_accepted()
+        if self._accepted.keep(plan.clusters):
+            self._keep(ACCEPTED, self._accepted.payload(self.orders.boot))
         if FRESH in self.snapshots:
             self._keep(
                 FRESH, pack({worker: when for worker, when in self.freshness().items() if worker in plan.workers})
@@ -241,12 +239,8 @@ class Store:
             self.snapshots[topic] = payload
             self._changed(topic)
 
-    def _keep_accepted(self) -> None:
-        self._keep(ACCEPTED, pack({"boot": self.orders.boot, "clusters": self._accepted}))
-
     def _confirmed(self, plan: Plan, discovery: str) -> bytes:
-        own = {name for name, owner in plan.clusters.items() if owner == discovery}
-        return pack({name: when for name, when in self._accepted.items() if name in own})
+        return self._accepted.of([name for name, owner in plan.clusters.items() if owner == discovery])
 
     def _wanted(self, plan: Plan, discovery: str) -> dict[str, dict[str, str]]:
         return {
@@ -261,12 +255,3 @@ class Store:
             return Announced.WITHDRAWN.value
         verdict = State(self.service(service).get(port, UNTOLD)["state"])
         return TABLE[self.orders.counting(service)[0], Checker.AT_WORK, verdict][1].value
-
-
-def _confirmed_in(boot: str, payload: bytes) -> dict[str, float]:
-    """The kept confirmations, if they are of this boot. Raises `ProtocolError`."""
-    data = unpack(payload)
-    try:
-        return {str(name): float(when) for name, when in data["clusters"].items()} if data["boot"] == boot else {}
-    except (AttributeError, KeyError, TypeError, ValueError) as error:
-        raise ProtocolError(f"not a record of confirmations: {type(error).__name__}: {error}") from None
