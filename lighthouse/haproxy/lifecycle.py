@@ -13,7 +13,6 @@ from lighthouse.haproxy.document import Document
 from lighthouse.haproxy.errors import (
     BrokenOffError,
     EndedError,
-    NoAccessError,
     NoAnswerError,
     NotRunningError,
     RejectedError,
@@ -76,7 +75,7 @@ class Lifecycle:
             running = self._control.running(deadline)
             try:
                 processes = self.master(deadline, running.pid)
-            except (NoAnswerError, NoAccessError):
+            except BalancerError:
                 processes = None  # members can be changed without it
             if processes is None or processes.worker in (None, running.pid):
                 return running, processes

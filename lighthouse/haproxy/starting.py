@@ -33,6 +33,7 @@ class Start:
         self._reader = reader
         self._proposals = proposals
         self._deadline = deadline
+        self._runs = False  # what does not answer, and may serve all the same: a try to replace it can cost connections
 
     def run(self, desired: Document) -> tuple[Document, Running]:
         """Start it. Gives what is in force then. Raises `BalancerError` if nothing can be started."""
@@ -72,8 +73,8 @@ class Start:
         nothing = Running(None, version=self._tools.process.version(self._deadline))
         wanted = arranged(desired, documents[0] if documents else None, nothing, self._tools.obstacle)
         good = refilled(documents[0], wanted, nothing) if documents else None
-        runs = bool(self._tools.process.find())  # who runs on our files has their ports until it is replaced
-        ports = Ports(*(documents if runs else ()), held=runs and not documents)
+        self._runs = bool(self._tools.process.find())  # what runs on our files has their ports until it is replaced
+        ports = Ports(*(documents if self._runs else ()), held=self._runs and not documents)
         verdict = self._found(wanted, good, ports)
         self._account.quarantined = verdict.clusters
         tried = {wanted.skeleton, verdict.document.skeleton if verdict.document else ""}
@@ -104,7 +105,7 @@ class Start:
                 raise EndedError("HAProxy runs it and ends soon afterwards, again and again; its own log may say why")
             running = self._with(document, spare)
         except RejectedError as error:
-            self._remember(document, error, retry_of(error) if spare else IDLE_RETRY)
+            self._remember(document, error, retry_of(error) if spare or self._runs else IDLE_RETRY)
             raise
         self._tools.trial.begin(document.skeleton)
         return document, self._reader.closely(document, running)
@@ -126,8 +127,9 @@ class Start:
                     f"HAProxy runs its last good configuration, because it refuses the new one: {refused}"
                 )
                 return document, running
-        self._tools.refusals.hasten(IDLE_RETRY)
-        self._tools.trial.forget()
+        if not self._runs:
+            self._tools.refusals.hasten(IDLE_RETRY)
+            self._tools.trial.forget()
         raise BalancerError(
             f"HAProxy cannot be started: {'; and with the last good configuration: '.join(map(str, reasons))}"
         )

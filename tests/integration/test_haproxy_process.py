@@ -1,5 +1,6 @@
 """Starting HAProxy: it outlives its starter, starts once only, and says clearly why it cannot; and every point of a kill heals."""
 
+import contextlib
 import os
 import shutil
 import signal
@@ -7,6 +8,7 @@ import socket
 import subprocess
 import sys
 import textwrap
+import threading
 from pathlib import Path
 
 import pytest
@@ -455,6 +457,48 @@ def test_a_master_that_is_stopped_keeps_nothing_but_a_reload_waiting(paths, monk
         until(lambda: "master" in paths.master("show proc"), what="the master to go on")
         until(lambda: made.sync(clusters)["degraded"] is None, what="a sync")
         assert paths.servers("db")
+
+
+def test_one_that_serves_and_cannot_be_replaced_is_left_alone(paths, monkeypatch):
+    """A start that fails may cost it connections, so that it is not tried as often as where nothing runs."""
+    monkeypatch.setattr("lighthouse.haproxy.starting.IDLE_RETRY", 0)
+    monkeypatch.setattr("lighthouse.haproxy.reader.APPEAR_TIMEOUT", 0.1)
+    starts, start, port = [], HAProxyProcess.start, free_port()
+    with backends("a") as (a,):
+        made, clusters = balancer(paths), [cluster("web", [a], port=port)]
+        made.sync(clusters)
+        (paths.root / "s").unlink()
+        (paths.root / "s").mkdir()
+        monkeypatch.setattr(HAProxyProcess, "start", lambda *args: (starts.append(args), start(*args)))
+        for _ in range(3):
+            with pytest.raises(BalancerError, match=r"cannot be started: .*UNIX socket"):
+                made.sync(clusters)
+        assert len(starts) == 1
+        assert get(port) == (200, "a")
+
+
+def answer(listener):
+    with contextlib.suppress(OSError):
+        while True:
+            with listener.accept()[0] as connection:
+                connection.recv(1000)
+                connection.sendall(b"what?\n\n")
+
+
+def test_whatever_answers_in_the_place_of_the_master_members_change(paths):
+    made, master = balancer(paths), paths.root / "s.master"
+    with backends("a", "b") as (a, b), socket.socket(socket.AF_UNIX) as other:
+        made.sync([cluster("web", [a])])
+        master.unlink()
+        other.bind(str(master))
+        other.listen()
+        answering = threading.Thread(target=answer, args=(other,))
+        answering.start()
+        report = balancer(paths).sync([cluster("web", [b])])
+        other.shutdown(socket.SHUT_RDWR)
+        answering.join()
+        assert report["servers"] == {"web": {b.node.name: "up"}}
+        assert "does not answer" in report["degraded"]
 
 
 def test_one_that_is_just_starting_is_waited_for(paths, monkeypatch):
