@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import logging
+from collections.abc import Callable
 from contextlib import suppress
 
 from lighthouse.errors import BalancerError
@@ -47,12 +48,11 @@ class Start:
         document, refused = self._on_disk(), ""
         while document is not None:
             try:
-                running = self._reader.closely(document, self._run(document))
+                _, running = self._attempt(document, self._run, IDLE_RETRY)
             except RejectedError as reason:
                 refused = f"; and with what is on disk: {reason}"
                 document = self._tools.file.take_good()
                 continue
-            self._tools.trial.begin(document.skeleton)
             self._account.held_up(error)
             wanted = arranged(desired, document, running, self._tools.obstacle)
             return refilled(document, wanted, running), running
@@ -94,18 +94,33 @@ class Start:
 
     def _first(self, verdict: Verdict, spare: Document | None) -> tuple[Document, Running]:
         """Start what was found good; with a `spare` it need not be by all means. Raises `RejectedError`."""
-        document = verdict.document
-        if document is None:
+        if verdict.document is None:
             raise RejectedError(verdict.reason)
+
+        def start(document: Document) -> Running:
+            if spare is not None and self._tools.trial.is_lost(document.skeleton):
+                raise EndedError("HAProxy runs it and ends soon afterwards, again and again; its own log may say why")
+            return self._with(document, spare)
+
+        return self._attempt(verdict.document, start, None if spare else IDLE_RETRY)
+
+    def _attempt(
+        self, document: Document, start: Callable[[Document], Running], retry: float | None
+    ) -> tuple[Document, Running]:
+        """Start this, unless that failed lately. Raises `RejectedError`; it may be tried again after `retry` seconds then.
+
+        None means as long as anything that was refused; so it is where something serves.
+        """
         known = self._tools.refusals.get(document.skeleton)
         if known is not None and known.final:
             raise RejectedError(known.reason)
         try:
-            if spare is not None and self._tools.trial.is_lost(document.skeleton):
-                raise EndedError("HAProxy runs it and ends soon afterwards, again and again; its own log may say why")
-            running = self._with(document, spare)
+            running = start(document)
+        except TakenError:
+            raise  # it may be free at any moment
         except RejectedError as error:
-            self._remember(document, error, retry_of(error) if spare or self._runs else IDLE_RETRY)
+            seconds = retry_of(error) if retry is None or self._runs else retry
+            self._tools.refusals.remember(document.skeleton, Refusal(str(error), final=True), seconds)
             raise
         self._tools.trial.begin(document.skeleton)
         return document, self._reader.closely(document, running)
@@ -133,11 +148,6 @@ class Start:
         raise BalancerError(
             f"HAProxy cannot be started: {'; and with the last good configuration: '.join(map(str, reasons))}"
         )
-
-    def _remember(self, document: Document, error: RejectedError, retry: float) -> None:
-        """Not to try again so soon; a port that is taken may be free at any moment."""
-        if not isinstance(error, TakenError):
-            self._tools.refusals.remember(document.skeleton, Refusal(str(error), final=True), retry)
 
     def _with(self, document: Document, good: Document | None) -> Running:
         """`good` is what to go back to."""
