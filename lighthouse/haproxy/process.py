@@ -50,10 +50,7 @@ class HAProxyProcess:
         if code == 0:
             return
         if not is_judgement(output):
-            how = f"failed with exit code {code}" if code > 0 else f"was killed by signal {-code}"
-            raise UndecidedError(
-                f"`haproxy -c` {how}: {last_words(output)}: see that {self._settings.binary!r} is a whole HAProxy that can be run"
-            )
+            raise UndecidedError(f"`haproxy -c` {self._end_of(code, output)}")
         text = reason(output, path, document)
         if foreign := outside(output, path, base):
             raise UnjudgedError(
@@ -61,6 +58,11 @@ class HAProxyProcess:
                 f"Lighthouse (uid {os.geteuid()}) read it and all that it names; without `base_files` our own file is judged alone"
             )
         raise RejectedError(text, places(output, path, document))
+
+    def _end_of(self, code: int, output: str) -> str:
+        """How a program ended that said nothing about the configuration."""
+        how = f"failed with exit code {code}" if code > 0 else f"was killed by signal {-code}"
+        return f"{how}: {last_words(output)}: see that {self._settings.binary!r} is a whole HAProxy that can be run"
 
     def version(self, deadline: Deadline) -> str:
         """The version of the program, which a start or a reload brings; empty if it does not tell. Raises `BalancerError`."""

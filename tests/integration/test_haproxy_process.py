@@ -404,8 +404,11 @@ def test_a_program_that_is_broken_for_a_while(paths, tmp_path):
         assert made.sync(clusters)["degraded"] is None
         paths.stop()
         become("exit 1")
-        with pytest.raises(BalancerError, match="HAProxy cannot be started: `haproxy -c` failed with exit code 1"):
-            made.sync(clusters[:1])
+        for _ in range(2):
+            with pytest.raises(
+                BalancerError, match=r"HAProxy cannot be started: .* failed with exit code 1: it gave no"
+            ):
+                made.sync(clusters[:1])
         become(whole)
         assert made.sync(clusters[:1])["degraded"] is None
         assert get(port) == (200, "b")
