@@ -44,8 +44,8 @@ class Telling:
     """One cluster, its members by name.
 
     ``payload`` is the snapshot that was told last, ``problem`` why the registry's newest answer could not be told.
-    ``gone`` is who left lately, and when; ``refused`` the records that cannot be used. ``epoch`` is the unix time at which
-    CLOCK_MONOTONIC was 0.
+    ``gone`` is who left lately, and when; ``leaving`` those of them whose records said so themselves; ``refused`` the records that
+    cannot be used. ``epoch`` is the unix time at which CLOCK_MONOTONIC was 0.
     """
 
     name: str
@@ -53,6 +53,7 @@ class Telling:
     guard: Guard = field(default_factory=Guard)
     members: dict[str, Member] = field(default_factory=dict)
     gone: dict[str, float] = field(default_factory=dict)
+    leaving: frozenset[str] = frozenset()
     refused: list[dict[str, str]] = field(default_factory=list)
     refused_total: int = 0
     payload: bytes = b""
@@ -72,7 +73,8 @@ class Telling:
             guard = Guard(frozenset(members), hold=hold)
             refused = list(data.get("refused", []))
             total = int(data.get("refused_total", len(refused)))
-            return cls(name, epoch, guard, members, dict(data.get("gone", {})), refused, total, payload)
+            gone, leaving = dict(data.get("gone", {})), frozenset(map(str, data.get("leaving", ())))
+            return cls(name, epoch, guard, members, gone, leaving, refused, total, payload)
         except (AttributeError, KeyError, ProtocolError, TypeError, ValueError) as error:
             log.error("the kept members of %s cannot be read: %s", name, error)
             return cls(name, epoch)
@@ -85,6 +87,7 @@ class Telling:
         all_of_them = list(nodes)
         answer = {node.name: node for node in all_of_them if not node.leaving}
         leaving = {node.name for node in all_of_them if node.leaving} - answer.keys()
+        self.leaving |= leaving
         if self._become(self.guard.answered(answer, now, rules, leaving), answer, now, rules):
             self.problem = None
 
@@ -109,11 +112,14 @@ class Telling:
         gone = {name: when for name, when in self.gone.items() if name not in guard.told}
         gone |= dict.fromkeys(sorted(self.guard.told - guard.told), moment)
         gone = dict(list(gone.items())[-MOST:])
+        leaving = self.leaving.intersection(gone)
         document = {
             "nodes": pack_list([member.packed for member in members.values()]),
             "gone": pack(gone),
             "refused": pack(self.refused),
         }
+        if leaving:
+            document["leaving"] = pack(sorted(leaving))
         if self.refused_total > len(self.refused):
             document["refused_total"] = pack(self.refused_total)
         if guard.hold is not None:
@@ -126,7 +132,7 @@ class Telling:
             )
             return False
         _say(self.name, self.guard, guard)
-        self.guard, self.members, self.gone, self.payload = guard, members, gone, payload
+        self.guard, self.members, self.gone, self.leaving, self.payload = guard, members, gone, leaving, payload
         return True
 
     def _member(self, name: str, node: Node | None, moment: float) -> Member:

@@ -136,6 +136,7 @@ def _cluster(name: str, part: Mapping[str, Any], states: Sequence[_Told]) -> dic
         "accepted": part.get("accepted"),
         "held": None,
         "gone": {},
+        "leaving": [],
         "refused": [],
         "refused_total": 0,
         "error": None,
@@ -151,6 +152,7 @@ def _cluster(name: str, part: Mapping[str, Any], states: Sequence[_Told]) -> dic
         if names:
             result["held"] = {"count": len(names), "since": held.get("since"), "until": held.get("until")}
         result["gone"] = _mapping(members.get("gone"))
+        result["leaving"] = [name for name in members.get("leaving") or [] if isinstance(name, str)]
         refused = [item for item in members.get("refused") or [] if isinstance(item, dict)]
         total = members.get("refused_total")
         result["refused"], result["refused_total"] = refused, total if isinstance(total, int) else len(refused)

@@ -104,16 +104,22 @@ def _ordered_services(document: Document) -> Iterator[str]:
     for name, service in document["services"].items():
         orders = service.get("orders")
         for kind, order in orders.items() if isinstance(orders, dict) else ():
-            if not isinstance(order, dict):
-                continue
-            since, until = number(order.get("since")), number(order.get("until"))
-            words = {"maintenance": "is in maintenance", "drain": "is draining"}.get(kind, f"has the order {kind}")
-            how_long = f" for {age(now - since)}" if since is not None and now is not None else ""
-            more = f", {age(until - now)} more" if until is not None and now is not None else ""
-            more += ", until the next boot" if order.get("until_boot") else ""
-            undo = {"maintenance": f"maintenance {name} off", "drain": f"drain {name} --off"}.get(kind, "")
-            reason = f": {order['reason']}" if order.get("reason") else ""
-            yield f"service {name} {words}{how_long}{more}, by {user(order.get('uid'))}{reason} (`lighthouse ctl {undo}` ends it)"
+            if isinstance(order, dict):
+                yield ordered(name, kind, order, now)
+
+
+def ordered(name: str, kind: str, order: Mapping[str, Any], now: float | None) -> str:
+    """What an operator ordered of a service, for how long (by the supervisor's time `now`), who, why, and what ends it."""
+    since, until = number(order.get("since")), number(order.get("until"))
+    words = {"maintenance": "is in maintenance", "drain": "is draining"}.get(kind, f"has the order {kind}")
+    how_long = f" for {age(now - since)}" if since is not None and now is not None else ""
+    more = f", {age(until - now)} more" if until is not None and now is not None else ""
+    more += ", until the next boot" if order.get("until_boot") else ""
+    undo = {"maintenance": f"maintenance {name} off", "drain": f"drain {name} --off"}.get(kind, "")
+    reason = f": {order['reason']}" if order.get("reason") else ""
+    return (
+        f"service {name} {words}{how_long}{more}, by {user(order.get('uid'))}{reason} (`lighthouse ctl {undo}` ends it)"
+    )
 
 
 def _unknown_services(document: Document) -> Iterator[str]:
@@ -126,10 +132,10 @@ def _ports(document: Document, bad: Callable[[Any], bool]) -> Iterator[str]:
         for port, part in ports.items() if isinstance(ports, dict) else ():
             state = part.get("state") if isinstance(part, dict) else "unknown"
             if bad(state):
-                yield f"service {name}, port {port}, is {state}{_failing(part)}"
+                yield f"service {name}, port {port}, is {state}{failing(part)}"
 
 
-def _failing(part: Any) -> str:
+def failing(part: Any) -> str:
     """What keeps a port from being up: that nobody knows better, the checks with their reasons, or its flapping."""
     checks = part.get("checks") if isinstance(part, dict) else None
     if not isinstance(checks, dict):

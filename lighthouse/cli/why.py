@@ -1,8 +1,8 @@
 """Why a node is in rotation, or is not: its way from the registry's record to the server of the load balancer, step by step.
 
 A pure function of the status document (`lighthouse.cli.document`) and of what the balancers explained. The steps of a node, in
-the order of the way: ``registry``, ``guard``, ``supervisor``, and for each balancer ``balancer``, ``server``, ``state``. The way
-ends at the step where the node is missing.
+the order of the way: ``service`` where this host provides it and that says something, ``registry``, ``guard``, ``supervisor``,
+and for each balancer ``balancer``, ``server``, ``state``. The way ends at the step where the node is missing.
 """
 
 from __future__ import annotations
@@ -10,6 +10,7 @@ from __future__ import annotations
 from collections.abc import Iterator, Mapping
 from typing import Any
 
+from lighthouse.cli.own import Own
 from lighthouse.cli.rotation import Rotation, count
 from lighthouse.cli.text import age, clock, number
 from lighthouse.cli.way import Mark, Step, Way
@@ -30,11 +31,13 @@ class Why:
         self._rotation = Rotation(document, explained, cluster, self._now)
         self._nodes = {node["name"]: node for node in self._cluster["nodes"] or []}
         self._workers = {str(worker.get("id")): worker for worker in document["workers"]}
+        self._own = Own(document, cluster, self._now)
         self._refused = {str(item.get("record")): str(item.get("reason")) for item in self._cluster["refused"]}
 
     def ways(self, wanted: str | None = None) -> list[Way]:
         """Of all nodes, refused records included, or of those that `wanted` names: ``host:port``, ``host`` or ``ip:port``."""
-        known = [*self._nodes, *(name for name in (*self._cluster["gone"], *self._refused) if name not in self._nodes)]
+        others = (*self._cluster["gone"], *self._refused, *self._own.names)
+        known = [*self._nodes, *(name for name in others if name not in self._nodes)]
         if wanted is None:
             return [
                 self._way(name) for name in (*self._nodes, *(name for name in self._refused if name not in self._nodes))
@@ -44,7 +47,8 @@ class Why:
 
     def _names(self, name: str) -> set[str]:
         node = self._nodes.get(name)
-        return {name, name.rpartition(":")[0], *([f"{node['ip']}:{node['port']}"] if node else [])}
+        own = [self._own.address(name)] if name in self._own.names else []
+        return {name, name.rpartition(":")[0], *([f"{node['ip']}:{node['port']}"] if node else own)}
 
     def cluster(self) -> list[Step]:
         """The steps that all nodes share: the discovery and its answer, the guard, the balancers."""
@@ -109,6 +113,8 @@ class Why:
         return Way(name, tuple(steps))
 
     def _steps(self, name: str) -> Iterator[Step]:
+        if own := self._own.step(name, member=name in self._nodes):
+            yield own
         yield self._record(name)
         if self._nodes.get(name, {}).get("held"):
             yield self._guard(self._cluster["held"])
@@ -136,7 +142,8 @@ class Why:
         if cluster["error"] or cluster["nodes"] is None:
             return self._answer()
         if name in cluster["gone"]:
-            return Step("registry", Mark.BAD, f"its record has left {discovery}", number(cluster["gone"][name]))
+            how = ", and said before that it leaves on purpose" if name in cluster["leaving"] else ""
+            return Step("registry", Mark.BAD, f"its record has left {discovery}{how}", number(cluster["gone"][name]))
         doubt = f"; what it has now nobody knows, because {discovery} is away or failing" if cluster["stale"] else ""
         if len(self._refused) >= TOLD_REFUSED:
             doubt += f"; or it is refused, as so many are that only {len(self._refused)} of them are told"

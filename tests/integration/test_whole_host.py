@@ -130,9 +130,25 @@ class Six(threading.Thread):
                 connection.sendall(b"HTTP/1.0 200 OK\r\nContent-Length: 3\r\n\r\nsix")
 
     def stop(self):
+        if not self.is_alive():
+            return
         self.listener.shutdown(socket.SHUT_RDWR)  # closing alone does not wake who waits in it
         self.listener.close()
         self.join()
+
+
+def ctl(host, *arguments):
+    """The exit code and the output of `lighthouse ctl`."""
+    script = Path(sys.executable).with_name("lighthouse")
+    command = [str(script), "ctl", "--socket", str(host.socket_path), *arguments]
+    done = subprocess.run(command, capture_output=True, text=True, timeout=120, check=False)
+    return done.returncode, done.stdout
+
+
+def why(host, name):
+    """The one node of `web` that is told of."""
+    [node] = json.loads(ctl(host, "why", "web", name, "--json")[1])["nodes"]
+    return node
 
 
 def test_ipv6_from_the_service_to_the_client(host, paths):
@@ -159,6 +175,20 @@ def test_ipv6_from_the_service_to_the_client(host, paths):
         until(lambda: "gold" in record.read_text(), what="the changed record, in one piece all along")
         assert record.stat().st_ino != before
         assert answer(port) == (200, "six")
+        assert ctl(host, "maintenance", "web", "on", "--reason", "disk swap")[0] == 0
+        until(lambda: not record.exists(), what="it to be withdrawn")
+        until(lambda: "has left" in why(host, "testhost")["verdict"] + str(why(host, "testhost")["steps"]), what="why")
+        service, registry = why(host, "testhost")["steps"][:2]
+        assert "maintenance" in service["text"]
+        assert "disk swap" in service["text"]
+        assert registry["text"].endswith("and said before that it leaves on purpose")
+        assert service["at"] <= registry["at"]
+        assert ctl(host, "maintenance", "web", "off")[0] == 0
+        until(lambda: answer(port) == (200, "six"), what="it to be back")
+        server.stop()
+        until(lambda: not record.exists(), what="it to be withdrawn")
+        until(lambda: len(why(host, "testhost")["steps"]) == 2, what="it to leave HAProxy")
+        assert "its port is down (http: " in why(host, "testhost")["verdict"]
     finally:
         server.stop()
 

@@ -47,6 +47,7 @@ def test_it_has_the_documented_keys():
         "accepted": None,
         "held": None,
         "gone": {},
+        "leaving": [],
         "refused": [],
         "refused_total": 0,
         "error": None,

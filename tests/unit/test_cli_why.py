@@ -88,6 +88,56 @@ def test_one_that_left():
     assert (last(found), found.steps[-1].at) == (("registry", Mark.BAD), 1_000_050.0)
 
 
+def test_one_that_said_so_before_it_left():
+    verdict = way(raw({"nodes": [], "gone": {"a:8001": 1.0}, "leaving": ["a:8001"]}), explained={}).verdict
+    assert verdict.endswith("its record has left discovery/directory, and said before that it leaves on purpose")
+
+
+ORDER = {"since": 1_000_020.0, "until": None, "until_boot": False, "uid": None, "reason": "disk swap"}
+
+
+@pytest.mark.parametrize(
+    ("port", "orders", "text", "at"),
+    [
+        (
+            {"state": "maintenance"},
+            {"maintenance": ORDER},
+            "service web is in maintenance, by somebody: disk swap (`lighthouse ctl maintenance web off` ends it)",
+            1_000_020.0,
+        ),
+        (
+            {"state": "down", "since": 1_000_030.0, "checks": {"http": {"state": "down", "reason": "status 503"}}},
+            {},
+            "its port is down (http: status 503)",
+            1_000_030.0,
+        ),
+        ({"state": "up", "since": 1_000_030.0}, {}, "its port is up; at the registry it is hold", 1_000_030.0),
+    ],
+)
+@pytest.mark.parametrize("name", ["a:8001", "a", "10.0.0.1:8001"])
+def test_what_this_host_itself_knows_of_one_that_it_provides(port, orders, text, at, name):
+    status = raw({"nodes": []})
+    status["services"]["web"] |= {"orders": orders, "ports": {"8001": port}}
+    report = {
+        "hostname": "a",
+        "addresses": {"web": {"ip": "10.0.0.1"}},
+        "announced": {"web": {"8001": "hold"}},
+        "complete": True,
+    }
+    status["reports"]["discovery/directory"] = packed(report)
+    found = way(status, name, explained={})
+    first, record = found.steps
+    assert (first.step, first.text.partition("this host provides it, and ")[2], first.at) == ("service", text, at)
+    assert (first.mark, record.mark) == (Mark.NOTE if port["state"] == "up" else Mark.BAD, Mark.BAD)
+    assert (found.node, found.in_rotation) == ("a:8001", False)
+    status["clusters"]["web"]["members"] = raw()["clusters"]["web"]["members"]
+    member = way(status)
+    assert member.in_rotation, "it is not withdrawn yet"
+    assert ("service" in marks(member)) is (port["state"] != "up")
+    status["services"]["web"]["discovery"] = "another"
+    assert "service" not in marks(way(status))
+
+
 def test_one_that_left_and_still_has_sessions():
     server = {**SERVER, "member": False, "state": "maint"}
     found = way(

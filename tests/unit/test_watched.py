@@ -1,6 +1,7 @@
 """What a discovery tells of the clusters that it watches."""
 
 import time
+from dataclasses import replace
 
 import pytest
 
@@ -241,6 +242,13 @@ def test_refused_records_and_who_left_are_told_with_their_reasons(one):
     cluster.nodes = [A, B]
     signal()
     assert unpack(raw(one)[members_topic("web")])["gone"] == {}
+    leaving, payload = [], b""
+    for nodes in ([replace(A, leaving=True), B], [B], [A, B], [B], [A, B]):
+        cluster.nodes = nodes
+        signal()
+        payload = raw(one).get(members_topic("web"), payload)
+        leaving += unpack(payload).get("leaving", ["nobody"])
+    assert leaving == ["a:80", "a:80", "nobody", "nobody", "nobody"], "its own word counts for one time"
     cluster.refused = {f"x{n}": "no JSON" for n in range(telling.MOST + 3)}
     signal()
     payload = raw(one)[members_topic("web")]
