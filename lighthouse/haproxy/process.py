@@ -24,7 +24,6 @@ from lighthouse.haproxy.running import parse_version
 
 CHECK_TIMEOUT = 3.0  # seconds; 1000 clusters take 0.1 s, host names in the operator's lines may wait for a resolver
 START_TIMEOUT = 3.5  # seconds; HAProxy itself tries for 2 s to bind a port that another process still holds
-_LOOKS = 5
 
 
 class HAProxyProcess:
@@ -84,7 +83,8 @@ class HAProxyProcess:
         if code is None:
             raise BalancerError("HAProxy did not start in time")
         if code:
-            raise RejectedError(self.reason(output, document))
+            told = is_judgement(output)
+            raise RejectedError(self.reason(output, document) if told else f"HAProxy {self._end_of(code, output)}")
 
     def reason(self, output: str, document: Document) -> str:
         """What HAProxy has said against `document`, which is in ``config_file``, on one line."""
@@ -101,16 +101,10 @@ class HAProxyProcess:
     def gone(self, pids: Sequence[int]) -> Callable[[], bool]:
         """A question for a loop: whether these processes have ended. Never, if none of them is to be seen now.
 
-        A process that executes a program has no command line for a moment, so it takes more than one look.
+        One that executes a program, as HAProxy's master does at a reload, has no command line meanwhile, so that tells nothing.
         """
-        seen, missed = [pid for pid in pids if _arguments(pid)], 0
-
-        def are_gone() -> bool:
-            nonlocal missed
-            missed = 0 if any(map(_arguments, seen)) else missed + 1
-            return bool(seen) and missed >= _LOOKS
-
-        return are_gone
+        seen = [pid for pid in pids if _is_alive(pid)]
+        return lambda: bool(seen) and not any(map(_is_alive, seen))
 
     def serves_our_files(self, pid: int) -> bool:
         """Whether this process would reload the file that we write and has the master socket that we use."""
@@ -158,6 +152,15 @@ class HAProxyProcess:
 
 def _pids() -> Iterator[int]:
     return (int(name) for name in os.listdir("/proc") if name.isdecimal())  # noqa: PTH208  thousands of Path objects for nothing
+
+
+def _is_alive(pid: int) -> bool:
+    """Whether there is such a process, and it is no zombie."""
+    try:
+        state = Path(f"/proc/{pid}/stat").read_text(errors="replace").rpartition(") ")[2][:1]
+    except OSError:
+        return False
+    return state not in ("Z", "X")
 
 
 def _arguments(pid: int) -> list[str]:

@@ -17,6 +17,7 @@ from lighthouse.errors import BalancerError
 from lighthouse.haproxy.document import parse
 from lighthouse.haproxy.files import ConfigFile
 from lighthouse.haproxy.lifecycle import Lifecycle
+from lighthouse.haproxy.options import HAProxySettings
 from lighthouse.haproxy.process import HAProxyProcess
 from lighthouse.haproxy.trial import Trial
 from lighthouse.node import Node
@@ -502,6 +503,24 @@ def test_whatever_answers_in_the_place_of_the_master_members_change(paths):
         answering.join()
         assert report["servers"] == {"web": {b.node.name: "up"}}
         assert "does not answer" in report["degraded"]
+
+
+def test_a_process_that_executes_a_program_has_not_ended(paths, tmp_path):
+    """As HAProxy's master does at each reload. It has no command line for a moment, which is long on a busy host."""
+    program = tmp_path / "again"
+    program.write_text('#!/bin/sh\nexec "$0"\n')
+    program.chmod(0o700)
+    process = HAProxyProcess(HAProxySettings.from_mapping(paths.config))
+    busy = subprocess.Popen([program])
+    try:
+        gone = process.gone([busy.pid])
+        assert not any(gone() for _ in range(3000))
+        assert not process.gone([])()
+    finally:
+        busy.kill()
+        until(gone, what="its end, whether its parent has taken note or not")
+        busy.wait()
+    assert gone()
 
 
 def test_one_that_is_just_starting_is_waited_for(paths, monkeypatch):
