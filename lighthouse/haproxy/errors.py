@@ -12,6 +12,7 @@
     ├── RejectedError              HAProxy refuses a configuration, or cannot start with it
     │   ├── UnjudgedError          files of HAProxy's owner are in the way of judging ours
     │   ├── TakenError             another program has a port
+    │   ├── UnstartedError         it accepts a configuration and does not start with it; its old processes go on
     │   └── EndedError             it accepts a configuration and does not live with it
     └── CommandError               HAProxy refuses a command
         ├── UnknownCommandError    this HAProxy has no such command
@@ -73,6 +74,13 @@ class RejectedError(BalancerError):
 
 class UnjudgedError(RejectedError):
     """Nothing was said about our file: HAProxy stops at one of its owner's, which it refuses or we may not read."""
+
+
+class UnstartedError(RejectedError):
+    """HAProxy has accepted a configuration and could not start with it; its old processes serve on.
+
+    Where it could not listen they refused all connections meanwhile, for two seconds.
+    """
 
 
 class EndedError(RejectedError):

@@ -13,7 +13,6 @@ from lighthouse.haproxy.deadline import Deadline
 from lighthouse.haproxy.document import Document
 from lighthouse.haproxy.errors import HeldUpError, NotRunningError, RejectedError
 from lighthouse.haproxy.outcome import Account
-from lighthouse.haproxy.ports import Ports
 from lighthouse.haproxy.proposals import Proposals
 from lighthouse.haproxy.reader import Reader
 from lighthouse.haproxy.refusals import Refusal
@@ -72,10 +71,10 @@ class Inclusion:
         document: Document | None = wanted
         if base is None or base.skeleton != wanted.skeleton:
             good = refilled(base, wanted, nothing) if base else None
-            ports = Ports(*filter(None, [good]))
+            ports = self._tools.ports(good)
             parted = self._proposals.parted(wanted, good, ports, start=True)
             verdict = self._proposals.known(parted, good) or self._proposals.judged(parted, good, ports, start=True)
-            self._account.quarantined = verdict.clusters
+            self._account.set_apart(verdict.clusters, verdict.listeners)
             if verdict.document is None:
                 self._account.trouble.append(f"the new configuration is not in force: {verdict.reason}")
             document = verdict.document or good

@@ -16,10 +16,11 @@ from lighthouse.haproxy.host_name import HOST_NAME
 from lighthouse.haproxy.listeners import STATS, Claims
 from lighthouse.haproxy.options import ClusterOptions, HAProxySettings
 from lighthouse.haproxy.stanzas.frontend import FrontendStanza
+from lighthouse.haproxy.stanzas.global_ import local_peer_of
 from lighthouse.haproxy.stanzas.meta import MetaFrontendStanza
 from lighthouse.haproxy.stanzas.peers import PeersStanza
 from lighthouse.haproxy.stanzas.proxy import ProxyStanza
-from lighthouse.haproxy.stanzas.section import Section, has
+from lighthouse.haproxy.stanzas.section import Section
 from lighthouse.haproxy.stanzas.stanza import Stanza
 from lighthouse.haproxy.stanzas.stats import StatsStanza
 
@@ -113,9 +114,9 @@ class Layout:
 
         While the resolver does not tell it, it stays what it was: another name is a reload, and shares no tables meanwhile.
         """
-        own = _told(self._settings.global_lines) or self._settings.local_peer or HOST_NAME.known()
+        own = local_peer_of(self._settings.global_lines) or self._settings.local_peer or HOST_NAME.known()
         section = previous.section("global") if previous else None
-        if own or (own := _told(section.lines if section else ())):
+        if own or (own := local_peer_of(section.lines if section else ())):
             return own
         name = socket.gethostname()
         self.notes.append(
@@ -155,8 +156,3 @@ def _stray(settings: HAProxySettings, clusters: Sequence[Cluster]) -> list[str]:
                 f"cluster {cluster.name}: without `acl` it gets nothing from meta cluster {cluster.meta_cluster}"
             )
     return notes
-
-
-def _told(lines: Sequence[str]) -> str:
-    """The local peer that lines of ``global`` name, or nothing."""
-    return next((line.split()[1] for line in lines if has((line,), "localpeer") and len(line.split()) > 1), "")

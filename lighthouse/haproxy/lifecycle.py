@@ -15,8 +15,8 @@ from lighthouse.haproxy.errors import (
     EndedError,
     NoAnswerError,
     NotRunningError,
-    RejectedError,
     UnfinishedError,
+    UnstartedError,
 )
 from lighthouse.haproxy.process import HAProxyProcess
 from lighthouse.haproxy.processes import Processes
@@ -139,7 +139,7 @@ class Lifecycle:
     def ended(self, before: Processes, document: Document) -> Callable[[Deadline], None]:
         """To be asked for before a reload into `document`: what waits for its end then.
 
-        That raises `RejectedError` if the old process goes on, `EndedError` if it ended too, `UnfinishedError` if it takes long.
+        That raises `UnstartedError` if the old process goes on, `EndedError` if it ended too, `UnfinishedError` if it takes long.
         """
         gone = self._process.gone([before.master])
 
@@ -158,14 +158,15 @@ class Lifecycle:
         return wait
 
     def _has_reloaded(self, before: Processes, document: Document, deadline: Deadline) -> bool:
-        """Whether the reload is over; a worker that has ended since takes its master along. Raises `RejectedError` if it failed."""
+        """Whether the reload is over; a worker that has ended takes its master along. Raises `UnstartedError` if it failed."""
         now = self._control.processes(deadline)
         if now.reloads == before.reloads and now.master == before.master:
             return False
         if now.failed:
             said = self._control.startup_log(deadline)
             why = f": {self._process.reason(said, document)}" if "[ALERT]" in said else "; its own log may say why"
-            raise RejectedError(f"HAProxy cannot start with it and goes on with the old one{why}")
+            places = self._process.places(said, document)
+            raise UnstartedError(f"HAProxy cannot start with it and goes on with the old one{why}", places)
         return now.worker is not None and not self._is_loading(now, deadline)
 
     def _ready(self, document: Document, before: Sequence[int], deadline: Deadline) -> Current:

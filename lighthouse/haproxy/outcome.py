@@ -35,6 +35,12 @@ class Account:
         """Whether nothing is left to be done but to wait for connections to end."""
         return not (self.trouble or self.pending or self.quarantined)
 
+    def set_apart(self, clusters: Mapping[str, str], listeners: Mapping[str, str]) -> None:
+        """Note the clusters in quarantine, and the sections of no cluster that are not as they should be."""
+        self.quarantined = clusters
+        for header, why in listeners.items():
+            self.tell(why if why.startswith(header) else f"{header} is set apart: {why}")
+
     def held_up(self, error: HeldUpError) -> None:
         """Note that no new file can come into force: members need none, a reload does."""
         self.tell(f"{error}. Until then members change at run time, and all else waits")

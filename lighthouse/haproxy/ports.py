@@ -1,99 +1,114 @@
-"""Whether the ports that a new configuration adds can be listened on.
+"""Whether a new configuration can listen where it wants to: on ports, and at the paths of UNIX sockets.
 
-``haproxy -c`` binds nothing, so a port in use would show only at the reload, and that hurts: a new HAProxy that cannot bind asks
-the old one to let go of *all* its ports and tries for two seconds before it gives up (measured on 2.6.12: every connection is
+``haproxy -c`` binds nothing, so what cannot be bound would show only at the reload, and that hurts: a new HAProxy that cannot bind
+asks the old one to let go of *all* its ports and tries for two seconds before it gives up (measured on 2.6.12: every connection is
 refused meanwhile). At a start it would not even show where the other program is a HAProxy too: both bind with SO_REUSEPORT and
-share the connections. So the ports are tried beforehand.
+share the connections. So it is tried beforehand.
+
+What cannot be tried, a host name for instance, may still fail at the reload. Then the listeners that may be the cause are
+remembered by their lines (`Ports.suspects`), so that they wait and nothing else does.
 """
 
 from __future__ import annotations
 
 import errno
-import ipaddress
+import os
 import socket
-from collections.abc import Iterator
+from collections.abc import Callable
 from itertools import chain
 
+from lighthouse.haproxy.binds import Place, bind_lines, is_clear, places_of
 from lighthouse.haproxy.document import Document
+from lighthouse.haproxy.stanzas.section import Section
 
-MAX_RANGE = 1000  # ports of one range that are tried
 _ALL = frozenset({"", "0.0.0.0", "::"})  # noqa: S104  compared, not bound
-_CAUSES = {errno.EADDRINUSE: "another program has it", errno.EACCES: "only root may listen there"}
+_CAUSES = {
+    errno.EADDRINUSE: "another program has it",
+    errno.EACCES: "only root may listen there",
+    errno.EADDRNOTAVAIL: "this host has no such address",
+    errno.EAFNOSUPPORT: "this host has no addresses of that kind",
+}
+
+Failed = Callable[[str], str | None]
+"""Why HAProxy could not start with a listener lately, by its `key_of`; None if that is not known."""
 
 
 class Ports:
-    """Tells why ports cannot be listened on, and tries each address once; those aside that HAProxy has, because `own` have them.
+    """Tells why listeners cannot listen, and tries each place once; those aside that HAProxy has, because `own` have them.
 
     Where one of two addresses is that of all interfaces, to have a port of one is taken for having it of the other.
 
     With ``held`` HAProxy has some that nobody knows, so that none is tried.
     """
 
-    def __init__(self, *own: Document, held: bool = False) -> None:
+    def __init__(self, *own: Document, held: bool = False, failed: Failed = lambda _: None) -> None:
         self._own: dict[int, set[str]] = {}
-        for _, host, port in chain.from_iterable(map(binds, own)):
-            self._own.setdefault(port, set()).add(host)
+        for _, place in chain.from_iterable(map(places_of, own)):
+            self._own.setdefault(place.port, set()).add(place.host)
+        self._listeners = {key_of(section, document) for document in own for section in document.sections}
         self._held = held
-        self._causes: dict[tuple[str, int], str | None] = {}
+        self._failed = failed
+        self._causes: dict[Place, str | None] = {}
 
     def taken(self, wanted: Document) -> dict[str, str]:
-        """Why addresses of `wanted` cannot be listened on, by the header of the section."""
+        """Why listeners of `wanted` cannot listen, by the header of the section."""
         reasons: dict[str, str] = {}
-        for header, host, port in () if self._held else binds(wanted):
-            if not self._has(host, port) and (cause := self._cause(host, port)):
-                reasons.setdefault(header, f"{header}: cannot listen on {host or '*'}:{port}: {cause}")
+        for header, place in () if self._held else places_of(wanted):
+            if header not in reasons and not self._has(place) and (cause := self._cause(place)):
+                reasons[header] = f"{header}: cannot listen on {place}: {cause}"
+        for section in wanted.sections:
+            if cause := self._failure(section, wanted):
+                reasons.setdefault(section.header, f"{section.header}: {cause}")
         return reasons
 
-    def _has(self, host: str, port: int) -> bool:
-        hosts = self._own.get(port, set())
-        return host in hosts or bool(hosts and {host, *hosts} & _ALL)
+    def suspects(self, wanted: Document) -> list[Section]:
+        """The new listeners that may keep HAProxy from starting with `wanted`: those that cannot be tried, or else all."""
+        new = [
+            item for item in wanted.sections if bind_lines(item, wanted) and key_of(item, wanted) not in self._listeners
+        ]
+        return [item for item in new if not is_clear(item, wanted)] or new
 
-    def _cause(self, host: str, port: int) -> str | None:
-        if (host, port) not in self._causes:
-            self._causes[host, port] = _cause(host, port)
-        return self._causes[host, port]
+    def _has(self, place: Place) -> bool:
+        hosts = self._own.get(place.port, set())
+        return place.host in hosts or bool(place.port and hosts and {place.host, *hosts} & _ALL)
 
+    def _cause(self, place: Place) -> str | None:
+        if place not in self._causes:
+            self._causes[place] = _cause(place) if place.port else _cause_at(place.host)
+        return self._causes[place]
 
-def binds(document: Document) -> Iterator[tuple[str, str, int]]:
-    """Header, address and port of all that ``bind`` lines name by plain addresses; others, such as host names, are not judged."""
-    for section in document.sections:
-        for line in section.lines if section.header.startswith(("frontend ", "listen ")) else ():
-            match line.split():
-                case ["bind", addresses, *_]:
-                    for host, port in chain.from_iterable(map(_ports, addresses.split(","))):
-                        yield section.header, host, port
-
-
-def _ports(address: str) -> Iterator[tuple[str, int]]:
-    """What one address with a port, or with a range of them, stands for."""
-    host, _, ports = address.rpartition(":")
-    host = host.removeprefix("ipv4@").removeprefix("ipv6@").strip("[]").replace("*", "")
-    first, _, last = ports.partition("-")
-    last = last or first
-    if first.isdecimal() and last.isdecimal() and (not host or _is_literal(host)):
-        yield from ((host, port) for port in range(int(first), int(last) + 1)[:MAX_RANGE])
+    def _failure(self, section: Section, document: Document) -> str | None:
+        key = key_of(section, document) if bind_lines(section, document) else ""
+        return self._failed(key) if key and key not in self._listeners else None
 
 
-def _is_literal(host: str) -> bool:
-    try:
-        ipaddress.ip_address(host)
-    except ValueError:
-        return False
-    return True
+def key_of(section: Section, document: Document) -> str:
+    """Tells a listener of `document` apart from others, by where it listens."""
+    return "\n".join(("listener", section.header, *bind_lines(section, document)))
 
 
-def _cause(host: str, port: int) -> str | None:
+def _cause(place: Place) -> str | None:
     """Why an address cannot be bound.
 
     Sharing is not tried: HAProxy binds with SO_REUSEPORT, so another HAProxy on the port would silently get half of the
     connections.
     """
-    with socket.socket(socket.AF_INET6 if ":" in host else socket.AF_INET) as probe:
-        probe.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
-        try:
-            probe.bind((host, port))
-        except OSError as error:
-            return _CAUSES.get(error.errno or 0)
-        except OverflowError:
-            return "it is no port"
+    try:
+        with socket.socket(socket.AF_INET6 if ":" in place.host else socket.AF_INET) as probe:
+            probe.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
+            probe.bind((place.host, place.port))
+    except OSError as error:
+        return None if place.foreign and error.errno == errno.EADDRNOTAVAIL else _CAUSES.get(error.errno or 0)
+    except OverflowError:
+        return "it is no port"
+    return None
+
+
+def _cause_at(path: str) -> str | None:
+    """Why no socket can be made at a path. Who may write there is not judged: HAProxy may run as another user."""
+    directory = os.path.dirname(path)  # noqa: PTH120  paths are text here, as HAProxy gets them
+    try:
+        os.stat(f"{directory}/.")  # noqa: PTH116  as above; the dot, because it must be a directory
+    except OSError as error:
+        return f"there is no directory {directory}" if error.errno in (errno.ENOENT, errno.ENOTDIR) else None
     return None

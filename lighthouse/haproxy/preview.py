@@ -15,11 +15,14 @@ from lighthouse.haproxy.effects import at_run_time, of_shape, of_start, passing
 from lighthouse.haproxy.errors import RejectedError
 from lighthouse.haproxy.options import Owner
 from lighthouse.haproxy.outcome import Account
+from lighthouse.haproxy.parting import part_ports, with_ports
 from lighthouse.haproxy.planner import plan
 from lighthouse.haproxy.ports import Ports
-from lighthouse.haproxy.quarantine import Verdict, judge_apart, part_ports, with_ports
+from lighthouse.haproxy.quarantine import Verdict, judge_apart
 from lighthouse.haproxy.reader import Reader
 from lighthouse.haproxy.running import Running
+from lighthouse.haproxy.stanzas.peers import disabled
+from lighthouse.haproxy.stanzas.section import Section
 from lighthouse.haproxy.tools import Tools
 from lighthouse.preview import Effect, Preview, Way
 
@@ -70,7 +73,7 @@ class _Preview:
         if base is not None and wanted.skeleton == base.skeleton:
             return
         held = current is None and (self._tools.owner is Owner.LIGHTHOUSE or running.skeleton is not None)
-        verdict = self._judged(wanted, current, Ports(*filter(None, [current]), held=held))
+        verdict = self._judged(wanted, current, self._tools.ports(current, held=held))
         if verdict.document is not None:
             self._effects += of_shape(verdict.document, base)
 
@@ -81,8 +84,8 @@ class _Preview:
         good = refilled(base, wanted, nothing) if base else None
         service = self._tools.owner is Owner.SERVICE
         runs = not service and bool(self._tools.process.find())
-        own = filter(None, [good]) if service else documents if runs else ()
-        ports = Ports(*own, held=runs and not documents)
+        own = [good] if service else documents if runs else ()
+        ports = self._tools.ports(*own, held=runs and not documents)
         verdict = self._judged(wanted, good, ports, start=True)
         if verdict.document is not None:
             why = (
@@ -96,14 +99,16 @@ class _Preview:
         """What a sync would find out about `wanted`; what is refused becomes a line. See `Proposals`."""
         verdict = part_ports(wanted, good, ports.taken, drop=start)
         parted = verdict.document
-        for header, why in verdict.listeners.items():
-            rest = "it stays where it listens" if parted and parted.section(header) else "it is left out"
-            self._effects.append(Effect(Way.REFUSED, header, f"{why} ({rest})"))
         if parted is not None and (start or good is None or parted.skeleton != good.skeleton):
             found = judge_apart(parted, good, with_ports(ports.taken, self._accepted), drop=start)
-            verdict = replace(found, clusters={**verdict.clusters, **found.clusters})
+            verdict = replace(found, apart={**verdict.apart, **found.apart})
         if verdict.document is None:
             self._effects.append(Effect(Way.REFUSED, "haproxy", verdict.reason))
+        for header, why in verdict.listeners.items():
+            left = verdict.document or good
+            self._effects.append(
+                Effect(Way.REFUSED, header, f"{why} ({_rest(left.section(header) if left else None)})")
+            )
         old = good.backends() if good else {}
         for name, why in verdict.clusters.items():
             there = verdict.document.backends() if verdict.document else old
@@ -123,6 +128,13 @@ class _Preview:
         finally:
             os.close(descriptor)
         return None
+
+
+def _rest(section: Section | None) -> str:
+    """What is left of a section that is set apart."""
+    if section is None:
+        return "it is left out"
+    return "it is disabled" if section == disabled(section.header) else "it stays as it was"
 
 
 def _left_out(desired: Desired) -> Iterator[Effect]:

@@ -90,6 +90,10 @@ class HAProxyProcess:
         """What HAProxy has said against `document`, which is in ``config_file``, on one line."""
         return reason(output, self._settings.config_file, document)
 
+    def places(self, output: str, document: Document) -> dict[str, str]:
+        """The same by section, as far as it names one."""
+        return places(output, self._settings.config_file, document)
+
     def find(self) -> list[int]:
         """The pids of HAProxy processes that run, or are just starting, on our configuration or pid file.
 

@@ -8,8 +8,9 @@ from lighthouse.haproxy.deadline import Deadline
 from lighthouse.haproxy.document import Document
 from lighthouse.haproxy.errors import RejectedError, UndecidedError, UnjudgedError
 from lighthouse.haproxy.outcome import Account
+from lighthouse.haproxy.parting import part_ports, with_ports
 from lighthouse.haproxy.ports import Ports
-from lighthouse.haproxy.quarantine import Verdict, judge_apart, part_ports, with_ports, without
+from lighthouse.haproxy.quarantine import Verdict, judge_apart, without
 from lighthouse.haproxy.refusals import IDLE_RETRY, RETRY, Refusal
 from lighthouse.haproxy.tools import Tools
 
@@ -30,10 +31,7 @@ class Proposals:
 
         At a `start` a cluster may be left out whose ports in `good` are taken too; else it serves there.
         """
-        parted = part_ports(wanted, good, ports.taken, drop=start)
-        for why in parted.listeners.values():
-            self._account.tell(why)
-        return parted
+        return part_ports(wanted, good, ports.taken, drop=start)
 
     def known(self, parted: Verdict, good: Document | None, *, start: bool = False) -> Verdict | None:
         """What was found out lately about what was `parted`, so that HAProxy is not asked the same at every sync.
@@ -47,8 +45,8 @@ class Proposals:
         if known is None or (start and not known.final):
             return None
         self._account.look_again(self._refusals.retry_in(wanted.skeleton))
-        if known.clusters:
-            return _joined(parted, Verdict(without(wanted, good, known.clusters), known.clusters))
+        if known.apart:
+            return _joined(parted, Verdict(without(wanted, good, known.apart), known.apart))
         return _joined(parted, Verdict(None, reason=known.reason))
 
     def judged(self, parted: Verdict, good: Document | None, ports: Ports, *, start: bool = False) -> Verdict:
@@ -59,7 +57,7 @@ class Proposals:
         verdict = judge_apart(wanted, good, with_ports(ports.taken, self.accepted), drop=start)
         if verdict.document is not wanted:
             final = start and verdict.document is None
-            refusal = Refusal(verdict.reason, verdict.clusters, final=final)
+            refusal = Refusal(verdict.reason, verdict.apart, final=final)
             self._refusals.remember(wanted.skeleton, refusal, IDLE_RETRY if final else RETRY)
         return _joined(parted, verdict)
 
@@ -110,4 +108,4 @@ class Proposals:
 
 
 def _joined(parted: Verdict, verdict: Verdict) -> Verdict:
-    return replace(verdict, clusters={**parted.clusters, **verdict.clusters})
+    return replace(verdict, apart={**parted.apart, **verdict.apart})

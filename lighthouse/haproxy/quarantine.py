@@ -1,8 +1,9 @@
-"""Which clusters make HAProxy refuse a configuration, and the configuration without their new lines. Pure but for the judge.
+"""What makes HAProxy refuse a configuration, and the configuration without it. Pure but for the judge.
 
 A cluster whose lines are refused is *quarantined*: the sections that HAProxy runs for it stay, its members follow the registry as
-always, and the other clusters get what they should. Its new lines are found by the line that HAProxy complains about, or else by
-trying without one half of what changed, then the other.
+always, and the rest gets what it should. So it is with the sections of no cluster that listen, such as a proxy or a meta
+cluster's frontend. Both are *parts* here: one of a cluster is called as the cluster, any other by its header. A bad one is found by
+the line that HAProxy complains about, or else by trying without one half of what changed, then the other.
 """
 
 from __future__ import annotations
@@ -10,17 +11,14 @@ from __future__ import annotations
 from collections.abc import Callable, Collection, Iterable, Iterator, Mapping
 from dataclasses import dataclass, field, replace
 
+from lighthouse.haproxy.binds import Place, places_of
 from lighthouse.haproxy.document import Document
 from lighthouse.haproxy.errors import RejectedError
-from lighthouse.haproxy.ports import binds
-from lighthouse.haproxy.stanzas.frontend import name_of
-from lighthouse.haproxy.stanzas.meta import changed_rules, with_rules_of
+from lighthouse.haproxy.stanzas.frontend import entry, name_of
+from lighthouse.haproxy.stanzas.meta import changed_rules, with_own_lines_of, with_rules_of
 from lighthouse.haproxy.stanzas.section import Section
 
 Judge = Callable[[Document], RejectedError | None]
-Taken = Callable[
-    [Document], Mapping[str, str]
-]  # why ports of a document cannot be listened on, by the header of the section
 
 _OWN = ("frontend", "backend", "peers")  # sections that belong to the one cluster whose name they carry
 MAX_TRIES = 24  # judgements of HAProxy; each takes 0.02 s for a few clusters, 0.1 s for a thousand
@@ -28,102 +26,76 @@ MAX_TRIES = 24  # judgements of HAProxy; each takes 0.02 s for a few clusters, 0
 
 @dataclass(frozen=True, slots=True)
 class Verdict:
-    """``document``: what HAProxy accepts, None if nothing can be saved; ``clusters``: those in quarantine and why.
-
-    ``listeners``: sections of no cluster that are left out, or stay where they listen, because their port is taken.
-    """
+    """``document``: what HAProxy accepts, None if nothing can be saved; ``apart``: parts whose new lines are not in it, and why."""
 
     document: Document | None
-    clusters: Mapping[str, str] = field(default_factory=dict)
+    apart: Mapping[str, str] = field(default_factory=dict)
     reason: str = ""
-    listeners: Mapping[str, str] = field(default_factory=dict)
+
+    @property
+    def clusters(self) -> dict[str, str]:
+        """The clusters in quarantine."""
+        return {part: why for part, why in self.apart.items() if " " not in part}
+
+    @property
+    def listeners(self) -> dict[str, str]:
+        """Sections of no cluster, or peers: they are left out, or stay as they were."""
+        return {part: why for part, why in self.apart.items() if " " in part}
 
 
 def judge_apart(wanted: Document, good: Document | None, judge: Judge, *, drop: bool = False) -> Verdict:
     """What of `wanted` HAProxy accepts, `good` being what it accepted before, with the newest members.
 
-    A cluster whose sections in `good` are refused too is left out with ``drop``; else nothing is saved, because it serves.
+    A part whose sections in `good` are refused too is left out with ``drop``; else nothing is saved, because it serves.
     """
     return _Search(wanted, good, judge, drop).run()
 
 
-def part_ports(wanted: Document, good: Document | None, taken: Taken, *, drop: bool = False) -> Verdict:
-    """What of `wanted` can be listened for. HAProxy judges no ports, so this comes before it is asked; `drop` as above."""
-    why, names = taken(wanted), wanted.backends()
-    gone = {header: text for header, text in why.items() if owner(Section(header)) not in names}
-    if gone:
-        kept = (
-            item if item.header not in gone else _where_it_was(item, wanted, good, taken) for item in wanted.sections
-        )
-        wanted = replace(wanted, sections=tuple(item for item in kept if item is not None))
-    if len(gone) == len(why):
-        return Verdict(wanted, listeners=gone)
-    return replace(judge_apart(wanted, good, with_ports(taken), drop=drop), listeners=gone)
+def without(wanted: Document, good: Document | None, parts: Collection[str]) -> Document:
+    """`wanted`, with the sections that `good` has for `parts` in the place of theirs.
 
-
-def with_ports(taken: Taken, judge: Judge = lambda _: None) -> Judge:
-    """A judge who refuses what needs ports that are `taken`, before the other one is asked."""
-
-    def judged(document: Document) -> RejectedError | None:
-        held = taken(document)
-        return RejectedError("; ".join(held.values()), held) if held else judge(document)
-
-    return judged
-
-
-def _where_it_was(item: Section, wanted: Document, good: Document | None, taken: Taken) -> Section | None:
-    """The listener with the addresses that it has in `good`, if these are free; None if it has none."""
-    old = good.section(item.header) if good else None
-    if old is None:
-        return None
-    lines = (line for line in item.lines if not _is_bind(line))
-    moved = replace(item, lines=(*filter(_is_bind, old.lines), *lines))
-    alone = replace(wanted, sections=(moved,))
-    others = {port for header, _, port in binds(wanted) if header != item.header}
-    if taken(alone) or others & {port for _, _, port in binds(alone)}:
-        return None
-    return moved
-
-
-def _is_bind(line: str) -> bool:
-    return line.split()[:1] == ["bind"]
-
-
-def without(wanted: Document, good: Document | None, clusters: Collection[str]) -> Document:
-    """`wanted`, with the sections that `good` has for `clusters` in the place of theirs.
-
-    If other sections lead to one that `good` has not, its backend stays, empty: a client gets an answer (503).
+    If other sections lead to a backend that is left out, it stays, empty: a client gets an answer (503).
     """
-    if not clusters:
+    if not parts:
         return wanted
-    old = {item.header: item for item in good.sections if owner(item) in clusters} if good else {}
+    old = {item.header: item for item in good.sections if is_of(item, parts)} if good else {}
     kept = [
-        old.pop(item.header, None) if owner(item) in clusters else _ruled(item, good, clusters)
+        _kept(item, old.pop(item.header, None)) if is_of(item, parts) else _ruled(item, good, parts)
         for item in wanted.sections
     ]
     sections = [item for item in kept if item is not None]
     first = next((index for index, item in enumerate(sections) if item.header.startswith("backend ")), len(sections))
     sections[first:first] = old.values()
     there = {item.header for item in sections}
-    for name in sorted(clusters):
+    for name in sorted(part for part in parts if " " not in part):
         if f"backend {name}" not in there and any(_leads_to(item, name) for item in sections):
             sections.append(Section(f"backend {name}", (), ""))
     return replace(wanted, sections=tuple(sections))
 
 
 def owner(section: Section) -> str | None:
-    """The cluster to which a section belongs."""
+    """The cluster to which a section belongs, if there is one of that name."""
     kind, _, name = section.header.partition(" ")
     if kind not in _OWN:
         return None
     return name_of(name) if kind == "frontend" else name
 
 
-def _ruled(section: Section, good: Document | None, clusters: Collection[str]) -> Section:
-    """A frontend that deals requests to `clusters` keeps the rules that `good` has for them."""
+def is_of(section: Section, parts: Collection[str]) -> bool:
+    """Whether a section belongs to one of these."""
+    return section.header in parts or owner(section) in parts
+
+
+def _kept(section: Section, old: Section | None) -> Section | None:
+    """What stays of a section that is set apart; a meta cluster goes on to lead to the clusters of today."""
+    return with_own_lines_of(section, old) if old and section.header.startswith("frontend ") else old
+
+
+def _ruled(section: Section, good: Document | None, parts: Collection[str]) -> Section:
+    """A frontend that deals requests to clusters among `parts` keeps the rules that `good` has for them."""
     if not section.header.startswith("frontend "):
         return section
-    return with_rules_of(section, good.section(section.header) if good else None, clusters)
+    return with_rules_of(section, good.section(section.header) if good else None, parts)
 
 
 def _leads_to(section: Section, backend: str) -> bool:
@@ -137,6 +109,12 @@ class _Search:
         self._judge = judge
         self._drop = drop
         self._names = set(wanted.backends())
+        self._proxies = {item.header for item in wanted.sections if item.header.startswith("listen ")}
+        self._metas = {
+            item.header
+            for item in wanted.sections
+            if item.header.startswith("frontend ") and owner(item) not in self._names
+        }
         self._bad: dict[str, str] = {}
         self._left = MAX_TRIES
 
@@ -146,16 +124,14 @@ class _Search:
             return Verdict(self._wanted)
         refused: RejectedError | None = first
         good = self._good
-        while refused is not None and self._left:
-            found = named = self._named(refused)
-            if not named.keys() - self._bad.keys():
-                found = self._halved(str(refused)) or named
+        while refused is not None and self._left > 0:
+            found = self._found(refused)
             news = found.keys() - self._bad.keys()
             if not news and not (self._drop and good is not None and found):
                 return Verdict(None, reason=str(first))
             if not news:
                 good = self._good = _less(good, found)  # the last good sections are refused too
-            self._bad |= {name: found[name] for name in news}
+            self._bad |= {part: found[part] for part in news}
             self._part_ports()
             refused = self._refused(without(self._wanted, self._good, self._bad))
         if refused is not None:
@@ -166,18 +142,33 @@ class _Search:
         self._left -= 1
         return self._judge(document)
 
-    def _named(self, refused: RejectedError) -> dict[str, str]:
-        """The clusters in whose sections HAProxy found something."""
+    def _found(self, refused: RejectedError) -> dict[str, str]:
+        """The bad parts. The lines of a meta cluster may be those of its members, so it comes last."""
+        named = self._named(refused, {*self._names, *self._proxies})
+        if named.keys() - self._bad.keys():
+            return named
+        reason = str(refused)
+        return (
+            self._halved(self._changed(), reason)
+            or self._named(refused, self._metas)
+            or named
+            or self._halved(self._changed_listeners(), reason)
+        )
+
+    def _named(self, refused: RejectedError, parts: Collection[str]) -> dict[str, str]:
+        """Those of `parts` in whose sections HAProxy found something."""
         found: dict[str, str] = {}
         for header, text in refused.places.items():
-            name = owner(Section(header))
-            if name in self._names:
-                found.setdefault(name, text)
+            name = name_of(owner(Section(header)) or "")
+            for part in (name, header, f"listen {name}", f"frontend {entry(name)}"):
+                if part in parts:
+                    found.setdefault(part, text)
+                    break
         return found
 
-    def _halved(self, reason: str) -> dict[str, str]:
-        """The clusters without whose changes the rest is accepted."""
-        suspects = sorted(self._changed() - self._bad.keys())
+    def _halved(self, parts: set[str], reason: str) -> dict[str, str]:
+        """Those of `parts` without whose changes the rest is accepted."""
+        suspects = sorted(parts - self._bad.keys())
         if not suspects or self._refused(without(self._wanted, self._good, {*self._bad, *suspects})) is not None:
             return {}
         return dict.fromkeys(self._bad_among(suspects, self._bad.keys()), reason)
@@ -193,30 +184,41 @@ class _Search:
         return [*self._bad_among(one, {*away, *other}), *self._bad_among(other, {*away, *one})]
 
     def _changed(self) -> set[str]:
-        old = {item.header: tuple(item.shape()) for item in self._good.sections} if self._good else {}
-        new = [item for item in self._wanted.sections if old.get(item.header) != tuple(item.shape())]
+        """The clusters with lines that `good` has not."""
+        new = self._new_sections()
         names = {name for item in new if (name := owner(item)) is not None}
         for item in new:
-            if item.header.startswith("frontend "):
+            if item.header in self._metas:
                 names |= changed_rules(item, self._good.section(item.header) if self._good else None)
         return names & self._names
 
+    def _changed_listeners(self) -> set[str]:
+        return {item.header for item in self._new_sections()} & {*self._proxies, *self._metas}
+
+    def _new_sections(self) -> list[Section]:
+        old = {item.header: tuple(item.shape()) for item in self._good.sections} if self._good else {}
+        return [item for item in self._wanted.sections if old.get(item.header) != tuple(item.shape())]
+
     def _part_ports(self) -> None:
-        """A cluster that takes over a port which a quarantined one still has waits for it: HAProxy would share the connections."""
+        """Who takes over a port which a part that is set apart still has waits for it: HAProxy would share the connections."""
         document = without(self._wanted, self._good, self._bad)
-        taken = {port: header for header, _, port in _binds_of(document, self._bad)}
-        for header, _, port in binds(document):
-            name = owner(Section(header))
-            if port in taken and name in self._names and name not in self._bad and name is not None:
-                self._bad[name] = f"{header}: its port {port} is still that of {taken[port]}, which is quarantined"
+        taken = {place.claim: header for header, place in _places_of(document, self._bad)}
+        for header, place in places_of(document):
+            part = name if (name := owner(Section(header))) in self._names else header
+            if place.claim in taken and not is_of(Section(header), self._bad) and part is not None:
+                self._bad[part] = (
+                    f"{header}: {_in_words(place)} is still that of {taken[place.claim]}, which is set apart"
+                )
 
 
-def _binds_of(document: Document, clusters: Collection[str]) -> Iterator[tuple[str, str, int]]:
-    return (bind for bind in binds(document) if owner(Section(bind[0])) in clusters)
+def _in_words(place: Place) -> str:
+    return f"its port {place.port}" if place.port else place.host
 
 
-def _less(document: Document | None, clusters: Iterable[str]) -> Document | None:
-    names = frozenset(clusters)
-    return document and replace(
-        document, sections=tuple(item for item in document.sections if owner(item) not in names)
-    )
+def _places_of(document: Document, parts: Collection[str]) -> Iterator[tuple[str, Place]]:
+    return ((header, place) for header, place in places_of(document) if is_of(Section(header), parts))
+
+
+def _less(document: Document | None, parts: Iterable[str]) -> Document | None:
+    names = frozenset(parts)
+    return document and replace(document, sections=tuple(item for item in document.sections if not is_of(item, names)))

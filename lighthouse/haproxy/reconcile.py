@@ -24,6 +24,7 @@ from collections.abc import Mapping, Sequence
 
 from lighthouse.cluster import Cluster
 from lighthouse.haproxy.arrange import arranged, refilled
+from lighthouse.haproxy.binds import bind_lines
 from lighthouse.haproxy.config import Desired
 from lighthouse.haproxy.deadline import Deadline
 from lighthouse.haproxy.document import Document
@@ -35,23 +36,26 @@ from lighthouse.haproxy.errors import (
     NotRunningError,
     RejectedError,
     UndecidedError,
+    UnstartedError,
     UnwrittenError,
 )
 from lighthouse.haproxy.including import Inclusion
 from lighthouse.haproxy.options import Owner
 from lighthouse.haproxy.outcome import Account, Outcome
 from lighthouse.haproxy.planner import reload_reason
-from lighthouse.haproxy.ports import Ports
+from lighthouse.haproxy.ports import key_of
 from lighthouse.haproxy.proposals import Proposals
 from lighthouse.haproxy.quarantine import Verdict
 from lighthouse.haproxy.quick import quick
 from lighthouse.haproxy.reader import Reader
-from lighthouse.haproxy.refusals import Refusal, retry_of
+from lighthouse.haproxy.refusals import DEADLY_RETRY, RETRY, Refusal, retry_of
 from lighthouse.haproxy.running import Running
 from lighthouse.haproxy.runtime import LOOK_AGAIN, Runtime
+from lighthouse.haproxy.stanzas.section import Section
 from lighthouse.haproxy.starting import Start
 from lighthouse.haproxy.tools import Tools
 from lighthouse.haproxy.trial import SOON
+from lighthouse.preview import masked
 
 log = logging.getLogger(__name__)
 
@@ -150,7 +154,7 @@ class _Reconciliation:
         obstacles: Mapping[str, str],
     ) -> tuple[Document, Running]:
         """All but the members. Raises `HeldUpError`; `current` runs then."""
-        ports = Ports(*filter(None, [current]), held=self._has_its_ports(wanted, current, running))
+        ports = self._tools.ports(current, held=self._has_its_ports(wanted, current, running))
         parted = self._proposals.parted(wanted, current, ports)
         verdict = self._proposals.known(parted, current)
         wanted, reason = self._needed(verdict or parted, wanted, base, obstacles)
@@ -182,7 +186,7 @@ class _Reconciliation:
         self, verdict: Verdict, wanted: Document, base: Document | None, obstacles: Mapping[str, str]
     ) -> tuple[Document, str | None]:
         """What should be in force after a verdict, and why it needs a reload, if it does."""
-        self._account.quarantined = verdict.clusters
+        self._account.set_apart(verdict.clusters, verdict.listeners)
         wanted = verdict.document or wanted
         shape = reload_reason(wanted, base)
         return wanted, "; ".join(filter(None, (shape, *obstacles.values()))) or None
@@ -221,9 +225,7 @@ class _Reconciliation:
         try:
             self._reader.noted(tools.lifecycle.reload(wanted, running, self._deadline))
         except RejectedError as error:
-            tools.refusals.remember(
-                wanted.skeleton, Refusal(str(error), final=isinstance(error, EndedError)), retry_of(error)
-            )
+            self._remember(wanted, current, error)
             if current is not None:
                 self._go_back(current, running)
             return str(error)
@@ -232,6 +234,29 @@ class _Reconciliation:
         self._account.reload = reason
         tools.trial.begin(wanted.skeleton)
         return None
+
+    def _remember(self, wanted: Document, current: Document | None, error: RejectedError) -> None:
+        """Not to try `wanted` again so soon. If it could not be started, what may be the cause is left out, and the rest tried.
+
+        A port that was taken just before the reload is found by trying; then it is tried again, as all such ports are.
+        """
+        retry, ports = retry_of(error), self._tools.ports(current)
+        if isinstance(error, UnstartedError) and ports.taken(wanted):
+            retry = RETRY
+        elif isinstance(error, UnstartedError):
+            suspects = ports.suspects(wanted)
+            self._suspect([item for item in suspects if item.header in error.places] or suspects, wanted)
+        self._tools.refusals.remember(wanted.skeleton, Refusal(str(error), final=isinstance(error, EndedError)), retry)
+
+    def _suspect(self, listeners: Sequence[Section], document: Document) -> None:
+        for section in listeners:
+            lines = ", ".join(f"`{masked(line[:200])}`" for line in bind_lines(section, document))
+            reason = (
+                f"HAProxy could not start with {lines}; its own log may say why. It is tried again after an hour, since all "
+                f"connections were refused for a moment, or once the line is changed"
+            )
+            self._tools.refusals.remember(key_of(section, document), Refusal(reason), DEADLY_RETRY)
+            self._account.look_again(LOOK_AGAIN)
 
     def _go_back(self, good: Document, running: Running) -> None:
         """Put back what ran, and load it so that HAProxy's master is whole again."""

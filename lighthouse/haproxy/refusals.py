@@ -10,30 +10,30 @@ import time
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field
 
-from lighthouse.haproxy.errors import EndedError, RejectedError
+from lighthouse.haproxy.errors import EndedError, RejectedError, UnstartedError
 
 RETRY = 60.0  # seconds; what is wrong outside the file, a missing certificate or a port in use, may have been put right
 DEADLY_RETRY = (
-    3600.0  # seconds; the same for what HAProxy accepts and then does not live with: each try ends connections
+    3600.0  # seconds; the same for what HAProxy accepts and does not start or live with: each try costs connections
 )
 IDLE_RETRY = 5.0  # seconds; the same while nothing else can be started either: then a try ends nothing
 
 
 @dataclass(frozen=True, slots=True)
 class Refusal:
-    """Why a configuration is refused; ``clusters``: those that alone are the cause, and why, if the others can go on.
+    """Why a configuration is refused; ``apart``: the parts that alone are the cause, and why, if the others can go on.
 
-    ``final``: it goes for a start too, at which clusters may be left out that a running HAProxy keeps.
+    ``final``: it goes for a start too, at which parts may be left out that a running HAProxy keeps.
     """
 
     reason: str = ""
-    clusters: Mapping[str, str] = field(default_factory=dict)
+    apart: Mapping[str, str] = field(default_factory=dict)
     final: bool = False
 
 
 def retry_of(error: RejectedError) -> float:
     """After how many seconds that is tried again."""
-    return DEADLY_RETRY if isinstance(error, EndedError) else RETRY
+    return DEADLY_RETRY if isinstance(error, EndedError | UnstartedError) else RETRY
 
 
 class Refusals:

@@ -74,9 +74,9 @@ class Start:
         wanted = arranged(desired, documents[0] if documents else None, nothing, self._tools.obstacle)
         good = refilled(documents[0], wanted, nothing) if documents else None
         self._runs = bool(self._tools.process.find())  # what runs on our files has their ports until it is replaced
-        ports = Ports(*(documents if self._runs else ()), held=self._runs and not documents)
+        ports = self._tools.ports(*(documents if self._runs else ()), held=self._runs and not documents)
         verdict = self._found(wanted, good, ports)
-        self._account.quarantined = verdict.clusters
+        self._account.set_apart(verdict.clusters, verdict.listeners)
         tried = {wanted.skeleton, verdict.document.skeleton if verdict.document else ""}
         others = [item for item in documents if item.skeleton not in tried]
         spare = refilled(others[0], wanted, nothing) if others else None
@@ -137,7 +137,7 @@ class Start:
             except RejectedError as error:
                 reasons.append(error)
             else:
-                self._account.quarantined = {**verdict.clusters, **found.clusters}
+                self._account.set_apart({**verdict.clusters, **found.clusters}, found.listeners)
                 self._account.tell(
                     f"HAProxy runs its last good configuration, because it refuses the new one: {refused}"
                 )

@@ -14,6 +14,7 @@ from lighthouse.haproxy.lifecycle import Lifecycle
 from lighthouse.haproxy.memory import Memory
 from lighthouse.haproxy.options import HAProxySettings, Owner
 from lighthouse.haproxy.pace import Pace
+from lighthouse.haproxy.ports import Ports
 from lighthouse.haproxy.process import HAProxyProcess
 from lighthouse.haproxy.refusals import Refusals
 from lighthouse.haproxy.service import ServiceLifecycle
@@ -43,6 +44,15 @@ class Tools:
     def documents(self) -> list[Document]:
         """What is on disk, and behind it what ran last, should that be lost."""
         return [*self.file.documents(), *filter(None, [self.memory.ran])]
+
+    def ports(self, *own: Document | None, held: bool = False) -> Ports:
+        """Who tells where HAProxy can listen, if it listens where `own` do. What it could not start with lately is known."""
+
+        def failed(key: str) -> str | None:
+            known = self.refusals.get(key)
+            return known.reason if known else None
+
+        return Ports(*filter(None, own), held=held, failed=failed)
 
     def learn_static(self, section: Section, reason: str) -> None:
         """HAProxy refused a server at run time for a reason that the lines do not tell: the backend gets slots."""

@@ -17,6 +17,7 @@ from lighthouse.haproxy.ports import Ports
 from lighthouse.haproxy.stanzas.section import Section
 from lighthouse.haproxy.versions import parsed
 from lighthouse.node import Node
+from lighthouse.preview import Way
 from support.haproxy import Backend, Load, backends, balancer, cluster, get
 from support.ports import free_port
 from support.wait import until
@@ -146,12 +147,23 @@ def test_a_port_in_use_is_noticed_before_it_hurts(paths):
         clusters = [cluster("db", [a], port=squatter.port), cluster("web", [a, b], port=port)]
         range_of_ports = [f"bind ipv4@127.0.0.1:{free_port()},127.0.0.1:{squatter.port}-{squatter.port}"]
         clusters.append(cluster("range", [a], port=free_port(), frontend=range_of_ports))
+        for name, place in (("away", "203.0.113.9:9991"), ("path", "unix@/nonexistent/dir/s")):
+            clusters.append(cluster(name, [a], port=free_port(), frontend=[f"bind {place}"]))
+        clusters.append(cluster("bad", [a], port=free_port(), backend=["use-server nosuch if TRUE"]))
+        told = {line.where for line in made.preview(clusters).effects if line.way is Way.REFUSED}
+        assert told == {f"cluster {name}" for name in ("db", "range", "away", "path", "bad")}
         with Load(port) as load:
-            report = made.sync(clusters)
+            for _ in range(3):
+                report = made.sync(clusters)
+                assert set(report["quarantined"]) == {"db", "range", "away", "path", "bad"}
             until(lambda: load.ok["b"], what="requests at b")
         assert load.failed == []
         assert f"frontend range:in: cannot listen on 127.0.0.1:{squatter.port}" in report["degraded"]
         assert f"frontend db:in: cannot listen on 127.0.0.1:{squatter.port}" in report["degraded"]
+        assert (
+            "frontend away:in: cannot listen on 203.0.113.9:9991: this host has no such address" in report["degraded"]
+        )
+        assert "listen on /nonexistent/dir/s: there is no directory /nonexistent/dir" in report["degraded"]
         assert paths.reloads() == 0
         assert in_file(paths, "web") == addresses(a, b)
         assert list(parse(paths.file.read_text()).backends()) == ["web"]
@@ -187,27 +199,35 @@ def test_a_port_is_not_shared_with_a_stranger(paths):
 
 
 @pytest.mark.versions
-def test_a_configuration_that_cannot_start_is_taken_back(paths):
-    """A port of a host name, which is not tried beforehand."""
+def test_a_listener_with_which_haproxy_cannot_start_is_set_apart(paths):
+    """A port of a host name, which is not tried beforehand. It cost connections once, and costs nobody else anything after that."""
     made, port = balancer(paths), free_port()
     with backends("a", "b", "squatter") as (a, b, squatter):
         made.sync([cluster("web", [a], port=port)])
         bad = {"frontend": [f"bind localhost:{squatter.port}"]}
-        clusters = [cluster("web", [a, b], port=port, **bad)]
+        clusters = [cluster("web", [a, b], port=port, **bad), cluster("db", [a], port=free_port())]
         report = made.sync(clusters)
         assert "goes on with the old one" in report["degraded"]
         tells = parsed(report["haproxy"]["version"]) >= (2, 7)
         assert ("Address already in use" if tells else "its own log may say why") in report["degraded"]
         assert report["haproxy"]["old_workers"] == 0
-        reloads = paths.reloads()
-        assert made.sync(clusters)["degraded"] == report["degraded"]
-        assert paths.reloads() == reloads, "it must not be tried again at once"
         assert in_file(paths, "web") == paths.servers("web") == addresses(a, b)
         assert "failed: 0" in paths.master("show proc")
         with Load(port) as load:
+            report = made.sync(clusters)
+            assert set(report["quarantined"]) == {"web"}
+            assert f"could not start with `bind localhost:{squatter.port}`, " in report["quarantined"]["web"]
+            assert "frontend db:in is new" in report["last"]["reload"]
+            reloads = paths.reloads()
+            clusters[1] = cluster("db", [a], backend=["balance first"])
+            assert made.sync(clusters)["last"]["reload"]
+            refused = [line for line in made.preview(clusters).effects if line.way is Way.REFUSED]
+            assert [line.where for line in refused] == ["cluster web"]
+            assert made.sync(clusters)["last"]["reload"] is None
             load.wait_for(20)
         assert load.failed == []
-        assert paths.file.read_text().count("bind") == 1
+        assert paths.reloads() == reloads + 1
+        assert "localhost" not in paths.file.read_text()
 
 
 def test_unknown_is_not_empty(paths):

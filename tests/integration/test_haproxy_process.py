@@ -9,6 +9,7 @@ import subprocess
 import sys
 import textwrap
 import threading
+from dataclasses import replace
 from pathlib import Path
 
 import pytest
@@ -158,7 +159,7 @@ def test_a_listener_whose_new_port_is_taken_stays_where_it_is(paths):
         balancer(paths, proxies={"p": proxy}).sync([])
         moved = {"p": proxy | {"port": squatter.port}}
         made = balancer(paths, proxies=moved)
-        assert made.preview([]).effects[0].what.endswith("(it stays where it listens)")
+        assert made.preview([]).effects[0].what.endswith("(it stays as it was)")
         report = made.sync([cluster("web", [a])])
         assert f"listen p: cannot listen on 127.0.0.1:{squatter.port}" in report["degraded"]
         assert report["servers"] == {"web": {a.node.name: "up"}}
@@ -269,6 +270,51 @@ def test_lines_that_a_newer_haproxy_refuses_cost_their_own_cluster_only(paths):
         assert report["servers"] == {"web": {a.node.name: "pending"}, "db": {a.node.name: "up"}}
         assert get(port) == (200, "a")
         assert balancer(paths).sync(good)["degraded"] is None
+
+
+def test_a_proxy_that_fails_for_reasons_outside_costs_itself_only(paths, tmp_path, caplog):
+    """A partner's name that nothing resolves at boot, a file that is gone: the clusters are served, and the rest once it can be."""
+    page, names = tmp_path / "503.http", ("a", "partner")
+    upstream = {"host": "127.0.0.1"}
+    with backends(*names) as (a, partner):
+        port, proxy, meta = free_port(), free_port(), free_port()
+        page.write_text("HTTP/1.0 503 No\r\n\r\n")
+        lines = [f"errorfile 503 {page}"]
+        more = {
+            "proxies": {"p": {"port": proxy, "upstreams": [upstream | {"port": partner.port}], "options": lines}},
+            "meta_clusters": {"m": {"port": meta, "frontend": lines}},
+        }
+        web = [cluster("web", [a], port=port, acl="path_beg /")]
+        web[0].meta_cluster = "m"
+        assert balancer(paths, **more).sync(web)["degraded"] is None
+        assert get(proxy) == (200, "partner")
+        # Another proxy is new and bad: the rest goes on.
+        bad = {"n": {"port": free_port(), "upstreams": [{"host": "b2b.partner.invalid", "port": 1}]}}
+        made = balancer(paths, **more | {"proxies": more["proxies"] | bad})
+        refused = [line for line in made.preview(web).effects if line.way is Way.REFUSED]
+        assert [(line.where, line.what.endswith("(it is left out)")) for line in refused] == [("listen n", True)]
+        web = [replace(web[0], options={**web[0].options, "backend": ["balance first"]})]
+        for reload in ("lines of backend web changed", None):
+            report = made.sync(web)
+            assert report["last"]["reload"] == reload
+            assert "listen n is set apart: " in report["degraded"]
+            assert "could not resolve address" in report["degraded"]
+        # It worked once and does not any more.
+        page.unlink()
+        paths.stop()
+        caplog.set_level("INFO")
+        for _ in range(3):
+            report = made.sync(web)
+            assert get(port) == (200, "a")
+            assert all(
+                f"{header} is set apart" in report["degraded"] for header in ("listen n", "listen p", "frontend m:in")
+            )
+        assert caplog.messages.count("starting HAProxy") == 1
+        page.write_text("HTTP/1.0 503 No\r\n\r\n")
+        made._tools.refusals.forget()  # as after a minute
+        report = made.sync(web)
+        assert [get(item)[1] for item in (port, proxy, meta)] == ["a", "partner", "a"]
+        assert "listen p" not in report["degraded"]
 
 
 def test_what_was_refused_while_it_ran_is_asked_again_at_a_start(paths):

@@ -8,6 +8,7 @@ from lighthouse.errors import ConfigError
 from lighthouse.haproxy import judge
 from lighthouse.haproxy.balancer import HAProxy
 from lighthouse.haproxy.config import HAProxyConfig
+from lighthouse.haproxy.document import parse
 from lighthouse.haproxy.options import HAProxySettings
 from lighthouse.haproxy.stanzas.stanza import Stanza
 from lighthouse.node import Node
@@ -130,10 +131,14 @@ def test_members_of_a_cluster_with_peers_change_at_run_time(paths):
 def test_a_refused_acl_costs_its_own_cluster_only(paths):
     """It stands in the frontend of all, and what it refers to cannot be known beforehand."""
     port = free_port()
-    made = balancer(paths, meta_cluster_ports={"api": port})
+    own = ["acl is_b hdr(x-b) -m found", "acl is_local src 127.0.0.0/8", "http-request deny unless is_local"]
+    made = balancer(paths, meta_clusters={"api": {"port": port, "frontend": own}})
 
-    def clusters(**acls):
-        found = [cluster(name, [server], acl=acls[server.name]) for name, server in zip("ab", servers, strict=True)]
+    def clusters(lines=(), **acls):
+        found = [
+            cluster(name, [server], acl=acls[server.name], backend=[*lines] if name == "b" else [])
+            for name, server in zip("ab", servers, strict=True)
+        ]
         for item in found:
             item.meta_cluster = "api"
         return found
@@ -146,6 +151,15 @@ def test_a_refused_acl_costs_its_own_cluster_only(paths):
         assert "nobody" in report["degraded"]
         assert get(port) == (200, "a"), "the change of the other is in force"
         assert "acl is_b path_beg /\n" in paths.file.read_text(), "the last good rule stays"
+        report = made.sync(clusters(["use-server nosuch if TRUE"], a="path_beg /x", b="path_beg /y"))
+        assert list(report["quarantined"]) == ["b"]
+        assert report["degraded"].startswith("cluster b is quarantined: ")
+        assert get(port) == (200, "b")
+        found = parse(paths.file.read_text()).section("frontend api:in")
+        assert found.lines[1:] == (
+            *own,
+            *("acl is_a path_beg /x", "use_backend a if is_a", "acl is_b path_beg /", "use_backend b if is_b"),
+        )
         assert made.sync(clusters(a="path_beg /a", b="path_beg /"))["degraded"] is None
         assert get(port) == (200, "b")
 

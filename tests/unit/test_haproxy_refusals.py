@@ -15,7 +15,7 @@ def test_a_refusal_is_remembered_for_its_key_and_a_time():
     assert refusals.retry_in("x") == RETRY - 10
     now[0] += RETRY - 10
     assert refusals.get("x") is None
-    assert refusals.get("y").clusters == {"web": "bad"}
+    assert refusals.get("y").apart == {"web": "bad"}
     assert refusals.retry_in("x") == 0
 
 

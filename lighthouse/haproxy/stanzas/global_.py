@@ -32,3 +32,8 @@ class GlobalStanza(Stanza):
         own.append(f"stats socket {socket_file} {socket_options} level admin expose-fd listeners")
         own += [] if shared else ["stats timeout 2m"]
         super().__init__("global", lines=(*lines, *own))
+
+
+def local_peer_of(lines: Sequence[str]) -> str:
+    """The local peer that lines of ``global`` name, or nothing."""
+    return next((line.split()[1] for line in lines if has((line,), "localpeer") and len(line.split()) > 1), "")

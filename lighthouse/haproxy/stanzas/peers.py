@@ -6,6 +6,7 @@ from collections.abc import Iterable
 
 from lighthouse.cluster import Cluster
 from lighthouse.errors import NodeError
+from lighthouse.haproxy.stanzas.section import Section
 from lighthouse.haproxy.stanzas.stanza import Stanza
 from lighthouse.identity import valid_host, valid_ip, valid_port
 from lighthouse.node import Node
@@ -23,6 +24,11 @@ class PeersStanza(Stanza):
         found = {local_peer: Peer(local_peer, "127.0.0.1", port or DEFAULT_PORT), **_peers(cluster.nodes or (), port)}
         self.local = found[local_peer]
         super().__init__("peers", cluster.name, [_line(found[name]) for name in sorted(found)])
+
+
+def disabled(header: str) -> Section:
+    """Peers that do not listen and share nothing, and that ``stick-table`` lines may name all the same."""
+    return Section(header, ("disabled",))
 
 
 def _peers(nodes: Iterable[Node], port: int | None) -> dict[str, Peer]:

@@ -1,0 +1,99 @@
+"""Where the listeners of a document listen, read from their lines. Pure.
+
+Peers listen too: the one of this host, which ``localpeer`` names, at the address of its line.
+"""
+
+from __future__ import annotations
+
+import ipaddress
+from collections.abc import Iterator
+from dataclasses import dataclass
+from itertools import chain
+
+from lighthouse.haproxy.document import Document
+from lighthouse.haproxy.stanzas.global_ import local_peer_of
+from lighthouse.haproxy.stanzas.section import Section, has
+
+MAX_RANGE = 1000  # ports of one range that are looked at
+_LISTENERS = ("frontend ", "listen ")
+_ELSEWHERE = frozenset({"namespace", "interface"})  # words after which an address means something else than here
+
+
+@dataclass(frozen=True, slots=True)
+class Place:
+    """An address and its port, or the path of a UNIX socket with port 0. ``foreign``: it need not be an address of this host."""
+
+    host: str
+    port: int
+    foreign: bool = False
+
+    @property
+    def claim(self) -> int | str:
+        """What two listeners had better not have both: the port, whatever the address, or the path."""
+        return self.port or self.host
+
+    def __str__(self) -> str:
+        if not self.port:
+            return self.host
+        return f"[{self.host}]:{self.port}" if ":" in self.host else f"{self.host or '*'}:{self.port}"
+
+
+def places_of(document: Document) -> Iterator[tuple[str, Place]]:
+    """Header and place of all that listen at plain addresses or paths; what else there is, such as host names, is not told."""
+    for section in document.sections:
+        for line in bind_lines(section, document):
+            yield from ((section.header, place) for place in _places(line, document) or ())
+
+
+def is_clear(section: Section, document: Document) -> bool:
+    """Whether all places of a listener of `document` are told."""
+    return all(_places(line, document) is not None for line in bind_lines(section, document))
+
+
+def bind_lines(section: Section, document: Document) -> list[str]:
+    """The lines by which a section of `document` listens."""
+    if section.header.startswith(_LISTENERS):
+        return list(filter(is_bind, section.lines))
+    if section.header.startswith("peers ") and not has(section.lines, "disabled"):
+        head = document.section("global")
+        local = local_peer_of(head.lines if head else ())
+        return [line for line in section.lines if local and line.split()[:2] == ["peer", local]]
+    return []
+
+
+def is_bind(line: str) -> bool:
+    """Whether by this line of a frontend it listens."""
+    return line.split()[:1] == ["bind"]
+
+
+def _places(line: str, document: Document) -> list[Place] | None:
+    """None if that is not to be told from the line."""
+    words = line.split()
+    at = 2 if words[0] == "peer" else 1
+    if len(words) <= at or not _ELSEWHERE.isdisjoint(words) or set(line) & set("\"'\\$"):
+        return None
+    prefixed = (section := document.section("global")) is not None and has(section.lines, "unix-bind")
+    found = [_of(address, foreign="transparent" in words, prefixed=prefixed) for address in words[at].split(",")]
+    told = [places for places in found if places is not None]
+    return list(chain.from_iterable(told)) if len(told) == len(found) else None
+
+
+def _of(address: str, *, foreign: bool, prefixed: bool) -> list[Place] | None:
+    path = address.removeprefix("unix@")
+    if path.startswith("/"):
+        return None if prefixed else [Place(path, 0)]
+    host, _, ports = address.rpartition(":")
+    host = host.removeprefix("ipv4@").removeprefix("ipv6@").strip("[]").replace("*", "")
+    first, _, last = ports.partition("-")
+    last = last or first
+    if not (first.isdecimal() and last.isdecimal() and (not host or _is_literal(host))):
+        return None
+    return [Place(host, port, foreign) for port in range(int(first), int(last) + 1)[:MAX_RANGE]]
+
+
+def _is_literal(host: str) -> bool:
+    try:
+        ipaddress.ip_address(host)
+    except ValueError:
+        return False
+    return True

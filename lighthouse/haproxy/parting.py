@@ -1,0 +1,69 @@
+"""A configuration without the listeners that cannot listen. Pure but for the one who tries (`lighthouse.haproxy.ports`)."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Mapping
+from dataclasses import replace
+
+from lighthouse.haproxy.binds import is_bind, places_of
+from lighthouse.haproxy.document import Document
+from lighthouse.haproxy.errors import RejectedError
+from lighthouse.haproxy.quarantine import Judge, Verdict, judge_apart, owner
+from lighthouse.haproxy.stanzas.peers import disabled
+from lighthouse.haproxy.stanzas.section import Section
+
+Taken = Callable[[Document], Mapping[str, str]]
+"""Why listeners of a document cannot listen, by the header of the section."""
+
+
+def part_ports(wanted: Document, good: Document | None, taken: Taken, *, drop: bool = False) -> Verdict:
+    """What of `wanted` can listen. HAProxy judges no ports, so this comes before it is asked; `drop` as in `judge_apart`.
+
+    A listener of no cluster stays where it listened, or is left out; peers that cannot listen are shared with nobody.
+    """
+    why, names = taken(wanted), wanted.backends()
+    gone = {header: text for header, text in why.items() if _is_apart(header, names)}
+    if gone:
+        kept = (
+            item if item.header not in gone else _where_it_was(item, wanted, good, taken) for item in wanted.sections
+        )
+        wanted = replace(wanted, sections=tuple(item for item in kept if item is not None))
+    if len(gone) == len(why):
+        return Verdict(wanted, gone)
+    verdict = judge_apart(wanted, good, with_ports(taken), drop=drop)
+    return replace(verdict, apart={**gone, **verdict.apart})
+
+
+def with_ports(taken: Taken, judge: Judge = lambda _: None) -> Judge:
+    """A judge who refuses what needs ports that are `taken`, before the other one is asked."""
+
+    def judged(document: Document) -> RejectedError | None:
+        held = taken(document)
+        return RejectedError("; ".join(held.values()), held) if held else judge(document)
+
+    return judged
+
+
+def rebound(section: Section, old: Section) -> Section:
+    """A frontend with the ``bind`` lines of `old`."""
+    lines = (line for line in section.lines if not is_bind(line))
+    return replace(section, lines=(*filter(is_bind, old.lines), *lines))
+
+
+def _is_apart(header: str, clusters: Mapping[str, Section]) -> bool:
+    return header.startswith("peers ") or owner(Section(header)) not in clusters
+
+
+def _where_it_was(item: Section, wanted: Document, good: Document | None, taken: Taken) -> Section | None:
+    """The listener with the addresses that it has in `good`, if these are free; else none, or peers that are disabled."""
+    if item.header.startswith("peers "):
+        return disabled(item.header)
+    old = good.section(item.header) if good else None
+    if old is None:
+        return None
+    moved = rebound(item, old)
+    alone = replace(wanted, sections=(moved,))
+    others = {place.claim for header, place in places_of(wanted) if header != item.header}
+    if taken(alone) or others & {place.claim for _, place in places_of(alone)}:
+        return None
+    return moved
