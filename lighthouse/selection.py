@@ -13,6 +13,7 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import Any
 
+from lighthouse.identity import shown
 from lighthouse.node import Node
 
 
@@ -63,7 +64,9 @@ def select(nodes: Sequence[Node], selection: Selection) -> Selected:
         return Selected(fit, left_out)
     near = [node for node in fit if zone_of(node) in zones]
     elsewhere = f"not in zone {' or '.join(zones)}, which has enough members"
-    left_out |= {node.name: elsewhere for node in fit if zone_of(node) not in zones}
+    left_out |= {
+        node.name: elsewhere + _wrong("zone", node.metadata.get("zone")) for node in fit if zone_of(node) not in zones
+    }
     return Selected(near, left_out)
 
 
@@ -87,12 +90,26 @@ def _mismatch(node: Node, wanted: Mapping[str, Sequence[str]]) -> str | None:
     labels = labels_of(node)
     return next(
         (
-            f"label {key} is not {' or '.join(values)}"
+            f"label {key} is not {' or '.join(values)}{_wrong_label(node, key)}"
             for key, values in wanted.items()
             if labels.get(key) not in values
         ),
         None,
     )
+
+
+def _wrong_label(node: Node, key: str) -> str:
+    """What else is to be said of a label that counts as absent, because its node announces something of another shape."""
+    labels = node.metadata.get("labels")
+    if labels is None or isinstance(labels, Mapping):
+        return _wrong(f"label {key}", (labels or {}).get(key))
+    return f"; its record has labels {shown(labels)}, which must be a mapping from names to text"
+
+
+def _wrong(what: str, value: Any) -> str:
+    if value is None or isinstance(value, str):
+        return ""
+    return f"; its record has {what} {shown(value)}, which must be text"
 
 
 def _zones(nodes: Sequence[Node], selection: Selection) -> Sequence[str] | None:

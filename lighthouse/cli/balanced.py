@@ -26,6 +26,7 @@ def _of(report: Mapping[str, Any], now: float | None) -> Iterator[str]:
     if pending := report.get("pending"):
         yield f"a reload waits for its turn: {pending}"
     yield from _waiting(_mapping(report.get("waiting")))
+    yield from _refused(_mapping(report.get("refused")))
     facts = _mapping(report.get("haproxy"))
     limits = facts.get("limits")
     told = str(report.get("degraded") or "")
@@ -46,6 +47,17 @@ def _waiting(waiting: Mapping[str, Any]) -> Iterator[str]:
             yield (
                 f"what nodes of cluster {cluster} ask for comes with the next reload: {names}; "
                 f"`lighthouse ctl why {cluster}` says what"
+            )
+
+
+def _refused(refused: Mapping[str, Any]) -> Iterator[str]:
+    for cluster, nodes in refused.items():
+        if isinstance(nodes, dict) and nodes:
+            first = min(nodes)
+            more = f", and parts of {len(nodes) - 1} more" if len(nodes) > 1 else ""
+            yield (
+                f"a part of the record of node {first} of cluster {cluster} is refused: {nodes[first]}{more}; "
+                f"`lighthouse ctl why {cluster}` says which and why"
             )
 
 

@@ -14,7 +14,7 @@ from lighthouse.cli.text import age, clock, number, user
 ORDERED = ("maintenance", "draining")
 UNDECIDED = ("unknown", "starting")
 GOOD_WORKERS = ("up", "starting")
-GOOD_NODES = ("up", "known", "unused")
+GOOD_NODES = ("up", "known")
 NAMED = 5  # nodes that a sentence names
 
 Document = Mapping[str, Any]
@@ -64,8 +64,13 @@ def _empty_clusters(document: Document) -> Iterator[str]:
             yield f"cluster {name}: its members are not known yet"
         elif not cluster["nodes"]:
             yield f"cluster {name} has no members"
-        elif all(node["state"] == "unused" for node in cluster["nodes"]):
+        elif not used_nodes(cluster):
             yield f"cluster {name}: its `filter` fits none of its {len(cluster['nodes'])} members"
+
+
+def used_nodes(cluster: Mapping[str, Any]) -> list[Mapping[str, Any]]:
+    """The members that this host uses: all but those that `filter` and `zone` leave out."""
+    return [node for node in cluster["nodes"] or [] if node["state"] != "unused"]
 
 
 def _has_defaults(document: Document, cluster: str) -> bool:
@@ -154,7 +159,7 @@ def _bad_nodes(document: Document) -> Iterator[str]:
     if any(report.get("failed") for report in document["balancers"].values()):
         good = (*good, "unknown", "pending")  # `_failed_balancers` says it, once for all
     for name, cluster in document["clusters"].items():
-        nodes = cluster["nodes"] or []
+        nodes = used_nodes(cluster)
         bad = [node for node in nodes if node["state"] not in good]
         if bad:
             named = ", ".join(f"{node['name']} {node['state']}" for node in bad[:NAMED])
@@ -165,7 +170,7 @@ def _bad_nodes(document: Document) -> Iterator[str]:
 def _failing_workers(document: Document) -> Iterator[str]:
     for worker in document["workers"]:
         state = worker.get("state")
-        told = state == "degraded" and _says_all(_report(document, worker), worker)  # `_degraded` says it
+        told = state == "degraded" and says_all(_report(document, worker), worker)  # `_degraded` says it
         if state not in GOOD_WORKERS and not stopped_by_operator(worker) and not told:
             yield f"worker {worker.get('id')} is {state}{_why(worker)}"
 
@@ -177,7 +182,7 @@ def _report(document: Document, worker: Mapping[str, Any]) -> Mapping[str, Any]:
     return reports.get(name, {}) if kind in ("balancer", "discovery") else {}
 
 
-def _says_all(report: Mapping[str, Any], worker: Mapping[str, Any]) -> bool:
+def says_all(report: Mapping[str, Any], worker: Mapping[str, Any]) -> bool:
     """Whether the report gives the very reason that its worker gives, and perhaps more of it. Another one is newer, or has more."""
     told = report.get("degraded")
     return bool(told) and str(told).startswith(str(worker.get("reason") or ""))
@@ -214,7 +219,7 @@ def _degraded(document: Document) -> Iterator[str]:
     for kind, key in (("balancer", "balancers"), ("discovery", "discoveries")):
         for name, report in document[key].items():
             worker = degraded.get(f"{kind}/{name}")
-            if worker is not None and report.get("degraded") and not _says_all(report, worker):
+            if worker is not None and report.get("degraded") and not says_all(report, worker):
                 continue  # `_failing_workers` says it
             if report.get("failed"):
                 continue  # `_failed_balancers` says it

@@ -6,6 +6,7 @@ from collections.abc import Iterator, Mapping
 from dataclasses import replace
 from typing import Any
 
+from lighthouse.cli.health import says_all
 from lighthouse.cli.text import number
 from lighthouse.cli.way import Mark, Step
 
@@ -51,11 +52,18 @@ class Rotation:
             return Step(step, Mark.UNKNOWN, worker.get("reason") or "it has not told of a sync yet", since)
         if quarantined := get(report, "quarantined", self._cluster):
             return Step(step, Mark.BAD, f"quarantined, so its new lines are not in force: {quarantined}", at)
-        if worker.get("reason"):
-            return Step(step, Mark.NOTE, f"degraded: {worker['reason']}", since)
+        if degraded := self._degraded(worker, report):
+            return Step(step, Mark.NOTE, f"degraded: {degraded}", since)
         if report.get("pending"):
             return Step(step, Mark.NOTE, f"synced; a reload waits: {report['pending']}", at)
         return Step(step, Mark.OK, _done(report.get("last")), at)
+
+    def _degraded(self, worker: Mapping[str, Any], report: Mapping[str, Any]) -> str:
+        """What keeps the balancer from its job as far as it is no other cluster's business."""
+        reason, notes = str(worker.get("reason") or ""), report.get("notes")
+        if not reason or not isinstance(notes, list) or not says_all(report, worker):
+            return reason
+        return "; ".join(str(get(note, "text")) for note in notes if get(note, "cluster") in (None, self._cluster))
 
     def of(self, name: str) -> Iterator[Step]:
         """The steps of a node that is a member."""

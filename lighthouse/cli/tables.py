@@ -15,7 +15,7 @@ from rich.console import Console, Group, RenderableType
 from rich.table import Table
 from rich.text import Text
 
-from lighthouse.cli.health import GOOD_NODES
+from lighthouse.cli.health import GOOD_NODES, used_nodes
 from lighthouse.cli.text import age, clock, cut, number, safe, safe_lines, size
 
 WIDTH = 100  # columns where the output is not a terminal
@@ -113,12 +113,13 @@ def _clusters(document: Document) -> Table:
     clusters = document["clusters"].items()
     for name, cluster in sorted(clusters, key=lambda item: _fine(item[1])):
         nodes = cluster["nodes"]
-        good = sum(node["state"] in GOOD_NODES for node in nodes or [])
+        used = used_nodes(cluster)
+        good = sum(node["state"] in GOOD_NODES for node in used)
         style = "green" if _fine(cluster) else "red"
         table.add_row(
             _cell(name, 32),
             _cell(_or_dash(cluster["discovery"]), 16),
-            Text("?" if nodes is None else f"{good}/{len(nodes)}", style=style),
+            Text("?" if nodes is None else f"{good}/{len(used)}", style=style),
             Text(
                 age(cluster["age"]) + (" stale" if cluster["stale"] else ""), style="yellow" if cluster["stale"] else ""
             ),
@@ -128,7 +129,7 @@ def _clusters(document: Document) -> Table:
 
 
 def _fine(cluster: Mapping[str, Any]) -> bool:
-    nodes = cluster["nodes"]
+    nodes = used_nodes(cluster)
     return (
         bool(nodes)
         and not cluster["stale"]
@@ -138,19 +139,21 @@ def _fine(cluster: Mapping[str, Any]) -> bool:
 
 
 def _nodes(cluster: Mapping[str, Any]) -> Text:
-    """The nodes, those that are not up first and with their state."""
-    line = Text(no_wrap=True, overflow="ellipsis")
-    for node in sorted(cluster["nodes"] or [], key=lambda item: item["state"] in GOOD_NODES and not item["held"]):
-        good = node["state"] in GOOD_NODES and not node["held"]
-        words = [
-            node["name"],
-            *([] if node["state"] in GOOD_NODES else [node["state"]]),
-            *(["held"] if node["held"] else []),
-        ]
-        text = " ".join(words)
-        line.append((", " if line else "") + safe(text), style="" if good else "red")
+    """The nodes that are used: first those that are not fine, with their state, then how many are not used, then the rest."""
+    used, parts = used_nodes(cluster), list[tuple[str, str]]()
+    for node in used:
+        words = [*([] if node["state"] in GOOD_NODES else [node["state"]]), *(["held"] if node["held"] else [])]
+        if words:
+            parts.append((" ".join((node["name"], *words)), "red"))
     if cluster["refused_total"]:
-        line.append(f"{', ' if line else ''}{cluster['refused_total']} records refused", style="yellow")
+        total = cluster["refused_total"]
+        parts.append((f"{total} record{'' if total == 1 else 's'} refused", "yellow"))
+    if unused := len(cluster["nodes"] or []) - len(used):
+        parts.append((f"{unused} unused", "yellow"))
+    parts += [(node["name"], "") for node in used if node["state"] in GOOD_NODES and not node["held"]]
+    line = Text(no_wrap=True, overflow="ellipsis")
+    for text, style in parts:
+        line.append((", " if line else "") + safe(text), style=style)
     return line
 
 

@@ -82,6 +82,7 @@ class HAProxy(Balancer):
         * ``leaving``: the servers of each cluster that take no new connection and wait for their last to end;
         * ``quarantined``: the clusters whose new lines HAProxy refuses, and why;
         * ``refused``: by cluster and node, what is not taken from the registry, and why;
+        * ``notes``: the parts of ``degraded``, the gravest first: ``text``, and ``cluster`` if it is about one;
         * ``waiting``: by cluster and node, what the node wants and gets with the next reload only, and the remedy;
         * ``drift``: how many changes from outside were put right, and the last of them;
         * ``pending``: why a reload waits for its time; ``again``: after how many seconds to call this again, or None;

@@ -21,13 +21,17 @@ from lighthouse.node import Node
 
 @dataclass(frozen=True, slots=True)
 class Desired:
-    """What HAProxy should run. ``unknown`` names the clusters without an answer, ``notes`` what was left out and why."""
+    """What HAProxy should run. ``unknown`` names the clusters without an answer.
+
+    ``notes``: what of the configuration is left out, and why. ``refused``: the same of the registry's records, by cluster and node.
+    ``limited``: the clusters whose nodes may set maxconn or backup, which few commands show.
+    """
 
     document: Document
     unknown: frozenset[str] = frozenset()
     notes: tuple[str, ...] = ()
-    refused: Mapping[str, Mapping[str, str]] = field(default_factory=dict)  # by cluster and node, and why
-    limited: frozenset[str] = frozenset()  # clusters whose nodes may set maxconn or backup, which few commands show
+    refused: Mapping[str, Mapping[str, str]] = field(default_factory=dict)
+    limited: frozenset[str] = frozenset()
 
 
 @dataclass(frozen=True, slots=True)
@@ -70,7 +74,6 @@ class HAProxyConfig:
         ordered = _in_order(clusters)
         layout = Layout(self.settings, ordered, previous)
         backends: list[Section] = []
-        notes: list[str] = []
         unknown = set()
         refusals, limited = dict[str, Mapping[str, str]](), set()
         for cluster in ordered:
@@ -85,14 +88,13 @@ class HAProxyConfig:
                 backends.append(rendered.section)
                 if rendered.refused:
                     refusals[name] = rendered.refused
-                    notes.append(f"cluster {name}: a node is refused: {next(iter(rendered.refused.values()))}")
             if {"maxconn", "backup"} & set(options.server_metadata):
                 limited.add(name)
         self._rendered = {
             cluster.name: self._rendered[cluster.name] for cluster in ordered if cluster.nodes is not None
         }
         return Desired(
-            self._document(layout, backends), frozenset(unknown), (*notes, *layout.notes), refusals, frozenset(limited)
+            self._document(layout, backends), frozenset(unknown), tuple(layout.notes), refusals, frozenset(limited)
         )
 
     def backend(self, cluster: Cluster) -> Rendered:

@@ -53,7 +53,7 @@ class Inclusion:
             else:
                 self._account.reload = "HAProxy had not read our file"
                 return document, self._reader.closely(document, running)
-        self._account.trouble.append(f"HAProxy does not serve the clusters: {refused}")
+        self._account.trouble.insert(0, f"HAProxy does not serve the clusters: {refused}")
         return document, nothing
 
     def _file(self, desired: Document, nothing: Running) -> Document | None:

@@ -67,10 +67,10 @@ class Outcome:
 
     @property
     def notes(self) -> list[str]:
-        """What people should know, in sentences."""
+        """What people should know, in sentences: of all clusters first, then of single ones, then of what never was in force."""
         quarantined = sorted(self.account.quarantined.items())
         return [
-            *self.desired.notes,
-            *(f"cluster {name} is quarantined: {why}" for name, why in quarantined),
             *self.account.trouble,
+            *(f"cluster {name} is quarantined: {why}" for name, why in quarantined),
+            *self.desired.notes,
         ]

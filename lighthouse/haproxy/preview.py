@@ -50,6 +50,7 @@ class _Preview:
         else:
             self._change(desired, documents, running)
         self._effects += _left_out(desired)
+        self._notes += _refused(desired)
         if desired.unknown:
             self._notes.append(
                 f"the members of {', '.join(sorted(desired.unknown))} are not known: servers stay as they are"
@@ -138,12 +139,16 @@ def _rest(section: Section | None) -> str:
 
 
 def _left_out(desired: Desired) -> Iterator[Effect]:
-    for cluster, nodes in desired.refused.items():
-        for node, why in nodes.items():
-            yield Effect(Way.REFUSED, f"cluster {cluster}", f"node {node}: {why}")
     for note in desired.notes:
         where, colon, what = note.partition(": ")
-        if not colon or not where.startswith("cluster "):
-            yield Effect(Way.REFUSED, "haproxy", note)
-        elif where.removeprefix("cluster ") not in desired.refused or not what.startswith("a node is refused"):
+        if colon and where.startswith("cluster "):
             yield Effect(Way.REFUSED, where, what)
+        else:
+            yield Effect(Way.REFUSED, "haproxy", note)
+
+
+def _refused(desired: Desired) -> Iterator[str]:
+    """What other hosts announce wrongly: no configuration of this one is the cause."""
+    for cluster, nodes in desired.refused.items():
+        for node, why in nodes.items():
+            yield f"cluster {cluster}: of the record of node {node} this is refused: {why}"

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from collections.abc import Collection, Mapping
 from typing import Any
 
@@ -10,6 +11,8 @@ from lighthouse.haproxy.running import Server
 from lighthouse.haproxy.stanzas.section import Section
 from lighthouse.haproxy.tools import Tools
 from lighthouse.haproxy.versions import limits, too_old
+
+_ABOUT = re.compile(r"(?:cluster|frontend|backend) ([\w.-]+)", re.ASCII)
 
 
 class Report:
@@ -64,7 +67,15 @@ def _process(outcome: Outcome, missing_master: str | None) -> dict[str, Any]:
     elif processes is not None:
         facts |= {"pid": processes.master, "uptime": processes.uptime}
         facts |= {"reloads": processes.reloads, "old_workers": processes.old_workers}
-    return {"degraded": "; ".join(notes) or None, "haproxy": facts}
+    clusters = outcome.desired.document.backends()
+    told = [{"cluster": _cluster_of(note, clusters), "text": note} for note in notes]
+    return {"degraded": "; ".join(notes) or None, "notes": told, "haproxy": facts}
+
+
+def _cluster_of(note: str, clusters: Collection[str]) -> str | None:
+    """The one cluster that a note is about, if it is about one."""
+    found = _ABOUT.match(note)
+    return found[1] if found and found[1] in clusters else None
 
 
 def _leaving(outcome: Outcome, places: Collection[tuple[str, str]]) -> dict[str, list[str]]:

@@ -385,7 +385,7 @@ def test_the_status_of_a_host_says_what_is_missing(service, tmp_path):
     (registry / "web" / NODE.name).write_text(NODE.serialize())
     stack.write("discovery/directory.yaml", {"path": str(registry), "ttl": 600})
     stack.write("balancers/haproxy.yaml", service.config)
-    stack.write("clusters/web.yaml", {"discovery": "directory", "haproxy": {}})
+    stack.write("clusters/web.yaml", {"discovery": "directory", "haproxy": {}, "meta_cluster": "nope"})
 
     def told():
         found = document(stack.status())
@@ -397,6 +397,8 @@ def test_the_status_of_a_host_says_what_is_missing(service, tmp_path):
         until(lambda: told()[0] == ["pending"], what="the member to be known")
         (line,) = until(lambda: told()[1], what="a line about HAProxy")
         assert line.startswith("balancer haproxy: HAProxy does not serve the clusters: no HAProxy listens at ")
+        assert "there is no meta cluster nope" in line, "behind what keeps all traffic away"
+        stack.write("clusters/web.yaml", {"discovery": "directory", "haproxy": {}})
         service.start()
         until(lambda: told() == (["up"], []), what="the end of the trouble")
     finally:

@@ -35,6 +35,15 @@ def test_what_waits():
     assert "cluster web ask for comes with the next reload: a, b, c, ...; `lighthouse ctl why web`" in nodes
 
 
+def test_what_is_refused_of_records_is_no_problem():
+    refused = {"web": dict.fromkeys(("c:1", "b:1", "a:1"), "weight '50' must be a whole number"), "db": {}, "x": 3}
+    [line] = told(refused=refused)
+    assert line == (
+        "balancer haproxy: a part of the record of node a:1 of cluster web is refused: weight '50' must be a whole number, and "
+        "parts of 2 more; `lighthouse ctl why web` says which and why"
+    )
+
+
 def test_what_an_old_program_cannot_do():
     limits = ["HAProxy 2.4.1 takes no new servers at run time", "HAProxy 2.2 is older"]
     assert told(haproxy={"limits": limits}, degraded="x; HAProxy 2.2 is older") == [f"balancer haproxy: {limits[0]}"]

@@ -53,6 +53,21 @@ def test_a_healthy_host():
     assert "FILE" not in text
 
 
+def test_what_this_host_does_not_use_is_counted_apart():
+    raw = raw_status()
+    nodes = [node(name, 1) for name in "abcde"]
+    raw["clusters"]["web"]["members"] = packed({"nodes": nodes, "refused": [{"record": "x", "reason": "y"}]})
+    report = {
+        "servers": {"web": {"a:1": "up", "b:1": "down"}},
+        "left_out": {"web": dict.fromkeys(["c:1", "d:1", "e:1"], "zone")},
+    }
+    raw["reports"]["balancer/haproxy"] = packed(report)
+    (line,) = (line for line in drawn(raw).splitlines() if line.startswith("web ") and "/" in line)
+    assert "1/2" in line
+    assert line.rstrip().endswith("b:1 down, 1 record refused, 3 unused, a:1")
+    assert "cluster web: 1 of 2 nodes not up: b:1 down" in drawn(raw)
+
+
 def test_ages_are_those_of_the_supervisors_clock():
     (line,) = (line for line in drawn(raw_status()).splitlines() if line.startswith("checker/web"))
     assert line.split()[:8] == ["checker/web", "up", "1m", "00s", "4242", "0", "6.0", "MiB"]

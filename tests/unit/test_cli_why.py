@@ -207,6 +207,21 @@ def test_a_quarantined_cluster():
     )
 
 
+@pytest.mark.parametrize(
+    ("reason", "notes", "text"),
+    [
+        ("a; b; c", [("db", "a"), (None, "b"), ("web", "c")], "degraded: b; c"),
+        ("a", [("db", "a")], "synced with 2 commands"),
+        ("newer", [("db", "a")], "degraded: newer"),
+    ],
+)
+def test_what_keeps_another_cluster_is_not_told_here(reason, notes, text):
+    told = [{"cluster": cluster, "text": note} for cluster, note in notes]
+    status = raw(report={"degraded": "; ".join(note for _, note in notes), "notes": told})
+    status["workers"][0] = worker("balancer/haproxy", "degraded", reason=reason)
+    assert next(step for step in way(status).steps if step.step == "balancer haproxy").text == text
+
+
 def test_a_server_that_is_missing():
     found = way(explained={"balancer/haproxy": {"servers": {}, "error": None}})
     assert last(found) == ("server haproxy", Mark.BAD)

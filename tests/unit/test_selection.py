@@ -55,6 +55,30 @@ def test_the_reason_is_told():
     assert left_out["host3:80"] == "not in zone a, which has enough members"
 
 
+@pytest.mark.parametrize(
+    ("metadata", "reason"),
+    [
+        ({"labels": {"tier": 3}}, "label tier is not gold; its record has label tier 3, which must be text"),
+        (
+            {"labels": "gold"},
+            "label tier is not gold; its record has labels 'gold', which must be a mapping from names to text",
+        ),
+        ({"labels": {"other": 3}}, "label tier is not gold"),
+        (
+            {"labels": {"tier": "gold"}, "zone": 7},
+            "not in zone a, which has enough members; its record has zone 7, which must be text",
+        ),
+        (
+            {"labels": {"tier": ["\x1b"]}},
+            "label tier is not gold; its record has label tier ['\\x1b'], which must be text",
+        ),
+    ],
+)
+def test_a_reason_names_what_is_of_another_shape(metadata, reason):
+    found = select([*FLEET, node(9, **metadata)], Selection({"tier": ("gold",)}, ("a",)))
+    assert found.left_out["host9:80"] == reason
+
+
 @pytest.mark.parametrize("labels", [None, 5, "tier", ["tier"], {"tier": 5}, {"tier": ["gold"]}, {5: "gold"}])
 def test_labels_of_another_shape_count_as_absent(labels):
     strange = node(9, labels=labels, zone=labels)
