@@ -62,6 +62,14 @@ def host(value: Any, key: Key) -> str:
     raise ConfigError(f"{key[-1]} {shown(value)} must be an IP address or a host name", key)
 
 
+def address(value: Any, key: Key) -> str:
+    """A literal address; an IPv6 one may stand in brackets. Raises `ConfigError`."""
+    try:
+        return valid_ip(value[1:-1] if isinstance(value, str) and value[:1] + value[-1:] == "[]" else value)
+    except NodeError:
+        raise ConfigError(f"{key[-1]} {shown(value)} must be an IP address, such as 192.0.2.17", key) from None
+
+
 def bind_address(value: Any, key: Key) -> str:
     """Where to listen: as `host`, or ``*`` or nothing for every IPv4 address. Raises `ConfigError`."""
     if value in ("", "*"):

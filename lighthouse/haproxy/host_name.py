@@ -1,4 +1,4 @@
-"""The full name of this host, by which other hosts know it as a peer.
+"""The full name of this host, by which other hosts know it as a peer, and its address.
 
 The resolver is asked, which may fail or take longer than a sync may. What it said once is kept, and who asks while it is silent
 goes on with what is in force.
@@ -6,11 +6,13 @@ goes on with what is in force.
 
 from __future__ import annotations
 
+import socket
 import threading
 import time
 from collections.abc import Callable
 from contextlib import suppress
 
+from lighthouse.advertise import usable
 from lighthouse.errors import LighthouseError, NodeError
 from lighthouse.hostname import own_name
 from lighthouse.identity import valid_host
@@ -51,3 +53,19 @@ class HostName:
 
 
 HOST_NAME = HostName()
+
+
+def own_address() -> str:
+    """The address of the full name, as lighthouse 1.0 found it; the loopback's if that is none by which others reach this host.
+
+    Asks the resolver; raises `LighthouseError` while that fails.
+    """
+    name = own_name()
+    try:
+        found = [str(item[4][0]) for item in socket.getaddrinfo(name, None, type=socket.SOCK_STREAM)]
+    except OSError as error:
+        raise LighthouseError(f"the address of {name} is not known: {error}") from error
+    return min(filter(usable, found), key=lambda ip: ":" in ip, default="127.0.0.1")
+
+
+HOST_ADDRESS = HostName(own_address)

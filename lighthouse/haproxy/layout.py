@@ -11,14 +11,15 @@ import socket
 from collections.abc import Mapping, Sequence
 
 from lighthouse.cluster import Cluster
+from lighthouse.haproxy.binds import places_of
 from lighthouse.haproxy.document import Document
-from lighthouse.haproxy.host_name import HOST_NAME
+from lighthouse.haproxy.host_name import HOST_ADDRESS, HOST_NAME
 from lighthouse.haproxy.listeners import STATS, Claims
 from lighthouse.haproxy.options import ClusterOptions, HAProxySettings
 from lighthouse.haproxy.stanzas.frontend import FrontendStanza
 from lighthouse.haproxy.stanzas.global_ import local_peer_of
 from lighthouse.haproxy.stanzas.meta import MetaFrontendStanza
-from lighthouse.haproxy.stanzas.peers import PeersStanza
+from lighthouse.haproxy.stanzas.peers import LOOPBACK, PeersStanza, disabled
 from lighthouse.haproxy.stanzas.proxy import ProxyStanza
 from lighthouse.haproxy.stanzas.section import Section
 from lighthouse.haproxy.stanzas.stanza import Stanza
@@ -98,13 +99,21 @@ class Layout:
             if wish is False:
                 continue
             self.local_peer = self.local_peer or self._own_peer(previous)
-            stanza = PeersStanza(cluster, self.local_peer, None if wish is True else wish)
+            port = None if wish is True else wish
+            stanza = PeersStanza(cluster, self.local_peer, port, self._own_address(previous))
+            if stanza.is_shared and stanza.local.ip == LOOPBACK and not self._settings.local_peer_address:
+                self.notes.append(
+                    f"cluster {cluster.name}: the name of this host has no address that its peers reach, so they share nothing "
+                    f"with it: give `local_peer_address` in balancers/haproxy.yaml"
+                )
             known = previous.section(stanza.header) if previous and cluster.nodes is None else None
             local = stanza.local
             if owner := self._claims.take(local.ip, local.port, f"the peers of cluster {cluster.name}"):
                 self.notes.append(
-                    f"cluster {cluster.name}: port {local.port} of its peers belongs to {owner}; give another with `peers`"
+                    f"cluster {cluster.name}: port {local.port} of its peers belongs to {owner}, so it shares nothing with them: "
+                    f"give another with `peers`"
                 )
+                found.append(disabled(stanza.header))
             else:
                 found.append(known or stanza.section())
         return found
@@ -124,6 +133,13 @@ class Layout:
             f"`local_peer` in balancers/haproxy.yaml, or mend the resolver"
         )
         return name
+
+    def _own_address(self, previous: Document | None) -> str:
+        """Where this host listens to its peers. While the resolver does not tell, it stays where it was, or is the loopback."""
+        own = self._settings.local_peer_address or HOST_ADDRESS.known()
+        if own or previous is None:
+            return own or LOOPBACK
+        return next((place.host for header, place in places_of(previous) if header.startswith("peers ")), LOOPBACK)
 
     def _is_taken(self, kind: str, name: str, names: set[str]) -> bool:
         if name not in names:

@@ -49,6 +49,9 @@ OPTIONS: Mapping[str, Option] = {
     "meta_clusters": Option(dict[str, Any] | None, "ports that are dealt to clusters by their `acl`, by name", None),
     "meta_cluster_ports": Option(dict[str, Any] | None, "the port of each meta cluster; an older form", None),
     "local_peer": Option(str, "the name of this host among peers; empty means the full host name", ""),
+    "local_peer_address": Option(
+        str, "the address on which this host listens to its peers; empty means that of the full host name", ""
+    ),
     "restart_interval": Option(float, "seconds that lie between two reloads of HAProxy at least", 2.0, 0, 3600),
     "max_old_workers": Option(
         int, "no reload while so many old HAProxy processes still serve their last connections", 5, 1, 1000
@@ -108,6 +111,7 @@ class HAProxySettings:
     proxies: tuple[ProxyOptions, ...] = ()
     meta_clusters: tuple[MetaOptions, ...] = ()
     local_peer: str = ""
+    local_peer_address: str = ""
     binary: str = "haproxy"
     restart_interval: float = 2.0
     max_old_workers: int = 5
@@ -136,6 +140,8 @@ class HAProxySettings:
             proxies=listeners.proxies_of(value),
             meta_clusters=listeners.meta_clusters_of(value),
             local_peer=value["local_peer"] and fields.host(value["local_peer"], ("local_peer",)),
+            local_peer_address=value["local_peer_address"]
+            and fields.address(value["local_peer_address"], ("local_peer_address",)),
             binary=one_line(value["binary"], ("binary",)) or "haproxy",
             restart_interval=value["restart_interval"],
             max_old_workers=value["max_old_workers"],

@@ -9,7 +9,8 @@ from lighthouse.haproxy.binds import is_bind, places_of
 from lighthouse.haproxy.document import Document
 from lighthouse.haproxy.errors import RejectedError
 from lighthouse.haproxy.quarantine import Judge, Verdict, judge_apart, owner
-from lighthouse.haproxy.stanzas.peers import disabled
+from lighthouse.haproxy.stanzas.global_ import local_peer_of
+from lighthouse.haproxy.stanzas.peers import disabled, moved
 from lighthouse.haproxy.stanzas.section import Section
 
 Taken = Callable[[Document], Mapping[str, str]]
@@ -57,13 +58,23 @@ def _is_apart(header: str, clusters: Mapping[str, Section]) -> bool:
 def _where_it_was(item: Section, wanted: Document, good: Document | None, taken: Taken) -> Section | None:
     """The listener with the addresses that it has in `good`, if these are free; else none, or peers that are disabled."""
     if item.header.startswith("peers "):
-        return disabled(item.header)
+        return _peers_at_home(item, wanted, taken)
     old = good.section(item.header) if good else None
     if old is None:
         return None
-    moved = rebound(item, old)
-    alone = replace(wanted, sections=(moved,))
+    again = rebound(item, old)
+    return again if _is_free(again, wanted, taken) else None
+
+
+def _peers_at_home(item: Section, wanted: Document, taken: Taken) -> Section:
+    """Peers of which the local one listens on the loopback, or that are disabled if it cannot either."""
+    head = wanted.section("global")
+    home = moved(item, local_peer_of(head.lines if head else ()))
+    return home if _is_free(home, wanted, taken) else disabled(item.header)
+
+
+def _is_free(item: Section, wanted: Document, taken: Taken) -> bool:
+    """Whether a section that takes the place of that in `wanted` can listen."""
+    alone = replace(wanted, sections=tuple(one for one in (wanted.section("global"), item) if one))
     others = {place.claim for header, place in places_of(wanted) if header != item.header}
-    if taken(alone) or others & {place.claim for _, place in places_of(alone)}:
-        return None
-    return moved
+    return not taken(alone) and not others & {place.claim for _, place in places_of(alone)}

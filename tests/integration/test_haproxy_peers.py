@@ -29,20 +29,21 @@ def test_what_one_learns_the_other_knows(tmp_path):
     with ExitStack() as cleanup:
         a, b = cleanup.enter_context(backends("a", "b"))
         names = {"one": "127.0.0.1", "two": "127.0.0.2"}
-        peers = {name: Peer(name, ip, free_port(ip)) for name, ip in names.items()}
-        nodes = [
-            Node(server.name, "127.0.0.1", server.port, peer=peer)
-            for server, peer in zip((a, b), peers.values(), strict=True)
-        ]
+        shared = free_port("127.0.0.2")
         hosts, ports = {}, {name: free_port() for name in names}
         for name in names:
             (tmp_path / name).mkdir()
             hosts[name] = cleanup.enter_context(haproxy(tmp_path / name))
 
         def sync(name, *lines):
-            options = {"port": ports[name], "peers": True, "backend": [*TABLE, *lines]}
-            report = balancer(hosts[name], local_peer=name).sync([cluster("web", nodes, **options)])
-            assert report["degraded"] is None
+            """What the registry says of this host itself is never listened on."""
+            nodes = [
+                Node(server.name, "127.0.0.1", server.port, peer=Peer(peer, "203.0.113.9" if peer == name else ip, 7))
+                for server, (peer, ip) in zip((a, b), names.items(), strict=True)
+            ]
+            options = {"port": ports[name], "peers": shared, "backend": [*TABLE, *lines]}
+            made = balancer(hosts[name], local_peer=name, local_peer_address=names[name])
+            assert made.sync([cluster("web", nodes, **options)])["degraded"] is None
 
         for name in names:
             sync(name)

@@ -128,6 +128,23 @@ def test_members_of_a_cluster_with_peers_change_at_run_time(paths):
         assert "127.0.0.9" in paths.ask("show peers web")
 
 
+def test_a_port_of_peers_that_is_taken_costs_nothing_but_the_sharing(paths):
+    port = free_port()
+    clusters = []
+    with backends("a", "squatter") as (a, squatter):
+        for peers, found in ((squatter.port, ("disabled",)), (free_port(), None)):
+            for address in ("127.0.0.1", "203.0.113.9"):
+                nodes = [Node("a", "127.0.0.1", a.port, peer=Peer("me", "127.0.0.1"))]
+                clusters = [cluster("web", nodes, port=port, peers=peers, backend=TABLE)]
+                report = balancer(paths, local_peer="me", local_peer_address=address).sync(clusters)
+                lines = parse(paths.file.read_text()).section("peers web").lines
+                assert lines == (found or (f"peer me 127.0.0.1:{peers}",))
+                assert get(port) == (200, "a")
+                assert report["quarantined"] == {}
+                taken = f"peers web: cannot listen on {address}:{peers}: "
+                assert (taken in (report["degraded"] or "")) == (found is not None or address == "203.0.113.9")
+
+
 def test_a_refused_acl_costs_its_own_cluster_only(paths):
     """It stands in the frontend of all, and what it refers to cannot be known beforehand."""
     port = free_port()

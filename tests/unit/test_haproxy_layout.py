@@ -102,11 +102,12 @@ def test_peers():
         Node("a", "10.0.0.1", 81, peer=Peer("lb-a", "10.0.1.1", 1025)),
         Node("b", "fd00::2", 80),
         Node("me", "10.0.0.9", 80),
+        Node("me", "10.0.0.9", 81, peer=Peer("me", "10.0.0.1", 5)),
         Node("evil", "10.0.0.7", 80, peer=Peer("x\nserver y", "10.0.0.7")),
         Node("evil", "10.0.0.7", 81, peer=Peer("x", "10.0.0.7 extra")),
     ]
-    assert str(PeersStanza(cluster("web", nodes), "me")).split("\n\t") == [
-        *("peers web", "peer b [fd00::2]:1024", "peer lb-a 10.0.1.1:1025", "peer me 10.0.0.9:1024"),
+    assert str(PeersStanza(cluster("web", nodes), "me", address="10.0.0.8")).split("\n\t") == [
+        *("peers web", "peer b [fd00::2]:1024", "peer lb-a 10.0.1.1:1025", "peer me 10.0.0.8:1024"),
     ]
     assert str(PeersStanza(cluster("web", [A]), "me", 99)).split("\n\t")[1:] == [
         "peer a 10.0.0.1:99",
@@ -185,6 +186,27 @@ def test_a_resolver_that_fails_does_not_rename_the_local_peer(monkeypatch):
     assert "give it with `local_peer`" in fresh.notes[0]
 
 
+def test_where_this_host_listens_to_its_peers_is_its_own_business(monkeypatch):
+    clusters = [cluster("web", [A, Node("me", "10.9.9.9", 80, peer=Peer("me", "203.0.113.9", 7))], peers=True)]
+
+    def told(address, previous=None, **more):
+        monkeypatch.setattr(layout, "HOST_ADDRESS", HostName(address))
+        found = HAProxyConfig(settings(local_peer="me", **more)).desired(clusters, {}, previous)
+        return lines(found, "peers web")[-1], len(found.notes), found.document
+
+    *known, document = told(lambda: "10.0.0.8")
+    assert known == ["peer me 10.0.0.8:1024", 0]
+    assert list(told(failing, document)[:2]) == known, "a resolver that fails moves nothing"
+    assert told(failing)[:2] == told(lambda: "127.0.0.1")[:2] == ("peer me 127.0.0.1:1024", 1)
+    assert told(failing, local_peer_address="[fd00::8]")[:2] == ("peer me [fd00::8]:1024", 0)
+    monkeypatch.setattr(host_name, "own_name", lambda: "me.example.net")
+    found = [(2, 1, 6, "", (ip, 0)) for ip in ("127.0.1.1", "fd00::8", "10.0.0.8")]
+    monkeypatch.setattr(socket, "getaddrinfo", lambda *_, **__: found)
+    assert host_name.own_address() == "10.0.0.8"
+    del found[1:]
+    assert host_name.own_address() == "127.0.0.1"
+
+
 def test_the_name_of_the_host_is_found_once_and_a_silent_resolver_delays_once_in_a_while(monkeypatch):
     now, answers, asked = [100.0], [None, "me.example.net", "other"], []
 
@@ -216,7 +238,7 @@ def failing():
 def test_two_clusters_cannot_share_the_port_of_peers():
     found = desired(cluster("a", [A], peers=True), cluster("b", [A], peers=True), cluster("c", [A], peers=1025))
     assert lines(found, "peers a")
-    assert lines(found, "peers b") is None
+    assert lines(found, "peers b") == ["disabled"], "lines may name it all the same"
     assert lines(found, "peers c")
     assert "cluster b: port 1024 of its peers belongs to the peers of cluster a" in found.notes[0]
 

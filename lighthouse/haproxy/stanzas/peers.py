@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterable
+from dataclasses import replace
 
 from lighthouse.cluster import Cluster
 from lighthouse.errors import NodeError
@@ -12,18 +13,36 @@ from lighthouse.identity import valid_host, valid_ip, valid_port
 from lighthouse.node import Node
 from lighthouse.peer import DEFAULT_PORT, Peer
 
+LOOPBACK = "127.0.0.1"
+
 
 class PeersStanza(Stanza):
     """One line per peer of the cluster's nodes, and the local one among them, without which HAProxy would drop the section.
 
-    If this host is none of the cluster's, its peer listens on the loopback, and only a reload makes use of it: the new process
-    gets the tables from the old one. With `port` all peers use that port, whatever they announce.
+    Where the local one listens is for this host to say, and nothing of it is taken from the registry: on `address`, or on the
+    loopback if this host is none of the cluster's. Then only a reload makes use of it: the new process gets the tables from the old
+    one. With `port` all peers use that port, whatever they announce.
     """
 
-    def __init__(self, cluster: Cluster, local_peer: str = "localhost", port: int | None = None) -> None:
-        found = {local_peer: Peer(local_peer, "127.0.0.1", port or DEFAULT_PORT), **_peers(cluster.nodes or (), port)}
-        self.local = found[local_peer]
+    def __init__(
+        self, cluster: Cluster, local_peer: str = "localhost", port: int | None = None, address: str = LOOPBACK
+    ) -> None:
+        found = _peers(cluster.nodes or (), port)
+        self.is_shared = local_peer in found and len(found) > 1
+        ip = address if local_peer in found else LOOPBACK
+        self.local = found[local_peer] = Peer(local_peer, ip, port or DEFAULT_PORT)
         super().__init__("peers", cluster.name, [_line(found[name]) for name in sorted(found)])
+
+
+def moved(section: Section, local: str) -> Section:
+    """The same with the `local` peer on the loopback, where it serves reloads only."""
+
+    def move(line: str) -> str:
+        if line.split()[:2] != ["peer", local]:
+            return line
+        return _line(Peer(local, LOOPBACK, int(line.rpartition(":")[2])))
+
+    return replace(section, lines=tuple(map(move, section.lines)))
 
 
 def disabled(header: str) -> Section:
