@@ -54,9 +54,9 @@ def _refused(refused: Mapping[str, Any]) -> Iterator[str]:
     for cluster, nodes in refused.items():
         if isinstance(nodes, dict) and nodes:
             first = min(nodes)
-            more = f", and parts of {len(nodes) - 1} more" if len(nodes) > 1 else ""
+            more = f", nor are {len(nodes) - 1} more" if len(nodes) > 1 else ""
             yield (
-                f"a part of the record of node {first} of cluster {cluster} is refused: {nodes[first]}{more}; "
+                f"node {first} of cluster {cluster} is not taken as it announces itself: {nodes[first]}{more}; "
                 f"`lighthouse ctl why {cluster}` says which and why"
             )
 

@@ -10,6 +10,8 @@ from lighthouse.cli.health import says_all
 from lighthouse.cli.text import number
 from lighthouse.cli.way import Mark, Step
 
+SHADOWED = "shadowed"  # the state of a member whose name another server has
+
 Document = Mapping[str, Any]
 
 
@@ -70,14 +72,18 @@ class Rotation:
         for balancer in self.balancers:
             yield from self._of(name, balancer)
 
+    def has_own(self, name: str) -> bool:
+        """Whether a line of the operator's own makes a server of this name, which serves whatever the registry says."""
+        found = (self._facts(name, balancer) for balancer in self.balancers)
+        return any(facts is not None and facts.get("own") is True for facts in found)
+
     def remains(self, name: str) -> Iterator[Step]:
         """What load balancers still have of a node that is no member."""
         for balancer in self.balancers:
             facts = self._facts(name, balancer)
             if facts is not None and not facts.get("member"):
                 yield self._server(balancer, facts)
-                text = f"leaving: {facts.get('state')}, {count(facts.get('sessions') or 0, 'session')} to end"
-                yield Step(f"state {balancer}", Mark.BAD, text, self._since(facts))
+                yield self._state(balancer, facts) if facts.get("own") is True else self._leaving(balancer, facts)
 
     def _of(self, name: str, balancer: str) -> Iterator[Step]:
         synced, report = self.synced(balancer), self._report(balancer)
@@ -86,7 +92,7 @@ class Rotation:
             yield Step(synced.step, Mark.BAD, f"left out on this host: {left_out}", self._last(balancer))
             return
         for key, words in (
-            ("refused", "a part of its record is refused"),
+            ("refused", "not taken as it announces itself"),
             ("waiting", "a part of it waits for a reload"),
         ):
             if said := get(report, key, self._cluster, name):
@@ -95,7 +101,11 @@ class Rotation:
         # What is wrong with the balancer as a whole ends the way only where the load balancer is known to lack the node.
         harmless = synced.mark is not Mark.OK and (facts is not None or lacking is None)
         yield replace(synced, mark=Mark.NOTE) if harmless else synced
-        if facts is not None:
+        if facts is not None and get(report, "servers", self._cluster, name) == SHADOWED:
+            yield self._server(balancer, facts)
+            text = "not this node: a server of the cluster's own lines has its name"
+            yield Step(f"state {balancer}", Mark.BAD, text, self._last(balancer))
+        elif facts is not None:
             yield self._server(balancer, facts)
             yield self._state(balancer, facts)
         else:
@@ -155,6 +165,10 @@ class Rotation:
         state = facts.get("state")
         mark = Mark.OK if state == "up" else Mark.BAD
         return Step(f"state {balancer}", mark, ", ".join([str(state), *details]), self._since(facts))
+
+    def _leaving(self, balancer: str, facts: Mapping[str, Any]) -> Step:
+        text = f"leaving: {facts.get('state')}, {count(facts.get('sessions') or 0, 'session')} to end"
+        return Step(f"state {balancer}", Mark.BAD, text, self._since(facts))
 
     def _since(self, facts: Mapping[str, Any]) -> float | None:
         since = number(facts.get("since"))

@@ -8,6 +8,7 @@ and for each balancer ``balancer``, ``server``, ``state``. The way ends at the s
 from __future__ import annotations
 
 from collections.abc import Iterator, Mapping
+from dataclasses import replace
 from typing import Any
 
 from lighthouse.cli.own import Own
@@ -106,10 +107,11 @@ class Why:
     def _way(self, name: str) -> Way:
         steps: list[Step] = []
         for step in self._steps(name):
-            steps.append(step)
             if step.step == "registry" and step.mark in (Mark.BAD, Mark.UNKNOWN):
-                steps += self._rotation.remains(name)
+                own = self._rotation.has_own(name)
+                steps += [replace(step, mark=Mark.NOTE) if own else step, *self._rotation.remains(name)]
                 break
+            steps.append(step)
         return Way(name, tuple(steps))
 
     def _steps(self, name: str) -> Iterator[Step]:

@@ -88,7 +88,8 @@ class HAProxy(Balancer):
         * ``pending``: why a reload waits for its time; ``again``: after how many seconds to call this again, or None;
         * ``last``: what this call did: ``commands``, and why there was a ``start`` or a ``reload``.
 
-        A member is ``up``, ``down``, ``maint`` or ``drain`` as HAProxy tells it, or ``pending`` while HAProxy has it not.
+        A member is ``up``, ``down``, ``maint`` or ``drain`` as HAProxy tells it, ``pending`` while HAProxy has it not, or
+        ``shadowed`` where a server of the operator's own lines has its name and another address.
         """
         tools = self._ready()
         try:

@@ -24,22 +24,25 @@ class Desired:
     """What HAProxy should run. ``unknown`` names the clusters without an answer.
 
     ``notes``: what of the configuration is left out, and why. ``refused``: the same of the registry's records, by cluster and node.
-    ``limited``: the clusters whose nodes may set maxconn or backup, which few commands show.
+    ``shadowed``: the members whose names the operator's own lines use, by cluster. ``limited``: the clusters whose nodes may set
+    maxconn or backup, which few commands show.
     """
 
     document: Document
     unknown: frozenset[str] = frozenset()
     notes: tuple[str, ...] = ()
     refused: Mapping[str, Mapping[str, str]] = field(default_factory=dict)
+    shadowed: Mapping[str, Mapping[str, Member]] = field(default_factory=dict)
     limited: frozenset[str] = frozenset()
 
 
 @dataclass(frozen=True, slots=True)
 class Rendered:
-    """A cluster's backend, and what is refused of which node and why. Valid while the cluster has these nodes and options."""
+    """A cluster's backend, what is refused of which node and why, and which are shadowed. For these nodes and options only."""
 
     section: Section
     refused: Mapping[str, str]
+    shadowed: Mapping[str, Member]
     nodes: Sequence[Node]
     options: Mapping[str, Any]
 
@@ -75,7 +78,7 @@ class HAProxyConfig:
         layout = Layout(self.settings, ordered, previous)
         backends: list[Section] = []
         unknown = set()
-        refusals, limited = dict[str, Mapping[str, str]](), set()
+        refusals, shadowed, limited = dict[str, Mapping[str, str]](), dict[str, Mapping[str, Member]](), set()
         for cluster in ordered:
             options = ClusterOptions.of(cluster)
             name = cluster.name
@@ -88,13 +91,20 @@ class HAProxyConfig:
                 backends.append(rendered.section)
                 if rendered.refused:
                     refusals[name] = rendered.refused
+                if rendered.shadowed:
+                    shadowed[name] = rendered.shadowed
             if {"maxconn", "backup"} & set(options.server_metadata):
                 limited.add(name)
         self._rendered = {
             cluster.name: self._rendered[cluster.name] for cluster in ordered if cluster.nodes is not None
         }
         return Desired(
-            self._document(layout, backends), frozenset(unknown), tuple(layout.notes), refusals, frozenset(limited)
+            self._document(layout, backends),
+            frozenset(unknown),
+            tuple(layout.notes),
+            refusals,
+            shadowed,
+            frozenset(limited),
         )
 
     def backend(self, cluster: Cluster) -> Rendered:
@@ -106,7 +116,9 @@ class HAProxyConfig:
         if known is None or known.nodes != nodes:
             members, refused = members_of(nodes, ClusterOptions.of(cluster).server_metadata)
             section = known.section.filled(members) if known else self._section(cluster, members)
-            known = self._rendered[cluster.name] = Rendered(section, refused, list(nodes), cluster.options)
+            known = self._rendered[cluster.name] = Rendered(
+                section, refused, section.shadowed(members), list(nodes), cluster.options
+            )
         return known
 
     def _section(self, cluster: Cluster, members: Sequence[Member]) -> Section:

@@ -46,6 +46,7 @@ def explained(tools: Tools, backend: str, deadline: Deadline) -> dict[str, dict[
             "weight": server.weight,
             "sessions": server.sessions,
             "member": member is not None,
+            "own": section is not None and section.is_pinned(name),
         }
     return found
 

@@ -151,4 +151,4 @@ def _refused(desired: Desired) -> Iterator[str]:
     """What other hosts announce wrongly: no configuration of this one is the cause."""
     for cluster, nodes in desired.refused.items():
         for node, why in nodes.items():
-            yield f"cluster {cluster}: of the record of node {node} this is refused: {why}"
+            yield f"cluster {cluster}: node {node} is not taken as it announces itself: {why}"

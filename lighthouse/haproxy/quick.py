@@ -78,7 +78,7 @@ def _news(tools: Tools, clusters: Sequence[Cluster], known: Known) -> dict[str, 
         if cluster.nodes is None or before.nodes is None or ClusterOptions.of(cluster).peers:
             return None
         rendered = tools.config.backend(cluster)
-        if rendered.refused != desired.refused.get(name, {}):
+        if rendered.refused != desired.refused.get(name, {}) or rendered.shadowed != desired.shadowed.get(name, {}):
             return None
         if not rendered.section.has_shape_of(backends[name]):
             return None

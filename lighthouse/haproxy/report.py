@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import re
 from collections.abc import Collection, Mapping
+from dataclasses import replace
 from typing import Any
 
 from lighthouse.haproxy.outcome import Outcome
@@ -12,6 +13,7 @@ from lighthouse.haproxy.stanzas.section import Section
 from lighthouse.haproxy.tools import Tools
 from lighthouse.haproxy.versions import limits, too_old
 
+SHADOWED = "shadowed"  # another server, of the operator's own lines, has the member's name
 _ABOUT = re.compile(r"(?:cluster|frontend|backend) ([\w.-]+)", re.ASCII)
 
 
@@ -29,7 +31,7 @@ class Report:
             "leaving": _leaving(outcome, tools.drain.places),
             **_process(outcome, tools.lifecycle.missing_master()),
             "quarantined": dict(account.quarantined),
-            "refused": {cluster: dict(nodes) for cluster, nodes in outcome.desired.refused.items()},
+            "refused": _refused(outcome),
             "waiting": {cluster: dict(nodes) for cluster, nodes in account.waiting.items()},
             "pending": account.pending,
             "again": account.again,
@@ -42,6 +44,7 @@ class Report:
         names = wanted if outcome.only is None else outcome.only
         states = {
             name: _states(wanted[name], in_force.get(name), outcome.running.servers.get(name, {}))
+            | {member: state for member, (state, _) in _shadowed(outcome, name).items()}
             for name in names
             if name in wanted
         }
@@ -55,6 +58,33 @@ def _states(wanted: Section, in_force: Section | None, have: Mapping[str, Server
         item.name: have[key].state if (key := slots.get(item.name, item.name)) in have else "pending"
         for item in wanted.members
     }
+
+
+def _shadowed(outcome: Outcome, backend: str) -> dict[str, tuple[str, str]]:
+    """Of the members whose names the operator's own lines use: the state, and where HAProxy's server is if it is elsewhere."""
+    have = outcome.running.servers.get(backend, {})
+    found = {}
+    for name, member in outcome.desired.shadowed.get(backend, {}).items():
+        server = have.get(name)
+        if server is None:
+            found[name] = "pending", ""
+        elif server.address == (member.ip, member.port):
+            found[name] = server.state, ""
+        else:
+            found[name] = SHADOWED, replace(member, ip=server.ip, port=server.port).address
+    return found
+
+
+def _refused(outcome: Outcome) -> dict[str, dict[str, str]]:
+    refused = {cluster: dict(nodes) for cluster, nodes in outcome.desired.refused.items()}
+    for cluster in outcome.desired.shadowed:
+        for name, (_, address) in _shadowed(outcome, cluster).items():
+            if address:
+                refused.setdefault(cluster, {})[name] = (
+                    f"a line `server` of the cluster's own `backend` has its name, and HAProxy connects to {address} for it: "
+                    "remove that line, or give its server another name"
+                )
+    return refused
 
 
 def _process(outcome: Outcome, missing_master: str | None) -> dict[str, Any]:

@@ -198,6 +198,22 @@ def test_a_backup_serves_when_all_others_are_gone(paths):
         assert paths.reloads() == 0
 
 
+def test_a_member_whose_name_a_line_of_the_operator_has(paths):
+    made, (there, here) = balancer(paths), (Node("o", "127.0.0.1", 9), Node("p", "127.0.0.1", 9))
+    web = [f"server {there.name} 127.0.0.1:10", f"server {here.name} 127.0.0.1:9"]
+    for nodes in ([], [there, here]):
+        report = made.sync([cluster("web", nodes, backend=web)])
+    assert report["servers"] == {"web": {there.name: "shadowed", here.name: "up"}}
+    assert report["refused"].keys() == {"web"}
+    [(name, reason)] = report["refused"]["web"].items()
+    assert (name, "HAProxy connects to 127.0.0.1:10 for it: remove that line" in reason) == (there.name, True)
+    assert report["degraded"] is None
+    facts = made.explain("web")[there.name]
+    assert (facts["own"], facts["member"], facts["address"]) == (True, False, "127.0.0.1:10")
+    report = made.sync([cluster("web", [here], backend=web)])
+    assert (report["servers"], report["refused"]) == ({"web": {here.name: "up"}}, {})
+
+
 def test_metadata_that_is_refused(paths):
     made = balancer(paths)
     wrong = [

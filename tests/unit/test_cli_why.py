@@ -222,6 +222,18 @@ def test_what_keeps_another_cluster_is_not_told_here(reason, notes, text):
     assert next(step for step in way(status).steps if step.step == "balancer haproxy").text == text
 
 
+def test_one_whose_name_another_server_has():
+    reason = "a line has its name"
+    status = raw(report={"servers": {"web": {"a:8001": "shadowed"}}, "refused": {"web": {"a:8001": reason}}})
+    own = {**SERVER, "address": "127.0.0.1:9", "member": False, "own": True}
+    found = way(status, explained={"balancer/haproxy": {"servers": {"a:8001": own}}})
+    assert (found.in_rotation, found.steps[-1].mark) == (False, Mark.BAD)
+    assert next(step for step in found.steps if step.step == "balancer haproxy").text.endswith(reason)
+    other = way(name="own", explained={"balancer/haproxy": {"servers": {"own": own}}})
+    assert other.in_rotation, "it needs no record"
+    assert other.steps[-1].text == "up, weight 1, sessions 2"
+
+
 def test_a_server_that_is_missing():
     found = way(explained={"balancer/haproxy": {"servers": {}, "error": None}})
     assert last(found) == ("server haproxy", Mark.BAD)

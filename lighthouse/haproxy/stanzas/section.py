@@ -52,9 +52,14 @@ class Section:
 
     def filled(self, members: Sequence[Member]) -> Section:
         """The same with these members, but those whose names the operator's own lines use."""
-        if any(line.startswith("server") for line in self.lines):
-            members = [member for member in members if not self.is_pinned(member.name)]
-        return self.having(members)
+        shadowed = self.shadowed(members)
+        return self.having([member for member in members if member.name not in shadowed] if shadowed else members)
+
+    def shadowed(self, members: Iterable[Member]) -> dict[str, Member]:
+        """Those whose names the operator's own lines use, by name."""
+        if not any(line.startswith("server") for line in self.lines):
+            return {}
+        return {member.name: member for member in members if self.is_pinned(member.name)}
 
     def having(self, members: Iterable[Member], slots: tuple[str, ...] | None = None) -> Section:
         """The same with other members, and other slots if any are given."""
