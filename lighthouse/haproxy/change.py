@@ -131,7 +131,10 @@ class Change:
         if server.admin & _FORCED and not elsewhere:
             revival.append(f"set server {path} state ready")
         if member.slot and moved and revival:
-            yield self._step(Kind.JOIN, member.server, *changes, *revival)
+            # Since 3.0 an address is in force a moment after its command, so the slot is put to work when it is seen there: before,
+            # it would still get requests at its old one. An agent's slot may be at work already, so that nobody would do it later.
+            now = revival if server.agent & Checking.CONFIGURED else ()
+            yield self._step(Kind.JOIN, member.server, *changes, *now)
             return
         if changes:
             yield self._step(Kind.CHANGE, member.server, *changes)

@@ -17,7 +17,7 @@ from lighthouse.haproxy.stanzas.section import Section
 from lighthouse.haproxy.tools import Tools
 
 LOOK_AGAIN = 1.0  # seconds after which servers that are leaving are looked at again
-ROUNDS = 3  # how often the difference is acted on before it is reported instead
+ROUNDS = 4  # how often the difference is acted on before it is reported instead
 
 
 class Runtime:

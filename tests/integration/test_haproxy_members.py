@@ -558,8 +558,8 @@ def test_a_restart_by_someone_else_is_counted(paths):
     made.sync(clusters)
     paths.master("reload")
     old = paths.pids()
-    until(lambda: len(paths.pids()) == 2, what="the old worker to end")
     report = until(lambda: (r := made.sync(clusters))["drift"]["healed"] and r, what="the drift to be seen")
+    until(lambda: len(paths.pids()) == 2, what="the old worker to end")
     assert report["drift"]["last"]["what"] == "HAProxy was restarted or reloaded"
     paths.stop()
     report = made.sync(clusters)

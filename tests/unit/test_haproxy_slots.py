@@ -329,6 +329,28 @@ def test_an_agent_decides_about_drains():
     assert "disabled" not in document.text().partition("slot1")[2].partition("\n")[0]
 
 
+@pytest.mark.parametrize("agent", [0, 2], ids=["plain", "agent"])
+def test_a_slot_serves_once_its_address_is_seen(agent):
+    """What is ready while its address is on the way gets requests at the old one, since HAProxy 3.0."""
+    document = declared(desired([Node("a", "10.0.0.1", 80)]))
+    servers = {slot: Server(*FREE_ADDRESS, admin=5, agent=agent) for slot in web(document).slots}
+
+    def commands():
+        return [
+            command
+            for step in plan(document, Running("x", servers={"web": servers})).steps
+            for command in step.commands
+        ]
+
+    address, ready = "set server web/slot1 addr 10.0.0.1 port 80", "set server web/slot1 state ready"
+    if agent:  # which may have put it where it is, so nothing tells later that it has to be made ready
+        assert commands() == [address, "enable agent web/slot1", ready]
+        return
+    assert commands() == [address]
+    servers["slot1"] = Server("10.0.0.1", 80, admin=5)
+    assert commands() == [ready]
+
+
 def test_members_in_slots_name_them():
     member = Member("a:80", "10.0.0.1", 80, weight=0, slot="slot3")
     assert member.server == "slot3"
