@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import ipaddress
 import re
+from collections.abc import Iterable
 from typing import Any
 
 from lighthouse.errors import NodeError
@@ -23,6 +24,14 @@ _NAME = re.compile(r"[A-Za-z0-9_](?:[A-Za-z0-9_.-]*[A-Za-z0-9_])?", re.ASCII)
 def shown(value: object, limit: int = 60) -> str:
     """The value, escaped and shortened so that it is safe in a message."""
     return _cut(ascii(value), limit)
+
+
+def suggestion(word: str, known: Iterable[str]) -> str:
+    """``; did you mean 'x'?`` where something known is close, else nothing."""
+    import difflib
+
+    close = difflib.get_close_matches(word, list(known), 1)
+    return f"; did you mean {shown(close[0])}?" if close else ""
 
 
 def escaped(text: str, limit: int = 200) -> str:

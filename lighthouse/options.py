@@ -7,7 +7,7 @@ from dataclasses import dataclass
 from typing import Any, Final
 
 from lighthouse.errors import ConfigError
-from lighthouse.identity import shown
+from lighthouse.identity import shown, suggestion
 
 Key = tuple[str | int, ...]
 
@@ -43,7 +43,9 @@ def mapping(value: Any, key: Key, known: Collection[str], required: Sequence[str
         raise ConfigError(f"expected a mapping of keys ({', '.join(known)})", key)
     for name in value:
         if name not in known:
-            raise ConfigError(f"unknown key {shown(name)}; known keys: {', '.join(known)}", (*key, name))
+            close = suggestion(str(name), known)
+            text = f"unknown key {shown(name)}{close}{' ' if close else '; '}known keys: {', '.join(known)}"
+            raise ConfigError(text, (*key, name))
     for name in required:
         if name not in value:
             raise ConfigError(f"{name} is missing: give it", (*key, name))

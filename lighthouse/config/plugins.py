@@ -10,10 +10,10 @@ from typing import Any
 
 from lighthouse.balancer import Balancer
 from lighthouse.check import Check
-from lighthouse.config.text import failure, listed, suggestion
+from lighthouse.config.text import failure, listed
 from lighthouse.discovery import Discovery
 from lighthouse.errors import ConfigError, PluginError
-from lighthouse.identity import shown
+from lighthouse.identity import shown, suggestion
 from lighthouse.pluggable import Pluggable
 
 BALANCERS = Balancer.entry_point

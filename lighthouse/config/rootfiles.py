@@ -10,8 +10,9 @@ from typing import Any, Literal, get_type_hints
 from lighthouse.config.document import KeyPath
 from lighthouse.config.problems import Problems
 from lighthouse.config.schema import Schema
-from lighthouse.config.text import listed, suggestion
+from lighthouse.config.text import listed
 from lighthouse.config.unit import Product, Unit
+from lighthouse.identity import suggestion
 from lighthouse.options import Option
 from lighthouse.settings import SECTIONS, Settings, contradictions
 

@@ -15,8 +15,8 @@ from pydantic import BaseModel, ConfigDict, Field, ValidationError, create_model
 from lighthouse.config.document import KeyPath
 from lighthouse.config.problems import Problems
 from lighthouse.config.scalars import resolve
-from lighthouse.config.text import dotted, foreign, listed, suggestion
-from lighthouse.identity import shown
+from lighthouse.config.text import dotted, foreign, listed
+from lighthouse.identity import shown, suggestion
 from lighthouse.options import REQUIRED, Option
 
 _EXPECTED = {

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import difflib
 import re
 from collections.abc import Iterable
 from typing import Any
@@ -50,12 +49,6 @@ def failure(error: BaseException) -> str:
     """An exception as ``Type: text``."""
     text = foreign(error)
     return f"{foreign(type(error).__name__, 80)}: {text}" if text else foreign(type(error).__name__, 80)
-
-
-def suggestion(word: str, known: Iterable[str]) -> str:
-    """``; did you mean 'x'?`` where something known is close, else nothing."""
-    close = difflib.get_close_matches(word, list(known), 1)
-    return f"; did you mean {shown(close[0])}?" if close else ""
 
 
 def listed(names: Iterable[str]) -> str:

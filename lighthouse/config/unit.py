@@ -9,9 +9,9 @@ from typing import Any
 from lighthouse.config.document import Document, KeyPath
 from lighthouse.config.judge import Judge
 from lighthouse.config.problems import Problems
-from lighthouse.config.text import listed, suggestion
+from lighthouse.config.text import listed
 from lighthouse.errors import NodeError
-from lighthouse.identity import shown, valid_label, valid_name
+from lighthouse.identity import shown, suggestion, valid_label, valid_name
 from lighthouse.options import Option
 
 NAME = {"name": Option(str, "name of the object, if not the base name of the file", default=None)}

@@ -292,7 +292,12 @@ UPSTREAMS = [{"host": "h", "port": 1}]
         ({"stats": {"port": 1, "timeouts": {"client": 0}}}, ("stats", "timeouts", "client"), "whole number"),
         ({"stats": {"port": 1, "timeouts": {"queue": 1}}}, ("stats", "timeouts", "queue"), "unknown key"),
         ({"stats": {"port": 1, "bind_address": "a b"}}, ("stats", "bind_address"), "IP address"),
-        ({"stats": {"port": 1, "prot": 1}}, ("stats", "prot"), "known keys: port, uri"),
+        ({"stats": {"port": 1, "prot": 1}}, ("stats", "prot"), "'prot'; did you mean 'port'. known keys: port, uri"),
+        (
+            {"proxies": {"p": {"port": 1, "upstreams": [{"host": "a", "port": 1, "maxconn": 1}]}}},
+            ("proxies", "p", "upstreams", 0, "maxconn"),
+            "did you mean 'max_conn'",
+        ),
         ({"proxies": {"x": {"port": 1}}}, ("proxies", "x", "upstreams"), "missing"),
         ({"proxies": {"x": {"upstreams": UPSTREAMS}}}, ("proxies", "x", "port"), "missing"),
         ({"proxies": {"x": {"port": 1, "upstreams": []}}}, ("proxies", "x", "upstreams"), "list of upstreams"),
