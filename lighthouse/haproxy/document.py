@@ -9,7 +9,7 @@ from __future__ import annotations
 
 import hashlib
 import re
-from collections.abc import Callable, Collection, Mapping, Sequence
+from collections.abc import Callable, Collection, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field, replace
 
 from lighthouse.errors import ConfigError, NodeError
@@ -68,6 +68,13 @@ class Document:
             found = {name: section for section in self.sections if (name := section.backend) is not None}
             object.__setattr__(self, "_backends", found)
         return self._backends
+
+    def listening(self) -> Iterator[str]:
+        """The names of the sections that should take connections: all that listen, but what an operator's own line disables."""
+        for section in self.sections:
+            kind, _, name = section.header.partition(" ")
+            if kind in {"frontend", "listen"} and "disabled" not in section.lines:
+                yield name
 
     def known(self, unknown: Collection[str]) -> Mapping[str, Section]:
         """The same without those whose members are `unknown`."""

@@ -1,15 +1,17 @@
 """Noticing what others did to HAProxy: somebody restarted it, or typed at its socket.
 
 After each sync it is known what runs. What differs from that at the beginning of the next one was done by someone else. It
-is counted here; that it is put right is the planner's doing, which asks only what should be.
+is counted here; that it is put right is the doing of the planner and of `lighthouse.haproxy.repair`, which ask what should be.
 """
 
 from __future__ import annotations
 
 import time
-from collections.abc import Callable, Collection, Iterator
+from collections.abc import Callable, Collection, Iterator, Mapping
 from typing import Any
 
+from lighthouse.haproxy.document import Document
+from lighthouse.haproxy.frontends import PAUSED, STOPPED
 from lighthouse.haproxy.running import Admin, Checking, Running, Server
 
 _FORCED = Admin.FORCED_MAINT | Admin.FORCED_DRAIN
@@ -17,23 +19,32 @@ _SHOWN = 3
 
 
 class Drift:
-    """Counts the differences since the start of this process."""
+    """Counts the differences since the start of this process. ``origin`` is HAProxy's process as it was seen first."""
 
     def __init__(self, clock: Callable[[], float] = time.time) -> None:
         self._clock = clock
+        self.origin: Running | None = None
         self._left: Running | None = None
         self._passing: Collection[tuple[str, str]] = ()
         self._backends: Collection[str] = ()
+        self._frontends: Collection[str] = ()
+        self._spoilt: dict[str, str] = {}
         self._healed = 0
         self._last: dict[str, Any] | None = None
 
-    def left(self, running: Running, passing: Collection[tuple[str, str]], backends: Collection[str]) -> None:
+    def left(self, running: Running, passing: Collection[tuple[str, str]], document: Document) -> None:
         """A sync ends with this; `passing` names backend and server of those that are leaving and may go by themselves.
 
-        Only `backends` are ours to put right; HAProxy may have others.
+        Only what is in `document` is ours to put right; HAProxy may have more.
         """
         self._left, self._passing = running, frozenset(passing)
-        self._backends = frozenset(backends)
+        self._backends, self._frontends = document.backends().keys(), frozenset(document.listening())
+        if self.origin is None or self.origin.pid != running.pid:
+            self.origin, self._spoilt = running, {}
+
+    def spoilt(self, running: Running) -> Mapping[str, str]:
+        """What was changed in this process that only another one has right again, in words."""
+        return self._spoilt if self.origin and self.origin.pid == running.pid else {}
 
     def found(self, running: Running | None) -> list[str]:
         """A sync begins with this: what others did since the last one, in words. It is counted."""
@@ -47,6 +58,7 @@ class Drift:
             return []
         skipped = {*self._passing, *touched}
         old, self._left = self._left, running
+        self._note_spoilt(backends, old, running)
         return self._counted([what for name in backends for what in _in_backend(name, old, running, skipped)])
 
     def forget(self) -> None:
@@ -74,10 +86,35 @@ class Drift:
         if now.pid != left.pid:
             yield "HAProxy was restarted or reloaded"
             return
+        if left.limit != now.limit:
+            yield "HAProxy has another limit of connections"
+        if left.frontends != now.frontends:
+            yield from _in_frontends(self._frontends, left, now)
         if left.servers == now.servers:
             return
+        self._note_spoilt(self._backends, left, now)
         for backend in sorted(self._backends):
             yield from _in_backend(backend, left, now, self._passing)
+
+    def _note_spoilt(self, backends: Collection[str], left: Running, now: Running) -> None:
+        """Servers whose check goes elsewhere: HAProxy takes another address for it at run time, but not none again."""
+        for backend in backends:
+            old = left.servers.get(backend, {})
+            for name, server in now.servers.get(backend, {}).items():
+                if name in old and old[name].checked != server.checked:
+                    where = f"{backend}/{name}"
+                    self._spoilt[where] = f"the check of {where} was sent elsewhere at HAProxy's socket"
+
+
+def _in_frontends(frontends: Collection[str], left: Running, now: Running) -> Iterator[str]:
+    for name in sorted(frontends):
+        old, new = left.frontends.get(name), now.frontends.get(name)
+        if old is None or new is None:
+            continue
+        if old.state != new.state and new.state in {PAUSED, STOPPED}:
+            yield f"{name} was {'disabled' if new.state == PAUSED else 'shut down'}"
+        if old.limit != new.limit:
+            yield f"{name} has another limit"
 
 
 def _in_backend(backend: str, left: Running, now: Running, skipped: Collection[tuple[str, str]]) -> Iterator[str]:
@@ -99,6 +136,7 @@ def _difference(old: Server | None, new: Server | None) -> str | None:
         "has another weight": old.weight != new.weight and not agent,
         "has another limit": old.maxconn != new.maxconn and None not in (old.maxconn, new.maxconn),
         "has another state": (old.admin ^ new.admin) & _FORCED and not agent,
+        "is checked elsewhere": old.checked != new.checked,
         "is checked otherwise": ((old.check ^ new.check) | (old.agent ^ new.agent)) & Checking.ENABLED,
     }
     return next((what for what, is_so in changes.items() if is_so), None)

@@ -11,6 +11,8 @@ from collections.abc import Iterator, Sequence
 from lighthouse.haproxy.change import Kind, Step
 from lighthouse.haproxy.document import Document
 from lighthouse.haproxy.planner import Plan
+from lighthouse.haproxy.repair import paused, shut_down
+from lighthouse.haproxy.running import Running
 from lighthouse.haproxy.stanzas.section import Section
 from lighthouse.preview import Effect, Way
 
@@ -43,6 +45,14 @@ def passing(todo: Plan) -> Iterator[str]:
     for backend, members in todo.waiting.items():
         for member, reason in members.items():
             yield f"backend {backend}: server {member}: {reason}"
+
+
+def repaired(document: Document, running: Running) -> Iterator[Effect]:
+    """What others did to the sections that listen. Not to their limits, of which only a process that was there before knows."""
+    for name in paused(document, running):
+        yield Effect(Way.RUNTIME, f"frontend {name}", "enable, because it was disabled at HAProxy's socket")
+    for name, why in shut_down(document, running).items():
+        yield Effect(Way.RELOAD, f"frontend {name}", why)
 
 
 def of_shape(wanted: Document, running: Document | None) -> Iterator[Effect]:

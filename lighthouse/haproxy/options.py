@@ -11,7 +11,7 @@ from lighthouse.cluster import Cluster
 from lighthouse.errors import ConfigError
 from lighthouse.haproxy import fields, listeners
 from lighthouse.haproxy.listeners import MetaOptions, ProxyOptions, StatsOptions
-from lighthouse.haproxy.stanzas.section import one_line, user_lines
+from lighthouse.haproxy.stanzas.section import one_line, uncommented, user_lines
 from lighthouse.identity import shown
 from lighthouse.options import Option
 
@@ -72,7 +72,9 @@ CLUSTER_OPTIONS: Mapping[str, Option] = {
     ),
     "frontend": Option(list[str], "lines of the cluster's `frontend`", []),
     "backend": Option(list[str], "lines of the cluster's `backend`", []),
-    "server_options": Option(str, "what follows the address in each `server` line", ""),
+    "server_options": Option(
+        str, "what follows the address in each `server` line; a comment at its end is dropped", ""
+    ),
     "acl": Option(
         str, "which requests to the meta cluster are for this cluster: an ACL of HAProxy without its name", ""
     ),
@@ -205,7 +207,7 @@ class ClusterOptions:
             port=_port(value["port"]),
             frontend=user_lines(value["frontend"], ("frontend",)),
             backend=user_lines(value["backend"], ("backend",)),
-            server_options=one_line(value["server_options"], ("server_options",)).strip(),
+            server_options=uncommented(one_line(value["server_options"], ("server_options",)).strip()),
             acl=one_line(value["acl"], ("acl",)).strip(),
             peers=value["peers"] if isinstance(value["peers"], bool) else fields.port(value["peers"], ("peers",)),
             server_metadata=tuple(value["server_metadata"]),

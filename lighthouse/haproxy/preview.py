@@ -11,7 +11,7 @@ from lighthouse.haproxy.arrange import arranged, refilled
 from lighthouse.haproxy.config import Desired
 from lighthouse.haproxy.deadline import Deadline
 from lighthouse.haproxy.document import Document
-from lighthouse.haproxy.effects import at_run_time, of_shape, of_start, passing
+from lighthouse.haproxy.effects import at_run_time, of_shape, of_start, passing, repaired
 from lighthouse.haproxy.errors import RejectedError
 from lighthouse.haproxy.options import Owner
 from lighthouse.haproxy.outcome import Account
@@ -69,6 +69,7 @@ class _Preview:
             todo = plan(current, running, desired.unknown)
             self._effects += at_run_time(todo, current)
             self._notes += passing(todo)
+            self._effects += repaired(current, running)
             if self._account.processes is None and (lost := self._tools.lifecycle.lost_master()):
                 self._effects.append(Effect(Way.RELOAD, "haproxy", lost))
         if base is not None and wanted.skeleton == base.skeleton:

@@ -9,6 +9,7 @@ from __future__ import annotations
 
 import os
 import re
+import shutil
 from collections.abc import Callable, Iterator, Sequence
 from itertools import pairwise
 from pathlib import Path
@@ -62,6 +63,10 @@ class HAProxyProcess:
         """How a program ended that said nothing about the configuration."""
         how = f"failed with exit code {code}" if code > 0 else f"was killed by signal {-code}"
         return f"{how}: {last_words(output)}: see that {self._settings.binary!r} is a whole HAProxy that can be run"
+
+    def missing(self) -> str | None:
+        """Why HAProxy could not be started or reloaded now: its program is gone, which nobody notices while it runs."""
+        return None if shutil.which(self._settings.binary) else self._absent()
 
     def version(self, deadline: Deadline) -> str:
         """The version of the program, which a start or a reload brings; empty if it does not tell. Raises `BalancerError`."""
@@ -141,15 +146,16 @@ class HAProxyProcess:
         pairs = set(pairwise(arguments))
         return bool(pairs & {("-f", self._settings.config_file), ("-p", self._settings.pid_file)})
 
+    def _absent(self) -> str:
+        return f"the program {self._settings.binary!r} is not there: install HAProxy or correct `binary` in balancers/haproxy.yaml"
+
     def _run(self, arguments: list[str], deadline: Deadline) -> tuple[int | None, str]:
         """Run HAProxy to its end and give its exit code (None: it was killed at the deadline) and what it printed."""
         binary = self._settings.binary
         try:
             return run([binary, *arguments], deadline)
         except FileNotFoundError:
-            raise BalancerError(
-                f"the program {binary!r} is not there: install HAProxy or correct `binary` in balancers/haproxy.yaml"
-            ) from None
+            raise BalancerError(self._absent()) from None
         except OSError as error:
             raise BalancerError(f"cannot run {binary!r}: {error.strerror}") from None
 

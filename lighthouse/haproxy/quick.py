@@ -110,7 +110,7 @@ class _Quick:
         if made is None:
             return None
         well = self._brought(made)
-        self._tools.drift.left(self._running, self._tools.drain.places, self._before.backends())
+        self._tools.drift.left(self._running, self._tools.drain.places, self._before)
         if not well:
             return None
         # Only now, with HAProxy served, what is as large as the whole: to copy a list means to touch all that is in it.

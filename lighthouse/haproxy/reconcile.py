@@ -49,6 +49,7 @@ from lighthouse.haproxy.quarantine import Verdict
 from lighthouse.haproxy.quick import quick
 from lighthouse.haproxy.reader import Reader
 from lighthouse.haproxy.refusals import DEADLY_RETRY, RETRY, Refusal, retry_of
+from lighthouse.haproxy.repair import repairs, shut_down
 from lighthouse.haproxy.running import Running
 from lighthouse.haproxy.runtime import LOOK_AGAIN, Runtime
 from lighthouse.haproxy.stanzas.section import Section
@@ -110,7 +111,7 @@ class _Reconciliation:
         if running.uptime >= SOON and running.skeleton == document.skeleton:
             self._tools.file.drop_good()
         if running.pid:
-            self._tools.drift.left(running, [place for place, _ in gone], document.backends())
+            self._tools.drift.left(running, [place for place, _ in gone], document)
         if gone:
             self._account.look_again(min(LOOK_AGAIN, self._tools.drain.next() or LOOK_AGAIN))
 
@@ -143,7 +144,11 @@ class _Reconciliation:
         running, obstacles = self._runtime.bring(document, running)
         if self._account.processes is None and (lost := self._tools.lifecycle.lost_master()):
             obstacles = {**obstacles, "": lost}
-        return running, obstacles
+        if commands := repairs(document, self._tools.drift.origin, running):
+            self._tools.control.batch(commands, self._deadline)
+            self._account.commands += len(commands)
+            running = self._reader.again(document)
+        return running, {**obstacles, **shut_down(document, running), **self._tools.drift.spoilt(running)}
 
     def _shaped(
         self,

@@ -22,14 +22,17 @@ class Report:
 
     def __init__(self) -> None:
         self._states: dict[str, dict[str, str]] = {}
+        self._missing: str | None = None  # why HAProxy could not be started again
 
     def of(self, outcome: Outcome, tools: Tools) -> dict[str, Any]:
         """The report on an outcome; see `lighthouse.haproxy.balancer.HAProxy.sync`."""
         account = outcome.account
+        if outcome.only is None:
+            self._missing = tools.process.missing()
         return {
             "servers": self._servers(outcome),
             "leaving": _leaving(outcome, tools.drain.places),
-            **_process(outcome, tools.lifecycle.missing_master()),
+            **_process(outcome, tools.lifecycle.missing_master(), self._missing),
             "quarantined": dict(account.quarantined),
             "refused": _refused(outcome),
             "waiting": {cluster: dict(nodes) for cluster, nodes in account.waiting.items()},
@@ -87,10 +90,10 @@ def _refused(outcome: Outcome) -> dict[str, dict[str, str]]:
     return refused
 
 
-def _process(outcome: Outcome, missing_master: str | None) -> dict[str, Any]:
+def _process(outcome: Outcome, missing_master: str | None, missing: str | None) -> dict[str, Any]:
     version, pid = outcome.running.version, outcome.running.pid
     facts: dict[str, Any] = {"version": version, "worker_pid": pid or None, "limits": limits(version)}
-    notes = [*outcome.notes, *too_old(version)]
+    notes = [*outcome.notes, *too_old(version), *([missing] if missing else [])]
     processes = outcome.account.processes
     if processes is None and missing_master and pid:
         notes.append(missing_master)

@@ -13,6 +13,7 @@ from enum import IntEnum
 from operator import itemgetter
 
 from lighthouse.errors import BalancerError
+from lighthouse.haproxy.frontends import Frontend
 
 
 class Admin(IntEnum):
@@ -44,7 +45,8 @@ class Server:
     """One server as it runs. ``admin`` holds bits of `Admin`, ``check`` and ``agent`` bits of `Checking`.
 
     ``initial`` is the weight it was declared with, ``since`` the seconds since it last went up or down. ``sessions``, ``maxconn``
-    (0: no limit) and ``backup`` are None unless `Sockets.running` was told to look closely. ``said`` is what was read.
+    (0: no limit) and ``backup`` are None unless `Sockets.running` was told to look closely. ``checked`` holds the ports and
+    addresses of its own that its check and its agent use. ``said`` is what was read.
     """
 
     ip: str
@@ -59,6 +61,7 @@ class Server:
     sessions: int | None = None
     maxconn: int | None = None
     backup: bool | None = None
+    checked: tuple[str, ...] = ()
     said: tuple[str, ...] = field(default=(), compare=False, repr=False)
 
     @property
@@ -88,8 +91,8 @@ Servers = Mapping[str, Mapping[str, Server]]
 class Running:
     """What runs: the hash of its skeleton (None: not ours), version, process, and the servers of each backend.
 
-    ``uptime`` is that of the worker, in whole seconds: since the last start or reload. ``ids`` are HAProxy's numbers of backends.
-    A worker that is ``stopping`` has been replaced and serves its last connections.
+    ``uptime`` is that of the worker, in whole seconds: since the last start or reload. ``ids`` are HAProxy's numbers of backends,
+    ``limit`` is that of its connections. A worker that is ``stopping`` has been replaced and serves its last connections.
     """
 
     skeleton: str | None
@@ -99,6 +102,8 @@ class Running:
     uptime: int = 0
     ids: Mapping[str, str] = field(default_factory=dict)
     stopping: bool = False
+    frontends: Mapping[str, Frontend] = field(default_factory=dict)
+    limit: int = 0
 
 
 def parse_env(text: str, variable: str) -> str | None:
@@ -130,7 +135,7 @@ def parse_servers_state(text: str, before: Mapping[str, Server] | None = None) -
     header = next((line for line in lines if line.startswith("# ")), "")
     column = {name: index for index, name in enumerate(header[2:].split())}
     try:
-        order = [column[name] for name in _COLUMNS]
+        order = [*(column[name] for name in _COLUMNS), *(column[name] for name in _CHECKED if name in column)]
         return _servers(lines, itemgetter(*order), [column.get(name) for name in _EXTRA], before or {})
     except (KeyError, ValueError, IndexError) as error:
         raise BalancerError(f"HAProxy's answer to `show servers state` cannot be read: {error!r}") from None
@@ -142,6 +147,7 @@ _COLUMNS = (
 )
 
 
+_CHECKED = ("srv_check_port", "srv_check_addr", "srv_agent_addr", "srv_agent_port")
 _EXTRA = ("srv_iweight", "srv_time_since_last_change")
 
 
@@ -159,10 +165,12 @@ def _servers(
         said = chosen(fields)
         known = before.get(said[1])
         if known is None or known.said != said or known.sessions is not None:
-            port, operational, admin, weight, check, agent = map(int, said[3:])
+            port, operational, admin, weight, check, agent = map(int, said[3:9])
             initial, since = (0 if index is None else int(fields[index]) for index in extra)
             known = Server(
-                canonical(said[2]), port, operational, admin, weight, check, agent, initial, since, said=said
+                *(canonical(said[2]), port, operational, admin, weight, check, agent, initial, since),
+                checked=said[9:],
+                said=said,
             )
         result.setdefault(said[0], {})[said[1]] = known
     return result

@@ -22,6 +22,7 @@ from lighthouse.haproxy.errors import (
     UnknownCommandError,
     UnknownServerError,
 )
+from lighthouse.haproxy.frontends import parse_frontends
 from lighthouse.haproxy.processes import Processes, parse_proc
 from lighthouse.haproxy.running import (
     Running,
@@ -42,7 +43,7 @@ PREPARE = 0.1  # seconds; there is nothing to wait for, unless too many wait alr
 PATIENCE = 60  # seconds for which HAProxy keeps a conversation that was only begun; its own 10 s are as long as between two syncs
 _NOT_FOUND = "Can't find the target PID"
 _WHO = (f"show env {VARIABLE}", "show info")
-_READ = (_WHO[0], "show servers state", _WHO[1])
+_READ = (_WHO[0], "show servers state", "show stat -1 1 -1", _WHO[1])
 
 
 class Sockets:
@@ -67,9 +68,14 @@ class Sockets:
 
     def running(self, deadline: Deadline) -> Running:
         """What runs now. Raises `NotRunningError`, `NoAnswerError`, `HAProxyControlError` or `BalancerError`."""
-        env, state, info = self.batch(_READ, deadline.within(TIMEOUT))
+        env, state, stat, info = self.batch(_READ, deadline.within(TIMEOUT))
         raise_refusal(state)
-        return replace(_facts(env, info), servers=parse_servers_state(state), ids=parse_ids(state))
+        return replace(
+            _facts(env, info),
+            servers=parse_servers_state(state),
+            ids=parse_ids(state),
+            frontends=parse_frontends(stat),
+        )
 
     def prepare(self) -> None:
         """Begin the next exchange's conversation. If that fails, the exchange finds out why."""
@@ -122,7 +128,8 @@ class Sockets:
         for name, stat in zip(detailed, looks[len(names) :], strict=True):
             servers[name] = with_details(servers[name], parse_stat(stat))
         servers |= {name: kept(servers[name], running.servers.get(name, {})) for name in detailed}
-        return answers[: len(commands)], replace(_facts(env, info), servers=servers, ids=ids)
+        now = replace(_facts(env, info), servers=servers, ids=ids, frontends=running.frontends)
+        return answers[: len(commands)], now
 
     def command(self, command: str, deadline: Deadline) -> str:
         """One command's answer. Raises `HAProxyControlError` by its kind, `NotRunningError` or `NoAnswerError`."""
@@ -179,6 +186,7 @@ def _facts(env: str, info: str) -> Running:
         pid=int(facts.get("Pid", "0")),
         uptime=int(facts.get("Uptime_sec", "0")),
         stopping=facts.get("Stopping") == "1",
+        limit=int(facts.get("Maxconn", "0")),
     )
 
 

@@ -541,6 +541,27 @@ def test_drift_is_counted_and_healed(paths, lines):
     assert made.sync(clusters)["drift"]["healed"] == 4, "what Lighthouse does itself is none"
 
 
+def test_what_somebody_types_about_frontends_limits_and_checks_is_healed(paths):
+    made, port = balancer(paths), free_port()
+    with backends("a") as (a,):
+        clusters = [cluster("web", [a], port=port, server_options="check inter 1h # slow")]
+        made.sync(clusters)
+        info, stat = paths.ask("show info typed"), paths.ask("show stat -1 1 -1").split(",")[:8]
+        paths.ask("disable frontend web:in;set maxconn frontend web:in 1;set maxconn global 3")
+        report = made.sync(clusters)
+        assert report["drift"]["healed"] == 3
+        assert get(port) == (200, "a")
+        assert "Maxconn" in info
+        assert paths.ask("show stat -1 1 -1").split(",")[:8] == stat
+        assert (paths.reloads(), made.sync(clusters)["last"]) == (0, {"commands": 0, "start": None, "reload": None})
+        for number, typed in enumerate(("shutdown frontend web:in", f"set server web/{a.node.name} check-port 1"), 1):
+            paths.ask(typed)
+            until(lambda n=number: made.sync(clusters) and paths.reloads() == n, what=f"what undoes {typed}")
+            assert get(port) == (200, "a")
+            assert made.sync(clusters)["drift"]["healed"] == 3 + number
+        assert made.sync(clusters)["last"]["reload"] is None
+
+
 def test_a_limit_that_somebody_changed_is_counted(paths):
     made = balancer(paths)
     clusters = [cluster("web", [Node("a", "127.0.0.1", 9, {"maxconn": 5})], server_metadata=["maxconn"])]

@@ -84,6 +84,20 @@ def test_a_missing_program(paths, binary):
         balancer(paths, binary=binary).sync([])
 
 
+def test_a_program_that_goes_away_while_it_runs(paths, tmp_path):
+    """Nothing needs it until a reload or a start does, and then it is too late."""
+    real, program = shutil.which("haproxy"), tmp_path / "haproxy"
+    program.symlink_to(real)
+    made, clusters = balancer(paths, binary=str(program)), [cluster("web", [NODE])]
+    assert made.sync(clusters)["degraded"] is None
+    program.unlink()
+    report = made.sync(clusters)
+    assert "install HAProxy" in report["degraded"]
+    assert report["servers"]["web"] == {NODE.name: "up"}
+    program.symlink_to(real)
+    assert made.sync(clusters)["degraded"] is None
+
+
 def test_a_program_that_never_ends_its_check(paths, tmp_path, monkeypatch):
     program = tmp_path / "slow"
     program.write_text("#!/bin/sh\nexec sleep 600\n")

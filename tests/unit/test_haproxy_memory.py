@@ -10,11 +10,14 @@ from lighthouse.haproxy.config import Desired
 from lighthouse.haproxy.document import Document
 from lighthouse.haproxy.drain import Drain
 from lighthouse.haproxy.drift import Drift
+from lighthouse.haproxy.frontends import Frontend
 from lighthouse.haproxy.memory import VERIFY, Memory
 from lighthouse.haproxy.outcome import Account, Outcome
 from lighthouse.haproxy.pace import BUDGET_PAUSE, Pace
 from lighthouse.haproxy.processes import Processes
+from lighthouse.haproxy.repair import repairs, shut_down
 from lighthouse.haproxy.running import Running, Server, parse_ids, parse_stat, with_details
+from lighthouse.haproxy.stanzas.section import Section
 from lighthouse.haproxy.trial import SOON, Trial
 from lighthouse.haproxy.versions import limits, takes_servers
 
@@ -80,10 +83,22 @@ def test_after_a_restart_haproxy_tells_how_long_it_has_been():
     assert drain.expired() == {("web", "a")}
 
 
-def running(pid=1, **servers):
-    return Running("x", pid=pid, servers={"web": servers})
+def running(pid=1, limit=0, frontends=(), **servers):
+    return Running("x", pid=pid, servers={"web": servers}, limit=limit, frontends=dict(frontends))
 
 
+def document(*names):
+    return Document(
+        (),
+        (*(Section(f"frontend {name}:in") for name in names), *(Section(f"backend {name}", (), "") for name in names)),
+    )
+
+
+def entry(state="OPEN", limit=5):
+    return {"web:in": Frontend(state, limit)}
+
+
+WEB = document("web")
 WELL = Server("10.0.0.1", 80, check=6, maxconn=5)
 
 
@@ -99,22 +114,46 @@ WELL = Server("10.0.0.1", 80, check=6, maxconn=5)
         (running(a=Server("10.0.0.1", 80, check=6, admin=8)), "web/a has another state"),
         (running(a=Server("10.0.0.1", 80, check=2)), "web/a is checked otherwise"),
         (running(a=Server("10.0.0.1", 80, check=6, maxconn=7)), "web/a has another limit"),
+        (running(a=replace(WELL, checked=("9", "-"))), "web/a is checked elsewhere"),
+        (running(limit=3, a=WELL), "HAProxy has another limit of connections"),
+        (running(frontends=entry("PAUSED"), a=WELL), "web:in was disabled"),
+        (running(frontends=entry("STOP"), a=WELL), "web:in was shut down"),
+        (running(frontends=entry(limit=1), a=WELL), "web:in has another limit"),
     ],
 )
 def test_changes_from_outside(now, what):
     drift = Drift(lambda: 5.0)
     assert drift.found(running(a=WELL)) == []
-    drift.left(running(a=WELL), [], ["web"])
-    assert drift.found(now) == [what]
+    drift.left(running(a=WELL, frontends=entry()), [], WEB)
+    assert drift.found(replace(now, frontends=now.frontends or entry()) if now else None) == [what]
     assert drift.report() == {"healed": 1, "last": {"what": what, "at": 5.0}}
+
+
+def test_what_is_put_right_beside_members():
+    drift, left = Drift(), running(limit=9, frontends=entry(), a=WELL)
+    drift.left(left, [], WEB)
+    assert repairs(WEB, drift.origin, left) == []
+    now = running(limit=3, frontends=entry("PAUSED", 1), a=replace(WELL, checked=("9", "-")))
+    commands = ["enable frontend web:in", "set maxconn frontend web:in 5", "set maxconn global 9"]
+    assert repairs(WEB, drift.origin, now) == commands
+    assert repairs(WEB, drift.origin, replace(now, pid=2)) == commands[:1], "another process has limits of its own"
+    assert repairs(document("db"), drift.origin, replace(now, limit=9)) == [], "the owner's are the owner's"
+    off = replace(WEB, sections=(Section("frontend web:in", ("disabled",)),))
+    assert repairs(off, drift.origin, replace(now, limit=9)) == [], "an operator's own line says so"
+    drift.found(now)
+    drift.left(now, [], WEB)
+    assert list(drift.spoilt(now)) == ["web/a"], "until a reload, however often it is looked at"
+    assert drift.spoilt(running(pid=2)) == {}
+    assert shut_down(WEB, replace(now, frontends=entry("STOP"))) != {}
+    assert shut_down(WEB, replace(now, frontends=entry("STOP"), stopping=True)) == {}, "a replaced worker's all are"
 
 
 def test_what_is_no_change_from_outside():
     drift = Drift()
-    drift.left(running(a=WELL, b=Server("10.0.0.1", 80, admin=1)), [("web", "b")], ["web"])
+    drift.left(running(a=WELL, b=Server("10.0.0.1", 80, admin=1)), [("web", "b")], WEB)
     assert drift.found(running(a=Server("10.0.0.1", 80, check=6, operational=0))) == []
     agent = Server("10.0.0.1", 80, agent=6)
-    drift.left(running(a=agent), [], ["web"])
+    drift.left(running(a=agent), [], WEB)
     assert drift.found(running(a=Server("10.0.0.1", 80, agent=6, admin=1, weight=7))) == []
     assert drift.report() == {"healed": 0, "last": None}
 
@@ -177,7 +216,7 @@ def test_a_sync_ends_before_it_is_taken_for_hung(monkeypatch):
 def test_changes_from_outside_amid_a_sync():
     drift = Drift()
     left = Running("x", servers={"web": {"a": WELL}, "db": {"a": WELL}})
-    drift.left(left, [], ["web", "db"])
+    drift.left(left, [], document("web", "db"))
     moved = Server("10.0.0.2", 80, check=6)
     now = Running("x", servers={"web": {"a": moved, "b": WELL}, "db": {"a": moved}})
     assert drift.seen(now, ["web"], [("web", "b")]) == ["web/a has another address"]

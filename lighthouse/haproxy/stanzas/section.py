@@ -154,6 +154,16 @@ def one_line(text: str, key: Sequence[str | int] = ()) -> str:
     return text
 
 
+_WORDS = re.compile(r"""(?: [^\\"'#] | \\. | "(?:[^\\"] | \\.)*" | '[^']*' )*""", re.VERBOSE)
+
+
+def uncommented(line: str) -> str:
+    """The line without a comment at its end: what Lighthouse itself adds to a line would be part of it."""
+    words = _WORDS.match(line)
+    end = words.end() if words else 0
+    return line[:end].rstrip() if line[end : end + 1] == "#" else line
+
+
 def user_lines(lines: Sequence[str], key: Sequence[str | int] = ()) -> tuple[str, ...]:
     """The operator's lines, trimmed, without empty ones. Raises `ConfigError` for one that is no line of a section."""
     result = []
