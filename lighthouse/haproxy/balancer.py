@@ -13,6 +13,7 @@ from lighthouse.haproxy import judge
 from lighthouse.haproxy.deadline import Deadline
 from lighthouse.haproxy.ended import Ended
 from lighthouse.haproxy.explain import explained, is_absent
+from lighthouse.haproxy.listeners import proxies_of
 from lighthouse.haproxy.options import CLUSTER_OPTIONS, OPTIONS, ClusterOptions, HAProxySettings
 from lighthouse.haproxy.preview import preview
 from lighthouse.haproxy.reconcile import reconcile
@@ -40,6 +41,7 @@ class HAProxy(Balancer):
     localhost`` means 127.0.0.1. The configuration file is 0600, because its lines may hold passwords.
     """
 
+    name: ClassVar[str] = "haproxy"
     options: ClassVar[Mapping[str, Option] | None] = OPTIONS
     cluster_options: ClassVar[Mapping[str, Option] | None] = CLUSTER_OPTIONS
 
@@ -55,6 +57,16 @@ class HAProxy(Balancer):
         """Judge ``balancers/haproxy.yaml``. Raises `ConfigError`."""
         HAProxySettings.from_mapping(config)
         judge.check_settings(config)
+
+    @classmethod
+    def validate_proxies_config(cls, proxies: Mapping[str, Any]) -> None:
+        """Judge the key ``proxies`` alone. Raises `ConfigError`."""
+        proxies_of({"proxies": proxies})
+
+    @property
+    def restart_interval(self) -> float:
+        """Seconds that lie between two reloads at least."""
+        return self._settings.restart_interval if self._settings else float(OPTIONS["restart_interval"].default)
 
     @classmethod
     def validate_cluster_config(cls, config: dict[str, Any]) -> None:
@@ -103,6 +115,10 @@ class HAProxy(Balancer):
 
     def sync_file(self, clusters: Sequence[Cluster]) -> None:
         """The same without a report, by the name of lighthouse 1.0."""
+        self.sync(clusters)
+
+    def sync_nodes(self, clusters: Sequence[Cluster]) -> None:
+        """The same: there is no syncing of nodes that leaves out the rest."""
         self.sync(clusters)
 
     def watch_fd(self) -> int | None:

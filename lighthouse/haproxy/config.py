@@ -50,7 +50,13 @@ class Rendered:
 class HAProxyConfig:
     """Renders clusters under the given settings. What did not change since the last time is not rendered again."""
 
-    def __init__(self, settings: HAProxySettings) -> None:
+    def __init__(self, settings: HAProxySettings, *stanzas: object) -> None:
+        """Raises `TypeError` for the stanzas of which lighthouse 1.0 made it."""
+        if stanzas or not isinstance(settings, HAProxySettings):
+            raise TypeError(
+                "HAProxyConfig is made from the settings of balancers/haproxy.yaml, not from stanzas: "
+                "HAProxyConfig(HAProxySettings.from_mapping({...})), see docs/migrating.md"
+            )
         self.settings = settings
         self._rendered: dict[str, Rendered] = {}
 

@@ -10,6 +10,8 @@ from lighthouse.haproxy.balancer import HAProxy
 from lighthouse.haproxy.config import HAProxyConfig
 from lighthouse.haproxy.document import parse
 from lighthouse.haproxy.options import HAProxySettings
+from lighthouse.haproxy.stanzas.backend import BackendStanza
+from lighthouse.haproxy.stanzas.proxy import ProxyStanza
 from lighthouse.haproxy.stanzas.stanza import Stanza
 from lighthouse.node import Node
 from lighthouse.peer import Peer
@@ -297,3 +299,38 @@ def test_known_lines_are_not_asked_about_again(monkeypatch):
     assert judge.complaints("backend", ["blance x", "mode http"]).keys() == {0}
     monkeypatch.setattr(judge, "_run", lambda text: pytest.fail("asked again"))
     assert judge.complaints("backend", ["mode http", "blance x"]).keys() == {1}
+
+
+def test_a_script_by_the_signatures_of_lighthouse_1_0(paths):
+    with backends("a", "b") as (a, b):
+        port, made = free_port(), HAProxy()
+        assert (made.name, made.restart_interval) == ("haproxy", 2.0)
+        made.validate_config(paths.config)
+        made.apply_config(paths.config | {"restart_interval": 0.5})
+        assert made.restart_interval == 0.5
+        made.sync_file([cluster("web", [a], port=port)])
+        made.sync_nodes([cluster("web", [b], port=port)])
+        assert get(port) == (200, "b")
+    made.validate_proxies_config({"partner": {"port": 1, "upstreams": UPSTREAMS}})
+    with pytest.raises(ConfigError, match="host is missing"):
+        made.validate_proxies_config({"partner": {"port": 1, "upstreams": [{"port": 1}]}})
+
+    stanza = Stanza("global")
+    stanza.lines = ["daemon"]
+    stanza.lines.append("maxconn 100")
+    assert str(stanza) == "global\n\tdaemon\n\tmaxconn 100"
+    assert (stanza.is_valid_line("maxconn 1"), stanza.is_valid_line("balance source")) == (True, False)
+    backend = BackendStanza(cluster("web", NODES[:1]))
+    backend.lines.append("balance source")
+    assert str(backend) == "backend web\n\tbalance source\n\t# members:\n\tserver a:80 10.0.0.1:80"
+    upstreams = [{"host": "10.0.0.9", "port": 88, "max_conn": 400}]
+    assert str(ProxyStanza("partner", 7777, upstreams, ["mode http"], "*")) == (
+        "listen partner\n\tbind *:7777\n\tmode http\n\tserver 10.0.0.9:88 10.0.0.9:88 maxconn 400"
+    )
+    with pytest.raises(ConfigError, match="host is missing"):
+        ProxyStanza("partner", 7777, [{"port": 88}])
+    for stanzas in ([Stanza("global"), Stanza("defaults")], [Stanza("global")]):
+        with pytest.raises(TypeError, match="not from stanzas"):
+            HAProxyConfig(*stanzas)
+    settings = HAProxySettings.from_mapping(PATHS)
+    assert "backend web" in HAProxyConfig(settings).generate([cluster("web", NODES)], (2, 6, 12))

@@ -54,7 +54,7 @@ def test_a_stanza_is_header_and_lines():
     stanza = Stanza("backend", "web", ["balance first"])
     assert (stanza.header, stanza.lines, str(stanza)) == (
         "backend web",
-        ("balance first",),
+        ["balance first"],
         "backend web\n\tbalance first",
     )
     with pytest.raises(ConfigError, match="control character"):

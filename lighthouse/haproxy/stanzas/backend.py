@@ -33,4 +33,4 @@ class BackendStanza(Stanza):
 
     def section(self) -> Section:
         """The value that goes into the file. Raises `ConfigError` for a line that is none."""
-        return Section(self.header, self.lines, self.template).filled(self.members)
+        return Section(self.header, tuple(self.lines), self.template).filled(self.members)

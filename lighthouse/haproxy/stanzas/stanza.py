@@ -9,16 +9,16 @@ from lighthouse.haproxy.stanzas.section import Section
 
 
 class Stanza:
-    """A header and lines. ``section_name`` is HAProxy's word for it, ``global`` or ``backend`` for instance."""
+    """A header and lines, which may change. ``section_name`` is HAProxy's word for it, ``global`` or ``backend`` for instance."""
 
     def __init__(self, section_name: str, name: str = "", lines: Sequence[str] = ()) -> None:
         self.section_name = section_name
         self.header = f"{section_name} {name}".rstrip()
-        self.lines = tuple(lines)
+        self.lines = list(lines)
 
     def section(self) -> Section:
         """The value that goes into the file. Raises `ConfigError` for a line that is none."""
-        return Section(self.header, self.lines)
+        return Section(self.header, tuple(self.lines))
 
     def is_valid_line(self, line: str) -> bool:
         """Whether the installed HAProxy knows such a line in this section, or there is none to ask. Blocks for 1 s at most."""
