@@ -19,6 +19,8 @@ from lighthouse.haproxy.refusals import Refusal
 from lighthouse.haproxy.running import Running
 from lighthouse.haproxy.tools import Tools
 
+GLANCE = 0.2  # seconds; it may have been starting while the file was made ready
+
 
 class Inclusion:
     """One try to have our file read."""
@@ -38,6 +40,9 @@ class Inclusion:
         document = self._file(desired, nothing)
         if document is None:
             return desired, nothing
+        current = self._tools.lifecycle.appearing(self._deadline.within(GLANCE))
+        if current is not None and current[0].skeleton == document.skeleton:
+            return document, self._reader.closely(document, self._reader.noted(current))
         key = f"inclusion {hashlib.sha256(document.text().encode()).hexdigest()}"
         known = self._tools.refusals.get(key)
         refused = known.reason if known else None
