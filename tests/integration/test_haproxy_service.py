@@ -14,6 +14,7 @@ import yaml
 from lighthouse.cli.document import document
 from lighthouse.errors import BalancerError
 from lighthouse.haproxy.document import parse
+from lighthouse.haproxy.process import HAProxyProcess
 from lighthouse.node import Node
 from support.haproxy import Load, backends, balancer, cluster, get
 from support.haproxy_service import Service, as_ordinary_user
@@ -116,6 +117,21 @@ def test_one_that_still_loads_is_waited_for_and_not_reloaded(service):
     service.write_base(*slow(service))
     service.begin(service.arguments())
     until(lambda: made.sync([cluster("web", [NODE])])["degraded"] is None, what="its end")
+    assert service.reloads() == 0
+
+
+def test_one_that_comes_up_while_it_is_looked_for_is_not_reloaded(service, monkeypatch):
+    made = service.balancer()
+    made.sync([cluster("web", [NODE])])
+    real = HAProxyProcess.version
+
+    def slowly(*args):
+        service.start()
+        return real(*args)
+
+    monkeypatch.setattr(HAProxyProcess, "version", slowly)
+    report = made.sync([cluster("web", [NODE])])
+    assert (report["degraded"], report["servers"]) == (None, {"web": {NODE.name: "up"}})
     assert service.reloads() == 0
 
 
