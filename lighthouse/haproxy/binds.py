@@ -7,7 +7,7 @@ from __future__ import annotations
 
 import ipaddress
 from collections.abc import Iterator
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from itertools import chain
 
 from lighthouse.haproxy.document import Document
@@ -64,6 +64,14 @@ def bind_lines(section: Section, document: Document) -> list[str]:
 def is_bind(line: str) -> bool:
     """Whether by this line of a frontend it listens."""
     return line.split()[:1] == ["bind"]
+
+
+def rebound(section: Section, old: Section) -> Section:
+    """A frontend with the ``bind`` lines of `old`."""
+    lines = [line for line in section.lines if not is_bind(line)]
+    if lines == [line for line in old.lines if not is_bind(line)]:
+        return replace(section, lines=old.lines)
+    return replace(section, lines=(*filter(is_bind, old.lines), *lines))
 
 
 def _places(line: str, document: Document) -> list[Place] | None:

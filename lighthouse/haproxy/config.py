@@ -25,7 +25,7 @@ class Desired:
 
     ``notes``: what of the configuration is left out, and why. ``refused``: the same of the registry's records, by cluster and node.
     ``shadowed``: the members whose names the operator's own lines use, by cluster. ``limited``: the clusters whose nodes may set
-    maxconn or backup, which few commands show.
+    maxconn or backup, which few commands show. ``clashes``: those that cannot have their ports, and why, which is in the notes too.
     """
 
     document: Document
@@ -34,6 +34,7 @@ class Desired:
     refused: Mapping[str, Mapping[str, str]] = field(default_factory=dict)
     shadowed: Mapping[str, Mapping[str, Member]] = field(default_factory=dict)
     limited: frozenset[str] = frozenset()
+    clashes: Mapping[str, str] = field(default_factory=dict)
 
 
 @dataclass(frozen=True, slots=True)
@@ -74,8 +75,8 @@ class HAProxyConfig:
         adopted: Mapping[str, Sequence[Member]],
         previous: Document | None = None,
     ) -> Desired:
-        """What HAProxy should run; `adopted` gives the members of clusters whose nodes are unknown, `previous` their peers,
-        and the name of this host among peers where nobody else tells it.
+        """What HAProxy should run; `adopted` gives the members of clusters whose nodes are unknown, `previous`, which is in
+        force, their peers, the name of this host among peers where nobody else tells it, and who listens where.
 
         What clashes is left out and noted; see `lighthouse.haproxy.layout`.
         Raises `ConfigError` or `NodeError` for options or a name that validation would have refused.
@@ -111,6 +112,7 @@ class HAProxyConfig:
             refusals,
             shadowed,
             frozenset(limited),
+            layout.clashes,
         )
 
     def backend(self, cluster: Cluster) -> Rendered:

@@ -1,8 +1,9 @@
 """Which listeners the clusters and the balancer's own settings come to, and what must be left out and why. Pure.
 
 Two listeners on one port would share its connections, and two sections of one name are refused by HAProxy together with the whole
-file. So of two that clash one is left out, and a note says which. Ports belong to the balancer's own settings first, then to the
-clusters in the order of their names; names belong to the clusters.
+file. So of two that clash one is left out, or stays as it was, and a note says which. Ports belong to who listens there
+(`lighthouse.haproxy.claims`), then to the balancer's own settings, then to the clusters in the order of their names. Names
+belong to the clusters.
 """
 
 from __future__ import annotations
@@ -11,10 +12,11 @@ import socket
 from collections.abc import Mapping, Sequence
 
 from lighthouse.cluster import Cluster
-from lighthouse.haproxy.binds import places_of
+from lighthouse.haproxy.binds import places_of, rebound
+from lighthouse.haproxy.claims import Wish, settle, spots_of
 from lighthouse.haproxy.document import Document
 from lighthouse.haproxy.host_name import HOST_ADDRESS, HOST_NAME
-from lighthouse.haproxy.listeners import STATS, Claims
+from lighthouse.haproxy.listeners import STATS
 from lighthouse.haproxy.options import ClusterOptions, HAProxySettings
 from lighthouse.haproxy.stanzas.frontend import FrontendStanza
 from lighthouse.haproxy.stanzas.global_ import local_peer_of
@@ -27,95 +29,120 @@ from lighthouse.haproxy.stanzas.stats import StatsStanza
 
 
 class Layout:
-    """The sections of one file that are neither ``global``, ``defaults`` nor a backend; ``notes`` says what was left out."""
+    """The sections of one file that are neither ``global``, ``defaults`` nor a backend; ``notes`` says what was left out.
+
+    ``clashes``: the clusters that cannot have their ports, and why, which is in the notes too.
+    """
 
     def __init__(self, settings: HAProxySettings, clusters: Sequence[Cluster], previous: Document | None) -> None:
-        """`clusters` in the order of their names; an unknown cluster keeps the peers of `previous`, this host its name."""
+        """`clusters` in the order of their names; `previous` is what is in force.
+
+        An unknown cluster keeps the peers of `previous`, this host its name, and every listener its port.
+        """
         self.notes: list[str] = []
+        self.clashes: dict[str, str] = {}
+        self.local_peer: str | None = None
         self._settings = settings
-        self._claims = Claims()
+        self._previous = previous
         self._backends = {cluster.name for cluster in clusters}
         self._fronts = {cluster.name for cluster in clusters if ClusterOptions.of(cluster).port is not None}
-        self._stats = self._the_stats()
-        self._proxies = self._the_proxies()
-        self._metas = self._the_metas(meta_members(settings, clusters))
+        after = [*self._the_proxies(), *self._the_stats()]
+        before = [*self._the_metas(meta_members(settings, clusters)), *self._the_frontends(clusters)]
         self.notes += _stray(settings, clusters)
-        self._frontends = self._the_frontends(clusters)
-        self.local_peer: str | None = None
-        self._peers = self._the_peers(clusters, previous)
+        peers = self._the_peers(clusters)
+        self._denied = settle((*reversed(after), *before, *peers), previous)
+        self._tell((*after, *before, *peers))
+        self._before, self._after = self._settled(before), self._settled((*peers, *after))
 
     def before(self) -> list[Section]:
         """The frontends, which come before the backends."""
-        return [stanza.section() for stanza in (*self._metas, *self._frontends)]
+        return self._before
 
     def after(self) -> list[Section]:
         """What comes after them."""
-        return [*self._peers, *(stanza.section() for stanza in (*self._proxies, *self._stats))]
+        return self._after
 
-    def _the_stats(self) -> list[Stanza]:
+    def _tell(self, wishes: Sequence[Wish]) -> None:
+        for wish in wishes:
+            denial = self._denied.get(wish.section.header)
+            if denial is None:
+                continue
+            if wish.section.header.startswith("peers "):
+                cluster = wish.section.header.removeprefix("peers ")
+                self.notes.append(
+                    f"cluster {cluster}: port {denial.spot[1]} of its peers belongs to {denial.owner}, so it shares nothing with "
+                    f"them: give another with `peers`"
+                )
+                continue
+            self.notes.append(f"{wish.owner}: {denial}")
+            kind, _, name = wish.owner.partition(" ")
+            if kind == "cluster":
+                self.clashes[name] = str(denial)
+
+    def _settled(self, wishes: Sequence[Wish]) -> list[Section]:
+        found: list[Section] = []
+        for wish in wishes:
+            denial = self._denied.get(wish.section.header)
+            if denial is None:
+                found.append(wish.section)
+            elif wish.section.header.startswith("peers "):
+                found.append(disabled(wish.section.header))
+            elif denial.stays is not None:
+                found.append(rebound(wish.section, denial.stays))
+        return found
+
+    def _the_stats(self) -> list[Wish]:
         stats = self._settings.stats
         if stats is None or self._is_taken("stats page", STATS, self._backends):
             return []
-        self._claims.take(stats.bind_address, stats.port, "the stats page")
-        return [StatsStanza(stats.port, stats.uri, stats.bind_address, stats.timeouts)]
+        stanza = StatsStanza(stats.port, stats.uri, stats.bind_address, stats.timeouts)
+        return [_wish(stanza, "the stats page", stats.bind_address, stats.port)]
 
-    def _the_proxies(self) -> list[Stanza]:
-        found: list[Stanza] = []
+    def _the_proxies(self) -> list[Wish]:
+        found: list[Wish] = []
         for proxy in self._settings.proxies:
             if self._is_taken("proxy", proxy.name, self._backends):
                 continue
-            self._claims.take(proxy.bind_address, proxy.port, f"proxy {proxy.name}")
-            found.append(ProxyStanza(proxy.name, proxy.port, proxy.upstreams, proxy.options, proxy.bind_address))
+            stanza = ProxyStanza(proxy.name, proxy.port, proxy.upstreams, proxy.options, proxy.bind_address)
+            found.append(_wish(stanza, f"proxy {proxy.name}", proxy.bind_address, proxy.port))
         return found
 
-    def _the_metas(self, members: Mapping[str, Sequence[Cluster]]) -> list[Stanza]:
-        found: list[Stanza] = []
+    def _the_metas(self, members: Mapping[str, Sequence[Cluster]]) -> list[Wish]:
+        found: list[Wish] = []
         address = self._settings.bind_address
         for meta in self._settings.meta_clusters:
             if self._is_taken("meta cluster", meta.name, self._fronts):
                 continue
-            self._claims.take(address, meta.port, f"meta cluster {meta.name}")
-            found.append(MetaFrontendStanza(meta.name, meta.port, meta.frontend, members[meta.name], address))
+            stanza = MetaFrontendStanza(meta.name, meta.port, meta.frontend, members[meta.name], address)
+            found.append(_wish(stanza, f"meta cluster {meta.name}", address, meta.port))
         return found
 
-    def _the_frontends(self, clusters: Sequence[Cluster]) -> list[Stanza]:
-        found: list[Stanza] = []
+    def _the_frontends(self, clusters: Sequence[Cluster]) -> list[Wish]:
         address = self._settings.bind_address
-        for cluster in clusters:
-            port = ClusterOptions.of(cluster).port
-            if port is None:
-                continue
-            if owner := self._claims.take(address, port, f"cluster {cluster.name}"):
-                self.notes.append(f"cluster {cluster.name}: port {port} belongs to {owner}; choose another")
-            else:
-                found.append(FrontendStanza(cluster, address))
-        return found
+        return [
+            _wish(FrontendStanza(cluster, address), f"cluster {cluster.name}", address, port)
+            for cluster in clusters
+            if (port := ClusterOptions.of(cluster).port) is not None
+        ]
 
-    def _the_peers(self, clusters: Sequence[Cluster], previous: Document | None) -> list[Section]:
+    def _the_peers(self, clusters: Sequence[Cluster]) -> list[Wish]:
         """A cluster whose nodes are unknown keeps the peers that it had; without any, it has the local one alone."""
-        found: list[Section] = []
+        found: list[Wish] = []
         for cluster in clusters:
             wish = ClusterOptions.of(cluster).peers
             if wish is False:
                 continue
-            self.local_peer = self.local_peer or self._own_peer(previous)
+            self.local_peer = self.local_peer or self._own_peer(self._previous)
             port = None if wish is True else wish
-            stanza = PeersStanza(cluster, self.local_peer, port, self._own_address(previous))
+            stanza = PeersStanza(cluster, self.local_peer, port, self._own_address(self._previous))
             if stanza.is_shared and stanza.local.ip == LOOPBACK and not self._settings.local_peer_address:
                 self.notes.append(
                     f"cluster {cluster.name}: the name of this host has no address that its peers reach, so they share nothing "
                     f"with it: give `local_peer_address` in balancers/haproxy.yaml"
                 )
-            known = previous.section(stanza.header) if previous and cluster.nodes is None else None
-            local = stanza.local
-            if owner := self._claims.take(local.ip, local.port, f"the peers of cluster {cluster.name}"):
-                self.notes.append(
-                    f"cluster {cluster.name}: port {local.port} of its peers belongs to {owner}, so it shares nothing with them: "
-                    f"give another with `peers`"
-                )
-                found.append(disabled(stanza.header))
-            else:
-                found.append(known or stanza.section())
+            known = self._previous.section(stanza.header) if self._previous and cluster.nodes is None else None
+            spot = stanza.local.ip, stanza.local.port
+            found.append(Wish(known or stanza.section(), f"the peers of cluster {cluster.name}", (spot,)))
         return found
 
     def _own_peer(self, previous: Document | None) -> str:
@@ -146,6 +173,12 @@ class Layout:
             return False
         self.notes.append(f"the {kind} {name} is left out, because a cluster has its name: rename one of them")
         return True
+
+
+def _wish(stanza: Stanza, owner: str, address: str, port: int) -> Wish:
+    """What a stanza wants: its port, and what else the operator's own lines say."""
+    section = stanza.section()
+    return Wish(section, owner, tuple(dict.fromkeys(((address, port), *spots_of(section)))))
 
 
 def meta_members(settings: HAProxySettings, clusters: Sequence[Cluster]) -> dict[str, list[Cluster]]:

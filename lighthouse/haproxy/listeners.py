@@ -14,6 +14,7 @@ from lighthouse.options import Key, mapping
 
 STATS = "stats"  # the name of the stats page's section
 TIMEOUTS = ("client", "connect", "server")
+_LOCAL = {"localhost": "127.0.0.1"}  # as it is written into the file
 MAX_MILLISECONDS = 2**31 - 1  # the longest time that HAProxy takes, about 24 days
 
 
@@ -169,15 +170,21 @@ class Claims:
     """Which ports are taken. HAProxy would let two listeners share a port, and deal the connections to both in turn."""
 
     def __init__(self) -> None:
-        self._owners: dict[int, list[tuple[str, str]]] = {}
+        self._owners: dict[int | str, list[tuple[str, str]]] = {}
 
-    def take(self, address: str, port: int, owner: str) -> str | None:
-        """Take a port of an address; gives the owner instead if somebody has it, or has it on every address."""
-        owners = self._owners.setdefault(port, [])
-        for taken, other in owners:
+    def owner(self, address: str, port: int | str) -> str | None:
+        """Who has a port of an address, or has it on every address."""
+        address = _LOCAL.get(address, address)
+        for taken, other in self._owners.get(port, ()):
             if taken == address or {taken, address} & {"*", "", "0.0.0.0", "::"}:  # noqa: S104  compared, not bound
                 return other
-        owners.append((address, owner))
+        return None
+
+    def take(self, address: str, port: int | str, owner: str) -> str | None:
+        """Take a port of an address; gives the owner instead if somebody has it."""
+        if (other := self.owner(address, port)) is not None:
+            return other
+        self._owners.setdefault(port, []).append((_LOCAL.get(address, address), owner))
         return None
 
 

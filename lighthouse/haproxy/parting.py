@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Callable, Mapping
 from dataclasses import replace
 
-from lighthouse.haproxy.binds import is_bind, places_of
+from lighthouse.haproxy.binds import places_of, rebound
 from lighthouse.haproxy.document import Document
 from lighthouse.haproxy.errors import RejectedError
 from lighthouse.haproxy.quarantine import Judge, Verdict, judge_apart, owner
@@ -43,12 +43,6 @@ def with_ports(taken: Taken, judge: Judge = lambda _: None) -> Judge:
         return RejectedError("; ".join(held.values()), held) if held else judge(document)
 
     return judged
-
-
-def rebound(section: Section, old: Section) -> Section:
-    """A frontend with the ``bind`` lines of `old`."""
-    lines = (line for line in section.lines if not is_bind(line))
-    return replace(section, lines=(*filter(is_bind, old.lines), *lines))
 
 
 def _is_apart(header: str, clusters: Mapping[str, Section]) -> bool:

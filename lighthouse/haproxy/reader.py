@@ -11,7 +11,6 @@ from lighthouse.haproxy.deadline import Deadline
 from lighthouse.haproxy.document import Document
 from lighthouse.haproxy.errors import BrokenOffError, NotRunningError
 from lighthouse.haproxy.lifecycle import Current
-from lighthouse.haproxy.options import ClusterOptions
 from lighthouse.haproxy.outcome import Account
 from lighthouse.haproxy.planner import adopt
 from lighthouse.haproxy.running import Running
@@ -32,10 +31,11 @@ class Reader:
     def desired(self, clusters: Sequence[Cluster], running: Running | None) -> Desired:
         """What should run. A cluster whose members are unknown keeps those that run, or those of the file if nothing runs."""
         unknown = [cluster.name for cluster in clusters if cluster.nodes is None]
-        remembers = unknown or any(ClusterOptions.of(cluster).peers is not False for cluster in clusters)
-        on_disk = next(iter(self._tools.documents()), None) if remembers else None
+        documents = self._tools.documents()
+        on_disk = next(iter(documents), None)
         adopted = {name: adopt(name, running, on_disk) for name in unknown}
-        desired = self._tools.config.desired(clusters, adopted, on_disk)
+        in_force = (item for item in documents if running is not None and item.skeleton == running.skeleton)
+        desired = self._tools.config.desired(clusters, adopted, next(in_force, on_disk))
         self.watched = desired.limited
         return desired
 

@@ -33,7 +33,7 @@ class Report:
             "servers": self._servers(outcome),
             "leaving": _leaving(outcome, tools.drain.places),
             **_process(outcome, tools.lifecycle.missing_master(), self._missing),
-            "quarantined": dict(account.quarantined),
+            "quarantined": {**outcome.desired.clashes, **account.quarantined},
             "refused": _refused(outcome),
             "waiting": {cluster: dict(nodes) for cluster, nodes in account.waiting.items()},
             "pending": account.pending,

@@ -142,10 +142,10 @@ def test_a_refused_line_changes_nothing_but_members(paths):
 def test_a_port_in_use_is_noticed_before_it_hurts(paths):
     """`haproxy -c` binds nothing, and a reload that cannot bind refuses all connections for two seconds."""
     made, port = balancer(paths), free_port()
-    with backends("a", "b", "squatter") as (a, b, squatter):
+    with backends("a", "b", "squatter", "other") as (a, b, squatter, other):
         made.sync([cluster("web", [a], port=port)])
         clusters = [cluster("db", [a], port=squatter.port), cluster("web", [a, b], port=port)]
-        range_of_ports = [f"bind ipv4@127.0.0.1:{free_port()},127.0.0.1:{squatter.port}-{squatter.port}"]
+        range_of_ports = [f"bind ipv4@127.0.0.1:{free_port()},127.0.0.1:{other.port}-{other.port}"]
         clusters.append(cluster("range", [a], port=free_port(), frontend=range_of_ports))
         for name, place in (("away", "203.0.113.9:9991"), ("path", "unix@/nonexistent/dir/s")):
             clusters.append(cluster(name, [a], port=free_port(), frontend=[f"bind {place}"]))
@@ -158,7 +158,7 @@ def test_a_port_in_use_is_noticed_before_it_hurts(paths):
                 assert set(report["quarantined"]) == {"db", "range", "away", "path", "bad"}
             until(lambda: load.ok["b"], what="requests at b")
         assert load.failed == []
-        assert f"frontend range:in: cannot listen on 127.0.0.1:{squatter.port}" in report["degraded"]
+        assert f"frontend range:in: cannot listen on 127.0.0.1:{other.port}" in report["degraded"]
         assert f"frontend db:in: cannot listen on 127.0.0.1:{squatter.port}" in report["degraded"]
         assert (
             "frontend away:in: cannot listen on 203.0.113.9:9991: this host has no such address" in report["degraded"]

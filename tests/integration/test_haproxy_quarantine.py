@@ -8,6 +8,7 @@ import pytest
 from lighthouse.errors import NodeError
 from lighthouse.haproxy.document import parse
 from lighthouse.node import Node
+from lighthouse.preview import Way
 from support.haproxy import Load, backends, balancer, cluster, get
 from support.hostile import KEYS, hostile
 from support.ports import free_port
@@ -110,6 +111,39 @@ def test_a_port_of_a_quarantined_cluster_is_not_shared(paths):
         assert set(report["quarantined"]) == {"api", "web"}
         assert "is still that of frontend web:in" in report["quarantined"]["api"]
         assert {get(port) for _ in range(4)} == {(200, "a")}
+
+
+def test_who_listens_at_a_port_keeps_it(paths):
+    """Whatever another file says; also over a restart of HAProxy and ours."""
+    port, other = free_port(), free_port()
+    with backends("a", "b") as (a, b):
+        balancer(paths).sync([cluster("web", [a], port=port), cluster("sticky", [b], port=other)])
+        thief = {"thief": {"port": port, "upstreams": [{"host": "127.0.0.1", "port": b.port}]}}
+        made, clusters = (
+            balancer(paths, proxies=thief),
+            [cluster("web", [a], port=port), cluster("sticky", [b], port=other)],
+        )
+        clusters.append(cluster("aaa", [b], port=port))
+        refused = {line.where for line in made.preview(clusters).effects if line.way is Way.REFUSED}
+        assert refused == {"cluster aaa", "haproxy"}
+        with Load(port) as load:
+            for _ in range(2):
+                report = made.sync(clusters)
+                assert report["quarantined"] == {
+                    "aaa": f"port {port} belongs to cluster web, which listens there already; choose another"
+                }
+                assert f"proxy thief: port {port} belongs to cluster web" in report["degraded"]
+            clusters[0] = cluster("web", [a], port=other)
+            report = made.sync(clusters)
+            assert report["quarantined"]["web"].endswith("choose another, until then it stays where it listens")
+            load.wait_for(20)
+        assert (load.failed, set(load.ok)) == ([], {"a"})
+        assert get(other) == (200, "b")
+        paths.stop()
+        made = balancer(paths, proxies=thief)
+        assert set(made.sync(clusters)["quarantined"]) == {"web", "aaa"}
+        assert [get(port), get(other)] == [(200, "a"), (200, "b")]
+        assert "thief" not in paths.file.read_text()
 
 
 # -- the distance between reloads ----------------------------------------------------------------------------------------------

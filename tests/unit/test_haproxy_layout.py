@@ -9,6 +9,7 @@ from lighthouse.cluster import Cluster
 from lighthouse.errors import ConfigError, LighthouseError
 from lighthouse.haproxy import host_name, layout
 from lighthouse.haproxy.balancer import HAProxy
+from lighthouse.haproxy.binds import places_of
 from lighthouse.haproxy.config import HAProxyConfig
 from lighthouse.haproxy.document import parse
 from lighthouse.haproxy.host_name import RETRY, HostName
@@ -270,6 +271,55 @@ def test_a_cluster_gives_way_at_a_port(more, owner):
     found = desired(cluster("web", [A], port=80), **more)
     assert lines(found, "frontend web:in") is None
     assert found.notes == (f"cluster web: port 80 belongs to {owner}; choose another",)
+
+
+@pytest.mark.parametrize(
+    ("old", "new", "clashes"),
+    [
+        ({"web": 1}, {"aaa": 1, "web": 1}, {"aaa": "port 1 belongs to cluster web, which listens there already; choose another"}),
+        ({"web": 1}, {"aaa": 1}, {}),
+        ({"web": 1, "old": 2}, {"web": 2, "old": 1}, {}),
+        (
+            {"web": 1, "old": 2},
+            {"aaa": 1, "web": 2, "old": 2},
+            {
+                "aaa": "port 1 belongs to cluster web; choose another",
+                "web": "port 2 belongs to cluster old, which listens there already; choose another, "
+                "until then it stays where it listens",
+            },
+        ),
+        ({"web": 1, "old": 2}, {"web": 2, "old": 1, "aaa": 2}, {"aaa": "port 2 belongs to cluster web; choose another"}),
+        ({}, {"aaa": 1, "web": 1}, {"web": "port 1 belongs to cluster aaa; choose another"}),
+    ],
+)  # fmt: skip
+def test_who_listens_at_a_port_keeps_it(old, new, clashes):
+    """No change of another file takes it away, and two may change places."""
+
+    def ports(document):
+        return {header.split()[1].removesuffix(":in"): place.port for header, place in places_of(document)}
+
+    before = desired(*(cluster(name, [A], port=port) for name, port in old.items())).document
+    found = desired(*(cluster(name, [A], port=port) for name, port in new.items()), previous=before)
+    assert found.clashes == clashes
+    assert found.notes == tuple(f"cluster {name}: {clashes[name]}" for name in sorted(clashes))
+    kept = {name: old[name] for name in clashes if name in old}
+    assert ports(found.document) == {name: port for name, port in new.items() if name not in clashes} | kept
+    again = desired(*(cluster(name, [A], port=port) for name, port in new.items()), previous=found.document)
+    assert again.document == found.document, "and so it stays"
+
+
+def test_a_listener_of_no_cluster_takes_no_port_away_either():
+    before = desired(cluster("web", [A], port=80), cluster("old", [A], peers=81), stats={"port": 9009})
+    new = {"proxies": {"thief": {"port": 80, "upstreams": [{"host": "h", "port": 2}]}}, "stats": {"port": 81}}
+    mine = cluster("mine", [A], port=82, frontend=["bind 127.0.0.1:80"])
+    found = desired(cluster("web", [A], port=80), cluster("old", [A], peers=81), mine, previous=before.document, **new)
+    assert lines(found, "listen thief") is None
+    assert lines(found, "listen stats")[0] == "bind *:9009"
+    assert lines(found, "peers old") == lines(before, "peers old")
+    assert lines(found, "frontend mine:in") is None
+    assert [note.partition(" belongs")[0] for note in found.notes] == [
+        *("proxy thief: port 80", "the stats page: port 81", "cluster mine: port 80"),
+    ]
 
 
 def test_one_port_on_two_addresses():
