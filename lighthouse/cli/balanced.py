@@ -56,7 +56,7 @@ def _refused(refused: Mapping[str, Any]) -> Iterator[str]:
             first = min(nodes)
             more = f", nor are {len(nodes) - 1} more" if len(nodes) > 1 else ""
             yield (
-                f"node {first} of cluster {cluster} is not taken as it announces itself: {nodes[first]}{more}; "
+                f"node {first} of cluster {cluster} is not taken as announced: {nodes[first]}{more}; "
                 f"`lighthouse ctl why {cluster}` says which and why"
             )
 

@@ -9,10 +9,9 @@ from collections.abc import Callable, Iterator, Mapping
 from typing import Any
 
 from lighthouse.cli.balanced import notes
-from lighthouse.cli.text import age, clock, number, user
+from lighthouse.cli.provided import down_services, ordered_services, unknown_services
+from lighthouse.cli.text import age, clock, number
 
-ORDERED = ("maintenance", "draining")
-UNDECIDED = ("unknown", "starting")
 GOOD_WORKERS = ("up", "starting")
 GOOD_NODES = ("up", "known")
 NAMED = 5  # nodes that a sentence names
@@ -97,61 +96,6 @@ def _held_members(document: Document) -> Iterator[str]:
                 f"cluster {name}: {held['count']} of {len(nodes)} members vanished from the registry at once and are held{when}: "
                 f"`lighthouse ctl accept {name}` lets them go"
             )
-
-
-def _down_services(document: Document) -> Iterator[str]:
-    return _ports(document, lambda state: state not in ("up", *UNDECIDED, *ORDERED))
-
-
-def _ordered_services(document: Document) -> Iterator[str]:
-    """What operators took out of service, one sentence each: nobody else will put it back."""
-    now = clock(document)
-    for name, service in document["services"].items():
-        orders = service.get("orders")
-        for kind, order in orders.items() if isinstance(orders, dict) else ():
-            if isinstance(order, dict):
-                yield ordered(name, kind, order, now)
-
-
-def ordered(name: str, kind: str, order: Mapping[str, Any], now: float | None) -> str:
-    """What an operator ordered of a service, for how long (by the supervisor's time `now`), who, why, and what ends it."""
-    since, until = number(order.get("since")), number(order.get("until"))
-    words = {"maintenance": "is in maintenance", "drain": "is draining"}.get(kind, f"has the order {kind}")
-    how_long = f" for {age(now - since)}" if since is not None and now is not None else ""
-    more = f", {age(until - now)} more" if until is not None and now is not None else ""
-    more += ", until the next boot" if order.get("until_boot") else ""
-    undo = {"maintenance": f"maintenance {name} off", "drain": f"drain {name} --off"}.get(kind, "")
-    reason = f": {order['reason']}" if order.get("reason") else ""
-    return (
-        f"service {name} {words}{how_long}{more}, by {user(order.get('uid'))}{reason} (`lighthouse ctl {undo}` ends it)"
-    )
-
-
-def _unknown_services(document: Document) -> Iterator[str]:
-    return _ports(document, lambda state: state in UNDECIDED)
-
-
-def _ports(document: Document, bad: Callable[[Any], bool]) -> Iterator[str]:
-    for name, service in document["services"].items():
-        ports = service.get("ports")
-        for port, part in ports.items() if isinstance(ports, dict) else ():
-            state = part.get("state") if isinstance(part, dict) else "unknown"
-            if bad(state):
-                yield f"service {name}, port {port}, is {state}{failing(part)}"
-
-
-def failing(part: Any) -> str:
-    """What keeps a port from being up: that nobody knows better, the checks with their reasons, or its flapping."""
-    checks = part.get("checks") if isinstance(part, dict) else None
-    if not isinstance(checks, dict):
-        return ""
-    flap = part.get("flap")
-    if isinstance(flap, dict) and flap.get("held"):
-        return f" (held down, because it flaps: {flap.get('changes')} changes; its checks say {part.get('verdict')})"
-    bad = {name: check for name, check in checks.items() if isinstance(check, dict) and check.get("state") != "up"}
-    texts = [str(part["reason"])] if part.get("state") in UNDECIDED and part.get("reason") else []
-    texts += [f"{name}: {check['reason']}" for name, check in bad.items() if check.get("reason")]
-    return f" ({'; '.join(texts)})" if texts else ""
 
 
 def _bad_nodes(document: Document) -> Iterator[str]:
@@ -260,8 +204,8 @@ _RULES: tuple[Callable[[Document], Iterator[str]], ...] = (
     _failed_balancers,
     _empty_clusters,
     _held_members,
-    _down_services,
-    _ordered_services,
+    down_services,
+    ordered_services,
     _bad_nodes,
     _failing_workers,
     _degraded,
@@ -270,6 +214,6 @@ _RULES: tuple[Callable[[Document], Iterator[str]], ...] = (
     _unkept,
     _configuration,
     _stopped_workers,
-    _unknown_services,
+    unknown_services,
     _stopping,
 )

@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Mapping
 from typing import Any
 
-from lighthouse.cli.health import failing, ordered
+from lighthouse.cli.provided import ORDERED, failing, ordered
 from lighthouse.cli.text import number
 from lighthouse.cli.way import Mark, Step
 
@@ -44,7 +44,7 @@ class Own:
             return None
         state, mark = part.get("state"), Mark.NOTE if member else Mark.BAD
         orders = [item for item in self._orders.items() if isinstance(item[1], dict)]
-        if state in ("maintenance", "draining") and orders:
+        if state in ORDERED and orders:
             text = "; ".join(ordered(self._cluster, kind, order, None) for kind, order in orders)
             times = [since for _, order in orders if (since := number(order.get("since"))) is not None]
             return Step("service", mark, f"this host provides it, and {text}", min(times, default=None))

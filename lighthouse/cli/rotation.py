@@ -92,7 +92,7 @@ class Rotation:
             yield Step(synced.step, Mark.BAD, f"left out on this host: {left_out}", self._last(balancer))
             return
         for key, words in (
-            ("refused", "not taken as it announces itself"),
+            ("refused", "not taken as announced"),
             ("waiting", "a part of it waits for a reload"),
         ):
             if said := get(report, key, self._cluster, name):

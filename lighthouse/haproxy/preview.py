@@ -151,5 +151,6 @@ def _left_out(desired: Desired) -> Iterator[Effect]:
 def _refused(desired: Desired) -> Iterator[str]:
     """What other hosts announce wrongly: no configuration of this one is the cause."""
     for cluster, nodes in desired.refused.items():
-        for node, why in nodes.items():
-            yield f"cluster {cluster}: node {node} is not taken as it announces itself: {why}"
+        first = min(nodes)
+        more = f", nor are {len(nodes) - 1} more" if len(nodes) > 1 else ""
+        yield f"cluster {cluster}: node {first} is not taken as announced: {nodes[first]}{more}"

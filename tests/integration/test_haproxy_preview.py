@@ -194,7 +194,7 @@ def test_what_is_left_out(shared):
     [(_, where, what)] = [item for item in told(found) if item[0] == "refused"]
     assert (where, f"port {PORT} belongs to cluster web" in what) == ("cluster xeb", True)
     [note] = [note for note in found.notes if "announces" in note]
-    assert note.startswith("cluster web: node a:9 is not taken as it announces itself: weight 'much' ")
+    assert note.startswith("cluster web: node a:9 is not taken as announced: weight 'much' ")
 
 
 def test_without_haproxy_all_is_a_start(tmp_path):

@@ -39,7 +39,7 @@ def test_what_is_refused_of_records_is_no_problem():
     refused = {"web": dict.fromkeys(("c:1", "b:1", "a:1"), "weight '50' must be a whole number"), "db": {}, "x": 3}
     [line] = told(refused=refused)
     assert line == (
-        "balancer haproxy: node a:1 of cluster web is not taken as it announces itself: weight '50' must be a whole "
+        "balancer haproxy: node a:1 of cluster web is not taken as announced: weight '50' must be a whole "
         "number, nor are 2 more; `lighthouse ctl why web` says which and why"
     )
 
