@@ -53,13 +53,25 @@ def lines(value: Any, key: Key) -> tuple[str, ...]:
 def host(value: Any, key: Key) -> str:
     """An address or a host name; an IPv6 address may stand in brackets. Raises `ConfigError`."""
     text = value[1:-1] if isinstance(value, str) and value.startswith("[") and value.endswith("]") else value
-    checks: tuple[Callable[[Any], str], ...] = (valid_ip, valid_host)
+    checks: tuple[Callable[[Any], str], ...] = (valid_ip, _host_name)
     for check in checks:
         try:
             return check(text)
         except NodeError:
             continue
-    raise ConfigError(f"{key[-1]} {shown(value)} must be an IP address or a host name", key)
+    raise ConfigError(f"{key[-1]} {shown(value)} must be an IP address or a host name{_without_port(value)}", key)
+
+
+def _host_name(value: Any) -> str:
+    """A name, and nothing that only looks like an address, or holds a port. Raises `NodeError`."""
+    name = valid_host(value)
+    if ":" in name or ".." in name or name.replace(".", "").isdecimal():
+        raise NodeError(f"{shown(value)} is no host name")
+    return name
+
+
+def _without_port(value: Any) -> str:
+    return ", without a port: that has a key of its own" if re.search(r".\]?:\d+$", str(value)) else ""
 
 
 def address(value: Any, key: Key) -> str:
@@ -77,7 +89,7 @@ def bind_address(value: Any, key: Key) -> str:
     try:
         return host(value, key)
     except ConfigError:
-        text = f"{key[-1]} {shown(value)} must be an IP address, a host name, or `*` for every IPv4 address"
+        text = f"{key[-1]} {shown(value)} must be an IP address, a host name, or `*` for every IPv4 address{_without_port(value)}"
         raise ConfigError(text, key) from None
 
 

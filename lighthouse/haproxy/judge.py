@@ -30,7 +30,8 @@ _HEAD = (
 _ALERT = re.compile(rf"^\[ALERT\].*?\[{_FILE}:(\d+)\]\s*:\s*(?:[Pp]arsing \[{_FILE}:\d+\]\s*:\s*)?(.*)$")
 _OWN_FAULT = re.compile(
     r"^unknown keyword '.*' in '.*' section"
-    r"|^'(?:server|default-server|bind) .*unknown keyword '"
+    r"|^'(?:server|default-server|bind|stats socket)\b.*unknown keyword '"
+    r"|^'stats socket' : .*missing or invalid mode"
     r"|^unknown option '"
     r"|not supported any ?more since"
     r"|' not allowed in (?:anonymous )?'\w+' section"
@@ -66,7 +67,7 @@ def check_settings(config: Mapping[str, Any]) -> None:
     for section, key, lines in _settings(config):
         check(section, lines, key)
     options = config.get("socket_options", "")
-    if options and (reason := complaints("global", [f"stats socket /judged {options}"]).get(0)):
+    if options and (reason := complaints("global", [f"stats socket /judged {options} level admin"]).get(0)):
         raise ConfigError(f"HAProxy refuses {masked(shown(options, 200))}: {reason}", ("socket_options",))
 
 

@@ -191,16 +191,25 @@ def meta_members(settings: HAProxySettings, clusters: Sequence[Cluster]) -> dict
 
 
 def _stray(settings: HAProxySettings, clusters: Sequence[Cluster]) -> list[str]:
-    """What keeps clusters out of the meta cluster that they name."""
+    """What clusters say that comes to nothing, and what keeps them out of the meta cluster that they name."""
     known = {meta.name for meta in settings.meta_clusters}
     notes = []
     for cluster in clusters:
+        options = ClusterOptions.of(cluster)
+        if options.frontend and options.port is None:
+            notes.append(
+                f"cluster {cluster.name}: its `frontend` lines do nothing without a `port`: give one, or remove them"
+            )
+        if options.acl and cluster.meta_cluster is None:
+            notes.append(
+                f"cluster {cluster.name}: its `acl` does nothing, because it names no `meta_cluster`: name one, or remove it"
+            )
         if cluster.meta_cluster is not None and cluster.meta_cluster not in known:
             notes.append(
                 f"cluster {cluster.name}: there is no meta cluster {cluster.meta_cluster}; give it a port under "
                 f"`meta_clusters` in balancers/haproxy.yaml"
             )
-        elif cluster.meta_cluster is not None and not ClusterOptions.of(cluster).acl:
+        elif cluster.meta_cluster is not None and not options.acl:
             notes.append(
                 f"cluster {cluster.name}: without `acl` it gets nothing from meta cluster {cluster.meta_cluster}"
             )

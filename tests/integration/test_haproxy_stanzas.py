@@ -196,6 +196,10 @@ def test_a_refused_line_is_named_with_its_file_and_line(tmp_path):
     (error,) = tree.errors("balancers/haproxy.yaml", balancers + proxy)
     assert error.startswith("balancers/haproxy.yaml:9: ")
     assert "unknown proxy mode 'htp'" in error
+    for line, told in (("bind_address: 192.0.2.1:80", "without a port"), ("socket_options: mod 600", "keyword 'mod'")):
+        (error,) = tree.errors("balancers/haproxy.yaml", f"{balancers}{line}\n")
+        assert error.startswith("balancers/haproxy.yaml:4: ")
+        assert told in error
     tree.write("balancers/haproxy.yaml", balancers)
     text = "discovery: directory\nhaproxy:\n  backend:\n    - mode http\n\n    - blance first\n"
     (error,) = tree.errors("clusters/web.yaml", text)
@@ -208,6 +212,9 @@ def test_a_refused_line_is_named_with_its_file_and_line(tmp_path):
     [
         ("global", "foo bar"),
         ("global", "maxconn"),
+        ("global", "stats socket /s mod 600 level admin"),
+        ("global", "stats socket /s mode 6x0"),
+        ("global", "stats socket /s mode 600 level level admin"),
         ("defaults", "clitimeout 5s"),
         ("defaults", "timeout frob 5s"),
         ("defaults", "bind :80"),
@@ -233,6 +240,7 @@ def test_lines_that_no_context_makes_right(section, line):
         ("global", "nbthread 2"),
         ("global", "hard-stop-after 5m"),
         ("global", "user nobody-of-that-name"),
+        ("global", "stats socket /s user nobody-of-that-name mode 600"),
         ("global", "lua-load /nonexistent.lua"),
         ("global", "# a comment"),
         ("global", ".if defined(X)"),

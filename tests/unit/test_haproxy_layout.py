@@ -144,6 +144,14 @@ def test_a_meta_cluster_that_is_not_there():
     assert "no meta cluster nope" in found.notes[0]
 
 
+def test_lines_that_come_to_nothing_are_said():
+    one, other = cluster("one", [A], frontend=["maxconn 5"]), cluster("other", [A], acl="path_beg /w")
+    notes = desired(one, other).notes
+    assert "cluster one: its `frontend` lines do nothing without a `port`" in notes[0]
+    assert "cluster other: its `acl` does nothing, because it names no `meta_cluster`" in notes[1]
+    assert desired(cluster("web", [A], port=80, frontend=["maxconn 5"])).notes == ()
+
+
 def test_get_meta_clusters():
     config = HAProxyConfig(settings(meta_cluster_ports={"api": 1, "empty": 2}))
     b, a, c = cluster("b", meta="api"), cluster("a", meta="api"), cluster("c", meta="nope")
@@ -342,6 +350,8 @@ UPSTREAMS = [{"host": "h", "port": 1}]
         ({"stats": {"port": 1, "timeouts": {"client": 0}}}, ("stats", "timeouts", "client"), "whole number"),
         ({"stats": {"port": 1, "timeouts": {"queue": 1}}}, ("stats", "timeouts", "queue"), "unknown key"),
         ({"stats": {"port": 1, "bind_address": "a b"}}, ("stats", "bind_address"), "IP address"),
+        ({"bind_address": "192.0.2.1:80"}, ("bind_address",), "without a port: that has a key of its own"),
+        ({"bind_address": "192.0.2.400"}, ("bind_address",), "IP address"),
         ({"stats": {"port": 1, "prot": 1}}, ("stats", "prot"), "'prot'; did you mean 'port'. known keys: port, uri"),
         (
             {"proxies": {"p": {"port": 1, "upstreams": [{"host": "a", "port": 1, "maxconn": 1}]}}},
