@@ -8,7 +8,7 @@ from __future__ import annotations
 
 import base64
 import math
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Collection, Iterable, Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import Any
 
@@ -92,13 +92,20 @@ def _plain(value: Any) -> Any:
 
 @dataclass(frozen=True, slots=True)
 class _Told:
-    """What a balancer says of its servers, by cluster, and the state of a member that it does not name."""
+    """What a balancer says of its servers, by cluster, and the state of a member that it does not name.
+
+    ``clusters`` are those that it writes; None while nobody knows.
+    """
 
     states: Mapping[str, Any] = field(default_factory=dict)
     other: str = "pending"
+    clusters: Collection[str] | None = None
 
     def of(self, cluster: str) -> tuple[Mapping[str, Any], str]:
         return _mapping(self.states.get(cluster)), self.other
+
+    def writes(self, cluster: str) -> bool:
+        return self.clusters is None or cluster in self.clusters
 
 
 def _states(workers: Iterable[Mapping[str, Any]], reports: Mapping[str, Mapping[str, Any]]) -> list[_Told]:
@@ -113,11 +120,13 @@ def _states(workers: Iterable[Mapping[str, Any]], reports: Mapping[str, Mapping[
             report = reports.get(name)
             if report is None:
                 states.append(_Told())
-            elif report.get("failed"):
-                unused = _with_unused({}, _mapping(report.get("left_out")))
-                states.append(_Told(unused, "pending" if report.get("absent") is True else "unknown"))
+                continue
+            servers, left_out = _mapping(report.get("servers")), _mapping(report.get("left_out"))
+            if report.get("failed"):
+                other = "pending" if report.get("absent") is True else "unknown"
+                states.append(_Told(_with_unused({}, left_out), other, servers or None))
             elif "servers" in report:
-                states.append(_Told(_with_unused(_mapping(report["servers"]), _mapping(report.get("left_out")))))
+                states.append(_Told(_with_unused(servers, left_out), clusters=servers))
     return states
 
 
@@ -148,7 +157,8 @@ def _cluster(name: str, part: Mapping[str, Any], states: Sequence[_Told]) -> dic
         nodes = members["nodes"]
         held = _mapping(members.get("held"))
         names = {str(item) for item in held.get("names") or ()}
-        result["nodes"] = [_node(node, [told.of(name) for told in states], names) for node in nodes]
+        told = [item.of(name) for item in [item for item in states if item.writes(name)] or states]
+        result["nodes"] = [_node(node, told, names) for node in nodes]
         if names:
             result["held"] = {"count": len(names), "since": held.get("since"), "until": held.get("until")}
         result["gone"] = _mapping(members.get("gone"))

@@ -99,9 +99,9 @@ def _held_members(document: Document) -> Iterator[str]:
 
 
 def _bad_nodes(document: Document) -> Iterator[str]:
-    good: tuple[str, ...] = GOOD_NODES
-    if any(report.get("failed") for report in document["balancers"].values()):
-        good = (*good, "unknown", "pending")  # `_failed_balancers` says it, once for all
+    failed = [report for report in document["balancers"].values() if report.get("failed")]
+    # `_failed_balancers` says it, once for all.
+    good = {*GOOD_NODES, *("pending" if report.get("absent") is True else "unknown" for report in failed)}
     for name, cluster in document["clusters"].items():
         nodes = used_nodes(cluster)
         bad = [node for node in nodes if node["state"] not in good]

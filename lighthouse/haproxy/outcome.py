@@ -69,8 +69,10 @@ class Outcome:
     def notes(self) -> list[str]:
         """What people should know, in sentences: of all clusters first, then of single ones, then of what never was in force."""
         quarantined = sorted(self.account.quarantined.items())
+        clashes = [f"cluster {name}: {why}" for name, why in self.desired.clashes.items()]
         return [
             *self.account.trouble,
             *(f"cluster {name} is quarantined: {why}" for name, why in quarantined),
-            *self.desired.notes,
+            *clashes,
+            *(note for note in self.desired.notes if note not in clashes),
         ]

@@ -96,6 +96,18 @@ def test_the_worst_of_several_balancers_counts():
     assert states_of(raw) == {"a:8001": "down", "b:8002": "drain"}
 
 
+@pytest.mark.parametrize("failed", [None, "no"])
+def test_a_balancer_that_does_not_write_a_cluster_says_nothing_of_it(failed):
+    raw = raw_status(workers=[worker("balancer/one"), worker("balancer/two")])
+    raw["reports"] = {
+        "balancer/one": servers(**{"a:8001": "up", "b:8002": "up"}),
+        "balancer/two": packed({"servers": {"db": {}}, "degraded": None, "failed": failed}),
+    }
+    assert set(states_of(raw).values()) == {"up"}
+    raw["reports"]["balancer/one"] = packed({"servers": {"db": {}}, "degraded": None})
+    assert set(states_of(raw).values()) <= {"pending", "unknown"}, "nobody has got it yet"
+
+
 def test_a_node_that_the_balancer_has_not_got_is_pending():
     raw = raw_status()
     raw["reports"]["balancer/haproxy"] = servers(**{"a:8001": "up"})

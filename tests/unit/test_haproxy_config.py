@@ -13,6 +13,8 @@ from lighthouse.haproxy.config import HAProxyConfig
 from lighthouse.haproxy.document import parse
 from lighthouse.haproxy.member import members_of
 from lighthouse.haproxy.options import HAProxySettings
+from lighthouse.haproxy.outcome import Account, Outcome
+from lighthouse.haproxy.running import Running
 from lighthouse.haproxy.stanzas.section import Section
 from lighthouse.node import Node
 
@@ -117,6 +119,16 @@ def test_one_port_for_two_clusters():
     assert desired.document.section("frontend a:in")
     assert not desired.document.section("frontend b:in")
     assert "b: port 80 belongs to cluster a" in desired.notes[0]
+
+
+def test_what_keeps_traffic_away_is_noted_first():
+    stray = Cluster("a", nodes=[], options={"port": 80}, meta_cluster="nope")
+    desired = config().desired([stray, cluster("b", [], port=80)], {})
+    account = Account(trouble=["HAProxy does not serve"], quarantined={"c": "unknown keyword"})
+    [first, second, third, last] = Outcome(desired, desired.document, Running(None), account).notes
+    assert (first, second) == ("HAProxy does not serve", "cluster c is quarantined: unknown keyword")
+    assert third.startswith("cluster b: port 80 belongs to cluster a")
+    assert last.startswith("cluster a: there is no meta cluster nope")
 
 
 @pytest.mark.parametrize("text", ["x\nserver evil 1.1.1.1:1", "x\r", "\x1b[31m", "a\u2028b", "a\u0085b", "nul\0"])
