@@ -19,8 +19,6 @@ from lighthouse.haproxy.refusals import Refusal
 from lighthouse.haproxy.running import Running
 from lighthouse.haproxy.tools import Tools
 
-GLANCE = 0.2  # seconds; it may have been starting while the file was made ready
-
 
 class Inclusion:
     """One try to have our file read."""
@@ -40,15 +38,14 @@ class Inclusion:
         document = self._file(desired, nothing)
         if document is None:
             return desired, nothing
-        current = self._tools.lifecycle.appearing(self._deadline.within(GLANCE))
+        # It may have been starting while the file was made ready.
+        current = self._tools.lifecycle.appearing(self._deadline)
         if current is not None and current[0].skeleton == document.skeleton:
             return document, self._reader.closely(document, self._reader.noted(current))
         key = f"inclusion {hashlib.sha256(document.text().encode()).hexdigest()}"
         known = self._tools.refusals.get(key)
         refused = known.reason if known else None
         if refused is None:
-            if (arrived := self._arrived(document)) is not None:
-                return document, arrived
             self._tools.pace.reloaded()
             try:
                 running = self._reader.noted(self._tools.lifecycle.reload(document, nothing, self._deadline))
@@ -62,13 +59,6 @@ class Inclusion:
                 return document, self._reader.closely(document, running)
         self._account.trouble.insert(0, f"HAProxy does not serve the clusters: {refused}")
         return document, nothing
-
-    def _arrived(self, document: Document) -> Running | None:
-        """What has come up since nothing was seen, if it has read `document`."""
-        current = self._tools.lifecycle.appearing(self._deadline)
-        if current is None or current[0].skeleton != document.skeleton:
-            return None
-        return self._reader.closely(document, self._reader.noted(current))
 
     def _file(self, desired: Document, nothing: Running) -> Document | None:
         """Make the file as good as it can be, and give what is in it; None if nothing can be."""

@@ -182,7 +182,7 @@ def test_nothing_there(tmp_path):
 
 def test_an_answer_of_another_kind_is_an_error_of_ours(tmp_path):
     path = str(tmp_path / "s")
-    peer = Peer(path, lambda connection: (connection.recv(1000), connection.sendall(b"\n> a\n> b\n> c\n> ")))
+    peer = Peer(path, lambda connection: (connection.recv(1000), connection.sendall(b"\n> a" * 9 + b"\n> ")))
     try:
         with pytest.raises(BalancerError, match="cannot be read"):
             Sockets(path, path).running(Deadline(5))

@@ -128,6 +128,9 @@ def test_drift_in_the_cluster_that_changed_is_counted_and_healed_at_once(paths, 
     made = balancer(paths)
     made.sync(clusters(dynamic=nodes(1, 2), fixed=nodes(1, 2)))
     paths.ask("disable server dynamic/n1:9001;set server fixed/slot1 addr 127.0.0.9 port 99")
+    until(
+        lambda: " 127.0.0.9 " in paths.ask("show servers state fixed"), what="the address"
+    )  # a moment later since 3.0
     no_long_way()
     report = made.sync(clusters(dynamic=nodes(1, 2, 3), fixed=nodes(1, 2, 3)))
     assert report["drift"]["healed"] == 2
