@@ -193,7 +193,7 @@ def test_what_is_left_out(shared):
     found = previewed(shared, balancer(shared), clusters)
     [(_, where, what)] = [item for item in told(found) if item[0] == "refused"]
     assert (where, f"port {PORT} belongs to cluster web" in what) == ("cluster xeb", True)
-    [note] = [note for note in found.notes if "announces" in note]
+    [note] = [note for note in found.notes if "announced" in note]
     assert note.startswith("cluster web: node a:9 is not taken as announced: weight 'much' ")
 
 
