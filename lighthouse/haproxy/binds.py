@@ -94,12 +94,13 @@ def _of(address: str, *, foreign: bool, prefixed: bool) -> list[Place] | None:
     host = host.removeprefix("ipv4@").removeprefix("ipv6@").strip("[]").replace("*", "")
     first, _, last = ports.partition("-")
     last = last or first
-    if not (first.isdecimal() and last.isdecimal() and (not host or _is_literal(host))):
+    if not (first.isdecimal() and last.isdecimal() and (not host or is_literal(host))):
         return None
     return [Place(host, port, foreign) for port in range(int(first), int(last) + 1)[:MAX_RANGE]]
 
 
-def _is_literal(host: str) -> bool:
+def is_literal(host: str) -> bool:
+    """Whether it is an address and no name."""
     try:
         ipaddress.ip_address(host)
     except ValueError:

@@ -89,7 +89,8 @@ class HAProxyProcess:
             raise BalancerError("HAProxy did not start in time")
         if code:
             told = is_judgement(output)
-            raise RejectedError(self.reason(output, document) if told else f"HAProxy {self._end_of(code, output)}")
+            text = self.reason(output, document) if told else f"HAProxy {self._end_of(code, output)}"
+            raise RejectedError(text, self.places(output, document))
 
     def reason(self, output: str, document: Document) -> str:
         """What HAProxy has said against `document`, which is in ``config_file``, on one line."""

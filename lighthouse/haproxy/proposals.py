@@ -2,17 +2,22 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from dataclasses import replace
 
+from lighthouse.haproxy.binds import bind_lines
 from lighthouse.haproxy.deadline import Deadline
 from lighthouse.haproxy.document import Document
 from lighthouse.haproxy.errors import RejectedError, UndecidedError, UnjudgedError
 from lighthouse.haproxy.outcome import Account
 from lighthouse.haproxy.parting import part_ports, with_ports
-from lighthouse.haproxy.ports import Ports
+from lighthouse.haproxy.ports import Ports, key_of
 from lighthouse.haproxy.quarantine import Verdict, judge_apart, without
-from lighthouse.haproxy.refusals import IDLE_RETRY, RETRY, Refusal
+from lighthouse.haproxy.refusals import DEADLY_RETRY, IDLE_RETRY, RETRY, Refusal
+from lighthouse.haproxy.runtime import LOOK_AGAIN
+from lighthouse.haproxy.stanzas.section import Section
 from lighthouse.haproxy.tools import Tools
+from lighthouse.preview import masked
 
 
 class Proposals:
@@ -82,6 +87,17 @@ class Proposals:
             raise
         self._memory.judged = document
         return None
+
+    def suspect(self, listeners: Sequence[Section], document: Document) -> None:
+        """Note that HAProxy could not start with these; they are left out of what is tried next."""
+        for section in listeners:
+            lines = ", ".join(f"`{masked(line[:200])}`" for line in bind_lines(section, document))
+            reason = (
+                f"HAProxy could not start with {lines}; its own log may say why. It is tried again after an hour, since all "
+                f"connections are refused for a moment, or once the line is changed"
+            )
+            self._refusals.remember(key_of(section, document), Refusal(reason), DEADLY_RETRY)
+            self._account.look_again(LOOK_AGAIN)
 
     def save(self, document: Document) -> RejectedError | None:
         """Make the file say what runs, so that the next start does too. Gives the reason if it cannot.

@@ -24,7 +24,6 @@ from collections.abc import Mapping, Sequence
 
 from lighthouse.cluster import Cluster
 from lighthouse.haproxy.arrange import arranged, refilled
-from lighthouse.haproxy.binds import bind_lines
 from lighthouse.haproxy.config import Desired
 from lighthouse.haproxy.deadline import Deadline
 from lighthouse.haproxy.document import Document
@@ -43,20 +42,17 @@ from lighthouse.haproxy.including import Inclusion
 from lighthouse.haproxy.options import Owner
 from lighthouse.haproxy.outcome import Account, Outcome
 from lighthouse.haproxy.planner import reload_reason
-from lighthouse.haproxy.ports import key_of
 from lighthouse.haproxy.proposals import Proposals
 from lighthouse.haproxy.quarantine import Verdict
 from lighthouse.haproxy.quick import quick
 from lighthouse.haproxy.reader import Reader
-from lighthouse.haproxy.refusals import DEADLY_RETRY, RETRY, Refusal, retry_of
+from lighthouse.haproxy.refusals import RETRY, Refusal, retry_of
 from lighthouse.haproxy.repair import repairs, shut_down
 from lighthouse.haproxy.running import Running
 from lighthouse.haproxy.runtime import LOOK_AGAIN, Runtime
-from lighthouse.haproxy.stanzas.section import Section
 from lighthouse.haproxy.starting import Start
 from lighthouse.haproxy.tools import Tools
 from lighthouse.haproxy.trial import SOON
-from lighthouse.preview import masked
 
 log = logging.getLogger(__name__)
 
@@ -250,18 +246,9 @@ class _Reconciliation:
             retry = RETRY
         elif isinstance(error, UnstartedError):
             suspects = ports.suspects(wanted)
-            self._suspect([item for item in suspects if item.header in error.places] or suspects, wanted)
+            named = [item for item in suspects if item.header in error.places]
+            self._proposals.suspect(named or suspects, wanted)
         self._tools.refusals.remember(wanted.skeleton, Refusal(str(error), final=isinstance(error, EndedError)), retry)
-
-    def _suspect(self, listeners: Sequence[Section], document: Document) -> None:
-        for section in listeners:
-            lines = ", ".join(f"`{masked(line[:200])}`" for line in bind_lines(section, document))
-            reason = (
-                f"HAProxy could not start with {lines}; its own log may say why. It is tried again after an hour, since all "
-                f"connections were refused for a moment, or once the line is changed"
-            )
-            self._tools.refusals.remember(key_of(section, document), Refusal(reason), DEADLY_RETRY)
-            self._account.look_again(LOOK_AGAIN)
 
     def _go_back(self, good: Document, running: Running) -> None:
         """Put back what ran, and load it so that HAProxy's master is whole again."""

@@ -10,11 +10,11 @@ from lighthouse.errors import BalancerError
 from lighthouse.haproxy.arrange import arranged, refilled
 from lighthouse.haproxy.deadline import Deadline
 from lighthouse.haproxy.document import Document
-from lighthouse.haproxy.errors import EndedError, HeldUpError, RejectedError, TakenError, UnwrittenError
+from lighthouse.haproxy.errors import EndedError, HeldUpError, RejectedError, TakenError, UndecidedError, UnwrittenError
 from lighthouse.haproxy.outcome import Account
 from lighthouse.haproxy.ports import Ports
 from lighthouse.haproxy.proposals import Proposals
-from lighthouse.haproxy.quarantine import Verdict
+from lighthouse.haproxy.quarantine import Verdict, without_names
 from lighthouse.haproxy.reader import Reader
 from lighthouse.haproxy.refusals import IDLE_RETRY, Refusal, retry_of
 from lighthouse.haproxy.running import Running
@@ -41,7 +41,22 @@ class Start:
         try:
             return self._judged(desired)
         except HeldUpError as error:
-            return self._as_it_is(desired, error)
+            found = self._without_names(desired, error) if isinstance(error, UndecidedError) else None
+            return found or self._as_it_is(desired, error)
+
+    def _without_names(self, desired: Document, error: UndecidedError) -> tuple[Document, Running] | None:
+        """Start it without the proxies for which HAProxy may be waiting, because no resolver answers; None if that is not it."""
+        lean = without_names(desired)
+        if lean == desired:
+            return None
+        try:
+            found = self._judged(lean)
+        except HeldUpError:
+            return None
+        self._account.held_up(error)
+        for header in sorted({item.header for item in desired.sections} - {item.header for item in lean.sections}):
+            self._account.tell(f"{header} is left out until a resolver answers for the names of its servers")
+        return found
 
     def _as_it_is(self, desired: Document, error: HeldUpError) -> tuple[Document, Running]:
         """Start it with what is on disk, which its members are brought into at run time."""
@@ -84,7 +99,15 @@ class Start:
             return self._first(verdict, spare)
         except RejectedError as error:
             refused = error
+        if verdict.document is not None and self._suspected(verdict.document, refused, ports):
+            return self._judged(desired)
         return self._second(verdict, spare, refused, ports)
+
+    def _suspected(self, document: Document, refused: RejectedError, ports: Ports) -> bool:
+        """Whether HAProxy named listeners with which it cannot start, that it can do without from now on."""
+        named = [item for item in ports.suspects(document) if item.header in refused.places]
+        self._proposals.suspect(named, document)
+        return bool(named)
 
     def _found(self, wanted: Document, good: Document | None, ports: Ports) -> Verdict:
         """What of `wanted` can be started."""

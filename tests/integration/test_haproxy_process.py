@@ -437,6 +437,45 @@ def test_a_check_without_an_end_keeps_nobody_from_starting_what_was_good(paths, 
         assert made.sync(clusters)["degraded"] is None
 
 
+def test_names_that_no_resolver_answers_for_keep_nobody_else_from_being_served(paths, tmp_path, monkeypatch):
+    """As when a host boots without its network: HAProxy itself waits for the resolver, at each check and each start."""
+    program, port = tmp_path / "bin" / "haproxy", free_port()
+    program.parent.mkdir()
+    real = shutil.which("haproxy")
+    program.write_text(
+        f'#!/bin/sh\nfor file; do :; done\ngrep -qs partner.invalid "$file" && exec sleep 600\nexec {real} "$@"\n'
+    )
+    program.chmod(0o700)
+    monkeypatch.setattr("lighthouse.haproxy.process.CHECK_TIMEOUT", 0.2)
+    proxies = {"p": {"port": free_port(), "upstreams": [{"host": "b2b.partner.invalid", "port": 1}]}}
+    with backends("a") as (a,):
+        made = balancer(paths, binary=str(program), proxies=proxies)
+        for _ in range(2):
+            report = made.sync([cluster("web", [a], port=port)])
+            assert "did not end in time: see that a resolver answers" in report["degraded"]
+            assert get(port) == (200, "a")
+        program.unlink()
+        program.symlink_to(real)
+        made._tools.refusals.forget()  # as after a minute; now the resolver says that there is no such name
+        assert "listen p is set apart: " in made.sync([cluster("web", [a], port=port)])["degraded"]
+
+
+@pytest.mark.parametrize("new", [True, False], ids=["new", "known"])
+def test_a_listener_with_which_it_cannot_be_started_costs_itself_only(paths, new):
+    port = free_port()
+    with backends("a", "squatter") as (a, squatter):
+        web = cluster("web", [a], port=port)
+        if not new:
+            balancer(paths).sync([web])
+            paths.stop()
+        report = balancer(paths).sync(
+            [web, cluster("db", [a], port=free_port(), frontend=[f"bind localhost:{squatter.port}"])]
+        )
+        assert list(report["quarantined"]) == ["db"]
+        assert f"`bind localhost:{squatter.port}`" in report["quarantined"]["db"]
+        assert get(port) == (200, "a")
+
+
 def test_a_program_that_is_broken_for_a_while(paths, tmp_path):
     """As amid an upgrade: a library is missing. HAProxy itself runs on; once the program is whole again, it is used at once."""
     program, port = tmp_path / "bin" / "haproxy", free_port()
