@@ -16,7 +16,6 @@ from lighthouse.haproxy.stanzas.section import Section, has
 
 MAX_RANGE = 1000  # ports of one range that are looked at
 _LISTENERS = ("frontend ", "listen ")
-_ELSEWHERE = frozenset({"namespace", "interface"})  # words after which an address means something else than here
 
 
 @dataclass(frozen=True, slots=True)
@@ -46,8 +45,9 @@ def places_of(document: Document) -> Iterator[tuple[str, Place]]:
 
 
 def is_clear(section: Section, document: Document) -> bool:
-    """Whether all places of a listener of `document` are told."""
-    return all(_places(line, document) is not None for line in bind_lines(section, document))
+    """Whether all that keeps a listener of `document` from its places shows when these are tried."""
+    lines = bind_lines(section, document)
+    return all(_places(line, document) is not None and "interface" not in line.split() for line in lines)
 
 
 def bind_lines(section: Section, document: Document) -> list[str]:
@@ -78,7 +78,7 @@ def _places(line: str, document: Document) -> list[Place] | None:
     """None if that is not to be told from the line."""
     words = line.split()
     at = 2 if words[0] == "peer" else 1
-    if len(words) <= at or not _ELSEWHERE.isdisjoint(words) or set(line) & set("\"'\\$"):
+    if len(words) <= at or "namespace" in words or set(words[at]) & set("\"'\\$"):
         return None
     prefixed = (section := document.section("global")) is not None and has(section.lines, "unix-bind")
     found = [_of(address, foreign="transparent" in words, prefixed=prefixed) for address in words[at].split(",")]

@@ -60,7 +60,9 @@ def without(wanted: Document, good: Document | None, parts: Collection[str]) -> 
         return wanted
     old = {item.header: item for item in good.sections if is_of(item, parts)} if good else {}
     kept = [
-        _kept(item, old.pop(item.header, None)) if is_of(item, parts) else _ruled(item, good, parts)
+        _kept(_ruled(item, good, parts), old.pop(item.header, None))
+        if is_of(item, parts)
+        else _ruled(item, good, parts)
         for item in wanted.sections
     ]
     sections = [item for item in kept if item is not None]

@@ -183,6 +183,12 @@ def test_which_addresses_of_haproxy_are_its_own():
             ports = Ports(*([document(f"bind {own}:{port}")] if own is not None else []))
             assert {header.split()[1] for header in ports.taken(wanted)} == taken, own
         assert Ports(held=True).taken(wanted) == {}
+        lines = (f"127.0.0.2:{port} ssl crt '/a b'", f"127.0.0.2:{port} interface lo", f"127.0.0.2:{port} namespace x")
+        lines = (*lines, "203.0.113.9:1", "203.0.113.9:1 transparent", "$HOST:1", "abns@x", "/nonexistent/s", "/tmp/s")
+        wanted = document(*(f"bind {line}" for line in lines))
+        ports = Ports()
+        assert {header.split()[1] for header in ports.taken(wanted)} == {"f0", "f1", "f3", "f7"}
+        assert {item.header.split()[1] for item in ports.suspects(wanted)} == {"f1", "f2", "f5", "f6"}
 
 
 def test_a_port_is_not_shared_with_a_stranger(paths):
