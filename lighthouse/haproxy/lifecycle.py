@@ -24,7 +24,7 @@ from lighthouse.haproxy.running import Running
 from lighthouse.haproxy.sockets import Sockets
 
 READY_TIMEOUT = 3.0  # seconds until a new process answers
-RELOAD_TIMEOUT = 2.5  # seconds; a failing reload tries for 2 s to bind its ports
+RELOAD_TIMEOUT = 3.5  # seconds; a failing reload tries for 2 s to bind its ports, and a busy host takes its time
 SETTLE_TIMEOUT = 1.0  # seconds until only the new worker answers
 _PAUSE = 0.005
 _ENDED = "HAProxy ended right after its start; its own log may say why"

@@ -35,6 +35,7 @@ from lighthouse.haproxy.errors import (
     NotRunningError,
     RejectedError,
     UndecidedError,
+    UnfinishedError,
     UnstartedError,
     UnwrittenError,
 )
@@ -230,23 +231,30 @@ class _Reconciliation:
             if current is not None:
                 self._go_back(current, running)
             return str(error)
+        except UnfinishedError as error:
+            self._remember(
+                wanted, current, error
+            )  # it may be failing, and would only be made again; if it is not, that is seen
+            raise
         except (NotRunningError, NoAnswerError) as error:
             return str(error)
         self._account.reload = reason
         tools.trial.begin(wanted.skeleton)
         return None
 
-    def _remember(self, wanted: Document, current: Document | None, error: RejectedError) -> None:
+    def _remember(self, wanted: Document, current: Document | None, error: RejectedError | UnfinishedError) -> None:
         """Not to try `wanted` again so soon. If it could not be started, what may be the cause is left out, and the rest tried.
 
-        A port that was taken just before the reload is found by trying; then it is tried again, as all such ports are.
+        A port that was taken just before the reload is found by trying; then it is tried again, as all such ports are. While the
+        reload goes on it would be HAProxy itself that has it.
         """
         retry, ports = retry_of(error), self._tools.ports(current)
         if isinstance(error, UnstartedError) and ports.taken(wanted):
             retry = RETRY
-        elif isinstance(error, UnstartedError):
+        elif isinstance(error, UnstartedError | UnfinishedError):
             suspects = ports.suspects(wanted)
-            named = [item for item in suspects if item.header in error.places]
+            places = error.places if isinstance(error, RejectedError) else ()
+            named = [item for item in suspects if item.header in places]
             self._proposals.suspect(named or suspects, wanted)
         self._tools.refusals.remember(wanted.skeleton, Refusal(str(error), final=isinstance(error, EndedError)), retry)
 

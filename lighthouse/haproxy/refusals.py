@@ -10,7 +10,7 @@ import time
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field
 
-from lighthouse.haproxy.errors import EndedError, RejectedError, UnstartedError
+from lighthouse.haproxy.errors import EndedError, RejectedError, UnfinishedError, UnstartedError
 
 RETRY = 60.0  # seconds; what is wrong outside the file, a missing certificate or a port in use, may have been put right
 DEADLY_RETRY = (
@@ -31,9 +31,9 @@ class Refusal:
     final: bool = False
 
 
-def retry_of(error: RejectedError) -> float:
+def retry_of(error: RejectedError | UnfinishedError) -> float:
     """After how many seconds that is tried again."""
-    return DEADLY_RETRY if isinstance(error, EndedError | UnstartedError) else RETRY
+    return DEADLY_RETRY if isinstance(error, EndedError | UnstartedError | UnfinishedError) else RETRY
 
 
 class Refusals:

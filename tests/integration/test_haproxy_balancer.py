@@ -236,6 +236,38 @@ def test_a_listener_with_which_haproxy_cannot_start_is_set_apart(paths):
         assert "localhost" not in paths.file.read_text()
 
 
+def test_a_reload_that_fails_too_slowly_to_be_seen_is_not_made_again(paths, monkeypatch):
+    """Each would refuse all connections for two seconds, and a busy host is late."""
+    made, port = balancer(paths), free_port()
+    with backends("a", "squatter") as (a, squatter):
+        made.sync([cluster("web", [a], port=port)])
+        clusters = [
+            cluster("web", [a], port=port),
+            cluster("db", [a], port=free_port(), frontend=[f"bind localhost:{squatter.port}"]),
+        ]
+        with monkeypatch.context() as patch:
+            patch.setattr("lighthouse.haproxy.lifecycle.RELOAD_TIMEOUT", 0.3)
+            with pytest.raises(BalancerError, match="has not ended its reload in time"):
+                made.sync(clusters)
+        until(lambda: "failed: 1" in loaded(paths), what="the end of the reload")
+        with Load(port) as load:
+            for _ in range(3):
+                report = made.sync([*clusters, cluster("more", [a])])
+            assert list(report["quarantined"]) == ["db"]
+            assert report["servers"]["more"] == {a.node.name: "up"}
+            load.wait_for(20)
+        assert load.failed == []
+        assert paths.reloads() == 2
+
+
+def loaded(paths):
+    """What the master says; nothing while it does not listen."""
+    try:
+        return paths.master("show proc")
+    except OSError:
+        return ""
+
+
 def test_unknown_is_not_empty(paths):
     made, port = balancer(paths), free_port()
     with backends("a", "b") as (a, b):
