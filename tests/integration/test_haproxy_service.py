@@ -116,8 +116,9 @@ def test_one_that_still_loads_is_waited_for_and_not_reloaded(service):
     made.sync([cluster("web", [NODE])])
     service.write_base(*slow(service))
     service.begin(service.arguments())
-    until(lambda: made.sync([cluster("web", [NODE])])["degraded"] is None, what="its end")
-    assert service.reloads() == 0
+    seen = []
+    until(lambda: seen.append(made.sync([cluster("web", [NODE])])) or seen[-1]["degraded"] is None, what="its end")
+    assert service.reloads() == 0, [(report["degraded"], report["last"]) for report in seen]
 
 
 def test_one_that_comes_up_while_it_is_looked_for_is_not_reloaded(service, monkeypatch):
