@@ -18,7 +18,6 @@ It may be killed between any two steps; the next one, in a fresh process, then f
 
 from __future__ import annotations
 
-import hashlib
 import logging
 from collections.abc import Mapping, Sequence
 
@@ -29,17 +28,11 @@ from lighthouse.haproxy.deadline import Deadline
 from lighthouse.haproxy.document import Document
 from lighthouse.haproxy.drain import leaving
 from lighthouse.haproxy.errors import (
-    EndedError,
     HeldUpError,
-    NoAnswerError,
-    NotRunningError,
-    RejectedError,
     UndecidedError,
-    UnfinishedError,
-    UnstartedError,
-    UnwrittenError,
 )
 from lighthouse.haproxy.including import Inclusion
+from lighthouse.haproxy.loading import Loading
 from lighthouse.haproxy.options import Owner
 from lighthouse.haproxy.outcome import Account, Outcome
 from lighthouse.haproxy.planner import reload_reason
@@ -47,7 +40,6 @@ from lighthouse.haproxy.proposals import Proposals
 from lighthouse.haproxy.quarantine import Verdict
 from lighthouse.haproxy.quick import quick
 from lighthouse.haproxy.reader import Reader
-from lighthouse.haproxy.refusals import RETRY, Refusal, retry_of
 from lighthouse.haproxy.repair import repairs, shut_down
 from lighthouse.haproxy.running import Running
 from lighthouse.haproxy.runtime import LOOK_AGAIN, Runtime
@@ -80,6 +72,7 @@ class _Reconciliation:
         self._proposals = Proposals(tools, self._account, deadline)
         self._reader = Reader(tools, self._account, deadline)
         self._runtime = Runtime(tools, self._account, self._reader, deadline)
+        self._loading = Loading(tools, self._account, self._reader, self._proposals, deadline)
 
     def run(self) -> Outcome:
         running = self._reader.first()
@@ -169,13 +162,13 @@ class _Reconciliation:
             wanted, reason = self._needed(verdict, wanted, base, obstacles)
             if reason is None:
                 return self._settled(wanted, running)
-        refused = verdict.reason or self._futile(wanted) or self._load(wanted, current, running, reason)
+        refused = verdict.reason or self._loading.futile(wanted) or self._loading.load(wanted, current, running, reason)
         if refused is not None:
             self._account.trouble.append(f"the new configuration is not in force: {refused}")
             return self._settled(current, self._reader.again(current)) if current else (wanted, running)
         running, obstacles = self._brought(wanted, self._reader.again(wanted))
         if obstacles:
-            self._tools.refusals.remember(_key(wanted), Refusal("; ".join(obstacles.values())))
+            self._loading.was_futile(wanted, obstacles.values())
         return wanted, running
 
     def _has_its_ports(self, wanted: Document, current: Document | None, running: Running) -> bool:
@@ -208,67 +201,3 @@ class _Reconciliation:
         if refused is not None:
             self._account.trouble.append(f"the file is not up to date: {refused}")
         return document, running
-
-    def _futile(self, wanted: Document) -> str | None:
-        """Why a reload would not help: it was made lately, for the same file."""
-        known = self._tools.refusals.get(_key(wanted)) or self._tools.refusals.get(wanted.skeleton)
-        return known.reason or None if known else None
-
-    def _load(self, wanted: Document, current: Document | None, running: Running, reason: str) -> str | None:
-        """Bring in an accepted configuration. Gives the reason if HAProxy cannot run it; what ran before then runs again."""
-        tools = self._tools
-        if (refused := self._proposals.accepted(wanted)) is not None:
-            return str(refused)
-        if current is not None and current.skeleton != wanted.skeleton:
-            tools.file.keep_good(current)
-        tools.file.commit(wanted)
-        log.info("reloading HAProxy: %s", reason)
-        tools.pace.reloaded()
-        try:
-            self._reader.noted(tools.lifecycle.reload(wanted, running, self._deadline))
-        except RejectedError as error:
-            self._remember(wanted, current, error)
-            if current is not None:
-                self._go_back(current, running)
-            return str(error)
-        except UnfinishedError as error:
-            self._remember(
-                wanted, current, error
-            )  # it may be failing, and would only be made again; if it is not, that is seen
-            raise
-        except (NotRunningError, NoAnswerError) as error:
-            return str(error)
-        self._account.reload = reason
-        tools.trial.begin(wanted.skeleton)
-        return None
-
-    def _remember(self, wanted: Document, current: Document | None, error: RejectedError | UnfinishedError) -> None:
-        """Not to try `wanted` again so soon. If it could not be started, what may be the cause is left out, and the rest tried.
-
-        A port that was taken just before the reload is found by trying; then it is tried again, as all such ports are. While the
-        reload goes on it would be HAProxy itself that has it.
-        """
-        retry, ports = retry_of(error), self._tools.ports(current)
-        if isinstance(error, UnstartedError) and ports.taken(wanted):
-            retry = RETRY
-        elif isinstance(error, UnstartedError | UnfinishedError):
-            suspects = ports.suspects(wanted)
-            places = error.places if isinstance(error, RejectedError) else ()
-            named = [item for item in suspects if item.header in places]
-            self._proposals.suspect(named or suspects, wanted)
-        self._tools.refusals.remember(wanted.skeleton, Refusal(str(error), final=isinstance(error, EndedError)), retry)
-
-    def _go_back(self, good: Document, running: Running) -> None:
-        """Put back what ran, and load it so that HAProxy's master is whole again."""
-        try:
-            self._tools.file.write(good)
-        except UnwrittenError as error:
-            good = self._tools.file.take_good() or good
-            self._account.held_up(error)
-        self._reader.noted(self._tools.lifecycle.restore(good, running, self._deadline))
-        self._tools.memory.judged = good
-
-
-def _key(document: Document) -> str:
-    """Tells a file apart from others with the same skeleton."""
-    return hashlib.sha256(document.text().encode()).hexdigest()
