@@ -117,24 +117,25 @@ class Lifecycle:
 
     def _will_listen(self) -> bool:
         """Whether a process of ours is there whose master does not listen; one whose socket was deleted never will."""
-        path = Path(self._control.master_socket_file)
-        return path.exists() and any(map(self._process.serves_our_files, self._process.find()))
+        return _exists(self._control.master_socket_file) and any(
+            map(self._process.serves_our_files, self._process.find())
+        )
 
     def missing_master(self) -> str | None:
         """Why there may be no answer of a master, and what follows; None if none is needed."""
         path = self._control.master_socket_file
         if not path:
             return None
-        closed = Path(path).exists() and not os.access(path, os.W_OK)
+        closed = _exists(path) and not os.access(path, os.W_OK, effective_ids=True)
         what = "is closed to the user of Lighthouse" if closed else "does not answer"
         return f"HAProxy's master process {what} at {path}, so it cannot be reloaded gracefully"
 
     def lost_master(self) -> str | None:
-        """Why it takes another process to have a master that answers; None if one may answer yet, or none is needed."""
+        """Why it takes another process to have a master that answers; None if one may answer yet, none can, or none is needed."""
         path = self._control.master_socket_file
-        return (
-            f"the socket of HAProxy's master process was deleted ({path})" if path and not Path(path).exists() else None
-        )
+        if not path or _exists(path) or not os.access(Path(path).parent, os.W_OK | os.X_OK, effective_ids=True):
+            return None
+        return f"the socket of HAProxy's master process was deleted ({path})"
 
     def ended(self, before: Processes, document: Document) -> Callable[[Deadline], None]:
         """To be asked for before a reload into `document`: what waits for its end then.
@@ -203,3 +204,8 @@ class Lifecycle:
                 return running, processes
             time.sleep(_PAUSE)
         return None
+
+
+def _exists(path: str) -> bool:
+    """Unlike that of `pathlib`, this does not raise where a directory on the way may not be searched."""
+    return os.path.exists(path)  # noqa: PTH110

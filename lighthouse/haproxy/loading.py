@@ -6,6 +6,7 @@ import hashlib
 import logging
 from collections.abc import Iterable
 
+from lighthouse.errors import BalancerError
 from lighthouse.haproxy.deadline import Deadline
 from lighthouse.haproxy.document import Document
 from lighthouse.haproxy.errors import (
@@ -98,8 +99,11 @@ class Loading:
         except UnwrittenError as error:
             good = self._tools.file.take_good() or good
             self._account.held_up(error)
-        self._reader.noted(self._tools.lifecycle.restore(good, running, self._deadline))
         self._tools.memory.judged = good
+        try:
+            self._reader.noted(self._tools.lifecycle.restore(good, running, self._deadline))
+        except BalancerError as error:  # what runs, if anything does, is read next
+            self._account.tell(f"what ran before cannot be loaded again: {error}")
 
 
 def _key(document: Document) -> str:

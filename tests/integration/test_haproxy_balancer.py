@@ -3,6 +3,7 @@
 import os
 import random
 import select
+import shutil
 import signal
 import socket
 import stat
@@ -364,6 +365,26 @@ def test_only_the_master_killed(paths):
         until(healed, what="a whole HAProxy")
         until(lambda: len(paths.pids()) == 2, what="one master and one worker")
         assert get(port) == (200, "a")
+
+
+def test_members_change_while_the_directory_of_the_master_socket_is_gone(paths, tmp_path):
+    """A new master could not make its socket there either, and would cost the one that serves."""
+    folder = tmp_path / "folder"
+    folder.mkdir()
+    made = balancer(paths, master_socket_file=str(folder / "master"))
+    made.sync([cluster("web", [NODE])])
+    shutil.rmtree(folder)
+    for count in range(1, 4):
+        nodes = [Node(f"n{number}", "127.0.0.1", 9) for number in range(count)]
+        report = made.sync([cluster("web", nodes)])
+        assert set(report["servers"]["web"].values()) == {"up"}
+        assert len(report["servers"]["web"]) == count
+        assert "cannot be reloaded gracefully" in made.sync([cluster("web", nodes)])["degraded"]
+    folder.mkdir()
+    report = until(
+        lambda: (found := made.sync([cluster("web", nodes)]))["degraded"] is None and found, what="a new master"
+    )
+    assert len(report["servers"]["web"]) == count
 
 
 @pytest.mark.parametrize("gone", ["s", "s.master"])
