@@ -9,7 +9,7 @@ from __future__ import annotations
 
 import hashlib
 import re
-from collections.abc import Callable, Collection, Iterator, Mapping, Sequence
+from collections.abc import Collection, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field, replace
 
 from lighthouse.errors import ConfigError, NodeError
@@ -80,10 +80,6 @@ class Document:
         """The same without those whose members are `unknown`."""
         return {name: section for name, section in self.backends().items() if name not in unknown}
 
-    def with_members(self, members: Callable[[Section], Sequence[Member]]) -> Document:
-        """The same skeleton with other members."""
-        return replace(self, sections=tuple(_refilled(section, members) for section in self.sections))
-
     def exchanged(self, backends: Mapping[str, Section]) -> Document:
         """The same with these backends, which have the shape of those that they take the place of: the skeleton is the same."""
         positions = self._positions()
@@ -132,12 +128,6 @@ def parse(text: str) -> Document | None:
         return Document(tuple(blocks[0]), tuple(_section(block) for block in blocks[1:]))
     except (ConfigError, NodeError, ValueError):
         return None
-
-
-def _refilled(section: Section, members: Callable[[Section], Sequence[Member]]) -> Section:
-    if section.template is None:
-        return section
-    return section.having(item for item in members(section) if not section.is_pinned(item.name))
 
 
 _MARK = re.compile(re.escape(MEMBERS) + r"(?: in (\d{1,5}) slots)?:(?: (.*))?")

@@ -83,7 +83,7 @@ RUNNING = st.dictionaries(
 def wanted_of(members, options="check"):
     shape = document(cluster("web", [], server_options=options), cluster("other", []))
     found = tuple(Member(name, ip, port) for name, (ip, port) in sorted(members.items()))
-    return shape.with_members(lambda section: found if section.backend == "web" else ())
+    return shape.exchanged({"web": shape.backends()["web"].filled(found)})
 
 
 @given(MEMBERS, RUNNING, st.sets(st.sampled_from(["web/a", "web/b", "web/c"])))
