@@ -1,8 +1,8 @@
 """Who gets a port that several listeners want. Pure.
 
 HAProxy would let them share it, and deal the connections to all in turn. So one gets it: whoever listens there already, so that no
-change of another file takes away what works; then the first in the order of the listeners. One that is denied stays where it
-listens, before anybody who is new may listen there.
+change of another file takes away what works, and nobody gets all addresses of a port of which others have one; then the first in the
+order of the listeners. One that is denied stays where it listens, before anybody who is new may listen there.
 """
 
 from __future__ import annotations
@@ -18,6 +18,8 @@ from lighthouse.haproxy.stanzas.section import Section
 
 Spot = tuple[str, int | str]
 """An address and a port; for a UNIX socket nothing and its path."""
+
+_PLAIN = {"localhost": "127.0.0.1", "*": "", "0.0.0.0": ""}  # noqa: S104  compared, not bound
 
 
 @dataclass(frozen=True, slots=True)
@@ -65,54 +67,104 @@ class _Settlement:
         # Frontends of an earlier version have a name without the suffix.
         self._old = {name_of(item.header): (item, found) for item in sections if (found := spots_of(item, head))}
         self._claims = Claims()
-        self._listening: set[str] = set()
+        self._homes = Claims()
+        self._listening: set[tuple[str, int | str]] = set()
         self._denied: dict[str, Denial] = {}
 
     def run(self) -> Mapping[str, Denial]:
-        """Those who keep their ports come first, then those who cannot move, those who can, and at last those who are new."""
-        rest: list[Wish] = []
-        for wish in self._wishes:
-            if self._keeps(wish):
-                self._listening.add(wish.owner)
+        """Where one listens who goes on to do so is closed to others. Those who listen elsewhere come then, those who are new last."""
+        there = [wish for wish in self._wishes if self._before(wish)]
+        for wish in sorted(there, key=lambda wish: not self._stays(wish)):
+            self._keep(wish)
+        movers: dict[str, Wish] = {}
+        for wish in there:
+            if self._stays(wish):
                 self._grant(wish)
             else:
-                rest.append(wish)
-        movers = [wish for wish in rest if self._before(wish)]
-        stuck = [wish for wish in movers if self._taker(wish)]
-        for wish in (*stuck, *(wish for wish in movers if wish not in stuck)):
-            self._grant(wish)
-        for wish in rest:
-            if wish not in movers:
+                movers[wish.owner] = wish
+        self._move(movers)
+        for wish in self._wishes:
+            if wish not in there:
                 self._grant(wish)
         return self._denied
 
-    def _before(self, wish: Wish) -> tuple[Section, tuple[Spot, ...]] | None:
-        return self._old.get(name_of(wish.section.header))
+    def _move(self, movers: dict[str, Wish]) -> None:
+        """Those who cannot move come first, because they stay; then those who displace nobody, then those who change places."""
+        movers = dict(sorted(movers.items(), key=lambda item: not self._keeps_ports(item[1])))
+        while movers:
+            stuck = [wish for wish in movers.values() if self._taker(wish)]
+            free = [] if stuck else [wish for wish in movers.values() if self._holder(wish, movers) is None]
+            for wish in stuck or free or self._ring(movers):
+                self._grant(wish)
+                del movers[wish.owner]
 
-    def _keeps(self, wish: Wish) -> bool:
-        """Whether it listens at all these ports already."""
+    def _ring(self, movers: Mapping[str, Wish]) -> list[Wish]:
+        """Some who want the places of each other, where each one wants that of somebody."""
+        path: list[Wish] = []
+        wish: Wish | None = next(iter(movers.values()))
+        while wish is not None and wish not in path:
+            path.append(wish)
+            wish = self._holder(wish, movers)
+        return path[path.index(wish) :] if wish else path
+
+    def _holder(self, wish: Wish, movers: Mapping[str, Wish]) -> Wish | None:
+        """One of the movers who listens where this one wants to."""
+        found = (owner for spot in wish.spots for owner in self._homes.owners(*spot) if owner != wish.owner)
+        return next((movers[owner] for owner in found if owner in movers), None)
+
+    def _before(self, wish: Wish) -> tuple[Spot, ...]:
+        return self._home(wish)[1]
+
+    def _home(self, wish: Wish) -> tuple[Section | None, tuple[Spot, ...]]:
+        return self._old.get(name_of(wish.section.header), (None, ()))
+
+    def _stays(self, wish: Wish) -> bool:
+        """Whether it listens at all these places already."""
+        return len(_covered(wish.spots, self._before(wish))) == len(wish.spots)
+
+    def _keeps_ports(self, wish: Wish) -> bool:
+        return {port for _, port in wish.spots} <= {port for _, port in self._before(wish)}
+
+    def _keep(self, wish: Wish) -> None:
+        """Claims what it has and goes on to want."""
         before = self._before(wish)
-        return before is not None and {port for _, port in wish.spots} <= {port for _, port in before[1]}
+        kept = [*_covered(wish.spots, before), *_covered(before, wish.spots)]
+        for address, port in kept if self._blocked(kept, wish.owner) is None else ():
+            self._claims.add(address, port, wish.owner)
+            self._listening.add((wish.owner, port))
+        for address, port in before:
+            self._homes.add(address, port, wish.owner)
 
     def _taker(self, wish: Wish) -> tuple[Spot, str] | None:
         return self._blocked(wish.spots, wish.owner)
 
     def _blocked(self, spots: Iterable[Spot], owner: str) -> tuple[Spot, str] | None:
-        found = ((spot, self._claims.owner(*spot)) for spot in spots)
-        return next(((spot, other) for spot, other in found if other not in (None, owner) and other), None)
+        found = ((spot, other) for spot in spots for other in self._claims.owners(*spot))
+        return next(((spot, other) for spot, other in found if other != owner), None)
 
     def _grant(self, wish: Wish) -> None:
         taker = self._taker(wish)
         if taker is None:
             self._take(wish.spots, wish.owner)
             return
-        before, stays = self._before(wish), None
-        if before is not None and self._blocked(before[1], wish.owner) is None:
-            stays = before[0]
-            self._take(before[1], wish.owner)
+        home, before = self._home(wish)
+        stays = home if self._blocked(before, wish.owner) is None else None
+        if stays is not None:
+            self._take(before, wish.owner)
         spot, owner = taker
-        self._denied[wish.section.header] = Denial(spot, owner, owner in self._listening, stays)
+        self._denied[wish.section.header] = Denial(spot, owner, (owner, spot[1]) in self._listening, stays)
 
     def _take(self, spots: Iterable[Spot], owner: str) -> None:
         for address, port in spots:
-            self._claims.take(address, port, owner)
+            self._claims.add(address, port, owner)
+
+
+def _covered(spots: Iterable[Spot], homes: Iterable[Spot]) -> list[Spot]:
+    """The `spots` at which somebody listens who listens at `homes`. ``::`` is taken for all of IPv6 and nothing else."""
+    there = set(map(_plain, homes))
+    return [spot for spot in spots if {_plain(spot), ("::" if ":" in spot[0] else "", spot[1])} & there]
+
+
+def _plain(spot: Spot) -> Spot:
+    address, port = spot
+    return _PLAIN.get(address, address.strip("[]")), port

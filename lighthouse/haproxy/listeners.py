@@ -172,20 +172,26 @@ class Claims:
     def __init__(self) -> None:
         self._owners: dict[int | str, list[tuple[str, str]]] = {}
 
-    def owner(self, address: str, port: int | str) -> str | None:
-        """Who has a port of an address, or has it on every address."""
-        address = _LOCAL.get(address, address)
-        for taken, other in self._owners.get(port, ()):
-            if taken == address or {taken, address} & {"*", "", "0.0.0.0", "::"}:  # noqa: S104  compared, not bound
-                return other
-        return None
+    def owners(self, address: str, port: int | str) -> Iterator[str]:
+        """All who have a port of an address, or have it on every address."""
+        return (other for taken, other in self._owners.get(port, ()) if overlap(taken, address))
 
     def take(self, address: str, port: int | str, owner: str) -> str | None:
         """Take a port of an address; gives the owner instead if somebody has it."""
-        if (other := self.owner(address, port)) is not None:
+        if (other := next(self.owners(address, port), None)) is not None:
             return other
-        self._owners.setdefault(port, []).append((_LOCAL.get(address, address), owner))
+        self.add(address, port, owner)
         return None
+
+    def add(self, address: str, port: int | str, owner: str) -> None:
+        """Note that somebody has a port of an address, whoever else may have it."""
+        self._owners.setdefault(port, []).append((address, owner))
+
+
+def overlap(one: str, other: str) -> bool:
+    """Whether two addresses are the same, or one of them is every address."""
+    one, other = _LOCAL.get(one, one), _LOCAL.get(other, other)
+    return one == other or bool({one, other} & {"*", "", "0.0.0.0", "::"})  # noqa: S104  compared, not bound
 
 
 def _uri(value: Any, key: Key) -> str:

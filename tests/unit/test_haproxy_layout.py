@@ -10,8 +10,9 @@ from lighthouse.errors import ConfigError, LighthouseError
 from lighthouse.haproxy import host_name, layout
 from lighthouse.haproxy.balancer import HAProxy
 from lighthouse.haproxy.binds import places_of
+from lighthouse.haproxy.claims import Wish, settle, spots_of
 from lighthouse.haproxy.config import HAProxyConfig
-from lighthouse.haproxy.document import parse
+from lighthouse.haproxy.document import Document, parse
 from lighthouse.haproxy.host_name import RETRY, HostName
 from lighthouse.haproxy.listeners import Upstream
 from lighthouse.haproxy.options import ClusterOptions, HAProxySettings
@@ -20,6 +21,7 @@ from lighthouse.haproxy.stanzas.frontend import FrontendStanza
 from lighthouse.haproxy.stanzas.meta import MetaFrontendStanza
 from lighthouse.haproxy.stanzas.peers import PeersStanza
 from lighthouse.haproxy.stanzas.proxy import ProxyStanza
+from lighthouse.haproxy.stanzas.section import Section
 from lighthouse.haproxy.stanzas.stanza import Stanza
 from lighthouse.haproxy.stanzas.stats import StatsStanza
 from lighthouse.node import Node
@@ -298,6 +300,29 @@ def test_a_cluster_gives_way_at_a_port(more, owner):
         ),
         ({"web": 1, "old": 2}, {"web": 2, "old": 1, "aaa": 2}, {"aaa": "port 2 belongs to cluster web; choose another"}),
         ({}, {"aaa": 1, "web": 1}, {"web": "port 1 belongs to cluster aaa; choose another"}),
+        (
+            {"a": 4, "b": 2, "c": 3, "z": 1},
+            {"a": 1, "b": 3, "c": 3, "z": 2},
+            {
+                "a": "port 1 belongs to cluster z; choose another, until then it stays where it listens",
+                "b": "port 3 belongs to cluster c, which listens there already; choose another, "
+                "until then it stays where it listens",
+                "z": "port 2 belongs to cluster b; choose another, until then it stays where it listens",
+            },
+        ),
+        (
+            {"a": 1, "b": 4, "z": 2},
+            {"a": 2, "b": 3, "z": 3},
+            {
+                "a": "port 2 belongs to cluster z; choose another, until then it stays where it listens",
+                "z": "port 3 belongs to cluster b; choose another, until then it stays where it listens",
+            },
+        ),
+        (
+            {"a": 1, "b": 2, "c": 3},
+            {"a": 2, "b": 3, "c": 2},
+            {"a": "port 2 belongs to cluster c; choose another, until then it stays where it listens"},
+        ),
     ],
 )  # fmt: skip
 def test_who_listens_at_a_port_keeps_it(old, new, clashes):
@@ -316,6 +341,33 @@ def test_who_listens_at_a_port_keeps_it(old, new, clashes):
     assert again.document == found.document, "and so it stays"
 
 
+@pytest.mark.parametrize(
+    ("old", "new", "denied"),
+    [
+        ({"a": "127.0.0.1:1", "b": "127.0.0.2:1"}, {"a": "*:1", "b": "127.0.0.2:1"}, {"a": "b"}),
+        ({"a": "127.0.0.1:1", "b": "127.0.0.2:1"}, {"a": "*:1", "b": "*:1"}, {"a": "b", "b": "a"}),
+        ({"a": "127.0.0.1:1", "b": "127.0.0.2:1"}, {"a": "*:1", "b": "127.0.0.1:2"}, {}),
+        ({"a": "127.0.0.1:1", "b": "127.0.0.2:1", "c": "*:2"}, {"a": "*:1", "b": "*:2", "c": "*:2"}, {"a": "b", "b": "c"}),
+        ({"a": "127.0.0.1:1", "b": "127.0.0.1:2"}, {"a": "*:2", "b": "*:2"}, {"a": "b"}),
+        ({"a": "127.0.0.1:1", "b": "127.0.0.1:2"}, {"a": "10.0.0.1:2", "b": "10.0.0.1:2"}, {"a": "b"}),
+        ({"a": "*:1", "b": "*:2"}, {"a": "127.0.0.2:2", "b": "127.0.0.2:2"}, {"a": "b"}),
+        ({"a": "[::]:1", "b": "[::1]:2"}, {"a": "[::1]:1", "b": "[::1]:1"}, {"b": "a"}),
+    ],
+)  # fmt: skip
+def test_one_address_does_not_become_all_in_place_of_another(old, new, denied):
+    def wishes(places):
+        return [
+            Wish(section, name, spots_of(section))
+            for name, place in places.items()
+            for section in [Section(f"frontend {name}:in", (f"bind {place}",))]
+        ]
+
+    before = Document((), tuple(wish.section for wish in wishes(old)))
+    found = settle(wishes(new), before)
+    assert {header.split()[1].removesuffix(":in"): denial.owner for header, denial in found.items()} == denied
+    assert all(denial.stays is before.section(header) for header, denial in found.items())
+
+
 def test_a_listener_of_no_cluster_takes_no_port_away_either():
     before = desired(cluster("web", [A], port=80), cluster("old", [A], peers=81), stats={"port": 9009})
     new = {"proxies": {"thief": {"port": 80, "upstreams": [{"host": "h", "port": 2}]}}, "stats": {"port": 81}}
@@ -328,6 +380,10 @@ def test_a_listener_of_no_cluster_takes_no_port_away_either():
     assert [note.partition(" belongs")[0] for note in found.notes] == [
         *("proxy thief: port 80", "the stats page: port 81", "cluster mine: port 80"),
     ]
+    beside = desired(cluster("web", [A], port=80), stats={"port": 80, "bind_address": "127.0.0.2"}).document
+    found = desired(cluster("web", [A], port=80), previous=beside, stats={"port": 80})
+    assert found.document == beside
+    assert "the stats page: port 80 belongs to cluster web, which listens there already" in found.notes[0]
 
 
 def test_one_port_on_two_addresses():
