@@ -1,8 +1,8 @@
 """Who gets a port that several listeners want. Pure.
 
 HAProxy would let them share it, and deal the connections to all in turn. So one gets it: whoever listens there already, so that no
-change of another file takes away what works, and nobody gets all addresses of a port of which others have one; then the first in the
-order of the listeners. One that is denied stays where it listens, before anybody who is new may listen there.
+change of another file takes away what works, and nobody gets all addresses of a port of which others have one; then the first in
+the order of the listeners. One that is denied stays where it listens, before anybody who is new may listen there.
 """
 
 from __future__ import annotations
@@ -72,7 +72,7 @@ class _Settlement:
         self._denied: dict[str, Denial] = {}
 
     def run(self) -> Mapping[str, Denial]:
-        """Where one listens who goes on to do so is closed to others. Those who listen elsewhere come then, those who are new last."""
+        """Where one listens and goes on to do so is closed to others. Then come those who move, and at last those who are new."""
         there = [wish for wish in self._wishes if self._before(wish)]
         for wish in sorted(there, key=lambda wish: not self._stays(wish)):
             self._keep(wish)
