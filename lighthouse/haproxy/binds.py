@@ -6,7 +6,7 @@ Peers listen too: the one of this host, which ``localpeer`` names, at the addres
 from __future__ import annotations
 
 import ipaddress
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from dataclasses import dataclass, replace
 from itertools import chain
 
@@ -20,11 +20,15 @@ _LISTENERS = ("frontend ", "listen ")
 
 @dataclass(frozen=True, slots=True)
 class Place:
-    """An address and its port, or the path of a UNIX socket with port 0. ``foreign``: it need not be an address of this host."""
+    """An address and its port, or the path of a UNIX socket with port 0.
+
+    ``foreign``: it need not be an address of this host. ``v6only``: ``::`` leaves IPv4 to others.
+    """
 
     host: str
     port: int
     foreign: bool = False
+    v6only: bool = False
 
     @property
     def claim(self) -> int | str:
@@ -81,22 +85,24 @@ def _places(line: str, document: Document) -> list[Place] | None:
     if len(words) <= at or "namespace" in words or set(words[at]) & set("\"'\\$"):
         return None
     prefixed = (section := document.section("global")) is not None and has(section.lines, "unix-bind")
-    found = [_of(address, foreign="transparent" in words, prefixed=prefixed) for address in words[at].split(",")]
+    found = [_of(address, words[at + 1 :], prefixed=prefixed) for address in words[at].split(",")]
     told = [places for places in found if places is not None]
     return list(chain.from_iterable(told)) if len(told) == len(found) else None
 
 
-def _of(address: str, *, foreign: bool, prefixed: bool) -> list[Place] | None:
+def _of(address: str, options: Sequence[str], *, prefixed: bool) -> list[Place] | None:
     path = address.removeprefix("unix@")
     if path.startswith("/"):
         return None if prefixed else [Place(path, 0)]
-    host, _, ports = address.rpartition(":")
-    host = host.removeprefix("ipv4@").removeprefix("ipv6@").strip("[]").replace("*", "")
-    first, _, last = ports.partition("-")
+    host, _, numbers = address.rpartition(":")
+    whole = "::" if host.startswith("ipv6@") else ""
+    host = host.removeprefix("ipv4@").removeprefix("ipv6@").strip("[]").replace("*", "") or whole
+    first, _, last = numbers.partition("-")
     last = last or first
     if not (first.isdecimal() and last.isdecimal() and (not host or is_literal(host))):
         return None
-    return [Place(host, port, foreign) for port in range(int(first), int(last) + 1)[:MAX_RANGE]]
+    ports = range(int(first), int(last) + 1)[:MAX_RANGE]
+    return [Place(host, port, "transparent" in options, host == "::" and "v6only" in options) for port in ports]
 
 
 def is_literal(host: str) -> bool:

@@ -36,15 +36,16 @@ Failed = Callable[[str], str | None]
 class Ports:
     """Tells why listeners cannot listen, and tries each place once; those aside that HAProxy has, because `own` have them.
 
-    Where one of two addresses is that of all interfaces, to have a port of one is taken for having it of the other.
+    Where HAProxy has a port of one address and is to have it of all, or the other way round, it is tried beside HAProxy; if that
+    cannot be, because HAProxy is another user's, the one is taken for the other.
 
     With ``held`` HAProxy has some that nobody knows, so that none is tried.
     """
 
     def __init__(self, *own: Document, held: bool = False, failed: Failed = lambda _: None) -> None:
-        self._own: dict[int, set[str]] = {}
+        self._own: dict[int, set[Place]] = {}
         for _, place in chain.from_iterable(map(places_of, own)):
-            self._own.setdefault(place.port, set()).add(place.host)
+            self._own.setdefault(place.port, set()).add(place)
         self._listeners = {key_of(section, document) for document in own for section in document.sections}
         self._held = held
         self._failed = failed
@@ -54,7 +55,7 @@ class Ports:
         """Why listeners of `wanted` cannot listen, by the header of the section."""
         reasons: dict[str, str] = {}
         for header, place in () if self._held else places_of(wanted):
-            if header not in reasons and not self._has(place) and (cause := self._cause(place)):
+            if header not in reasons and (cause := self._cause(place)):
                 reasons[header] = f"{header}: cannot listen on {place}: {cause}"
         for section in wanted.sections:
             if cause := self._failure(section, wanted):
@@ -68,14 +69,22 @@ class Ports:
         ]
         return [item for item in new if not is_clear(item, wanted)] or new
 
-    def _has(self, place: Place) -> bool:
-        hosts = self._own.get(place.port, set())
-        return place.host in hosts or bool(place.port and hosts and {place.host, *hosts} & _ALL)
-
     def _cause(self, place: Place) -> str | None:
         if place not in self._causes:
-            self._causes[place] = _cause(place) if place.port else _cause_at(place.host)
+            self._causes[place] = self._tried(place) if place.port else self._tried_at(place.host)
         return self._causes[place]
+
+    def _tried(self, place: Place) -> str | None:
+        own = self._own.get(place.port, set())
+        if any(one.host == place.host and one.v6only <= place.v6only for one in own):
+            return None
+        if not any({one.host, place.host} & _ALL for one in own):
+            return _cause(place)
+        cause = _cause(place, beside=True)
+        return cause if cause and all(_cause(one, beside=True) is None for one in own) else None
+
+    def _tried_at(self, path: str) -> str | None:
+        return None if any(one.host == path for one in self._own.get(0, ())) else _cause_at(path)
 
     def _failure(self, section: Section, document: Document) -> str | None:
         key = key_of(section, document) if bind_lines(section, document) else ""
@@ -87,15 +96,20 @@ def key_of(section: Section, document: Document) -> str:
     return "\n".join(("listener", section.header, *bind_lines(section, document)))
 
 
-def _cause(place: Place) -> str | None:
+def _cause(place: Place, *, beside: bool = False) -> str | None:
     """Why an address cannot be bound.
 
     Sharing is not tried: HAProxy binds with SO_REUSEPORT, so another HAProxy on the port would silently get half of the
-    connections.
+    connections. Only `beside` our own it has to be, and then it shows who else is there: Linux lets the sockets of one user share
+    a port if all of them have SO_REUSEPORT.
     """
     try:
         with socket.socket(socket.AF_INET6 if ":" in place.host else socket.AF_INET) as probe:
             probe.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
+            if beside:
+                probe.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEPORT, 1)
+            if place.v6only:
+                probe.setsockopt(socket.IPPROTO_IPV6, socket.IPV6_V6ONLY, 1)
             probe.bind((place.host, place.port))
     except OSError as error:
         return None if place.foreign and error.errno == errno.EADDRNOTAVAIL else _CAUSES.get(error.errno or 0)

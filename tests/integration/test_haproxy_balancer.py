@@ -172,7 +172,7 @@ def test_a_port_in_use_is_noticed_before_it_hurts(paths):
 
 
 def test_which_addresses_of_haproxy_are_its_own():
-    """To have a port of one address is not to have it of another, but of all where one of them is that of all."""
+    """To have a port of one address is not to have it of another, nor of all if that shows; to have it of all is to have each."""
 
     def document(*binds):
         return Document((), tuple(Section(f"frontend f{number}", (line,)) for number, line in enumerate(binds)))
@@ -180,7 +180,7 @@ def test_which_addresses_of_haproxy_are_its_own():
     with socket.create_server(("127.0.0.2", 0)) as squatter:
         port = squatter.getsockname()[1]
         wanted = document(f"bind 127.0.0.2:{port}-{port} ssl", f"bind 127.0.0.1:{port}", f"bind *:{port}", "bind /s")
-        for own, taken in (("127.0.0.1", {"f0"}), ("127.0.0.2", set()), ("", set()), (None, {"f0", "f2"})):
+        for own, taken in (("127.0.0.1", {"f0", "f2"}), ("127.0.0.2", set()), ("", set()), (None, {"f0", "f2"})):
             ports = Ports(*([document(f"bind {own}:{port}")] if own is not None else []))
             assert {header.split()[1] for header in ports.taken(wanted)} == taken, own
         assert Ports(held=True).taken(wanted) == {}
@@ -190,6 +190,11 @@ def test_which_addresses_of_haproxy_are_its_own():
         ports = Ports()
         assert {header.split()[1] for header in ports.taken(wanted)} == {"f0", "f1", "f3", "f7"}
         assert {item.header.split()[1] for item in ports.suspects(wanted)} == {"f1", "f2", "f5", "f6"}
+    with socket.create_server(("0.0.0.0", 0)) as squatter:
+        port = squatter.getsockname()[1]
+        places = (f":::{port} v6only", f"[::]:{port} v6only", f"ipv6@:{port} v6only", f"ipv6@*:{port}", f":::{port}")
+        wanted = document(*(f"bind {place}" for place in places))
+        assert {header.split()[1] for header in Ports().taken(wanted)} == {"f3", "f4"}
 
 
 def test_a_port_is_not_shared_with_a_stranger(paths):
@@ -203,6 +208,13 @@ def test_a_port_is_not_shared_with_a_stranger(paths):
         report = made.sync([cluster("web", [], port=stranger.getsockname()[1])])
         assert "another program has it" in report["degraded"]
         assert paths.reloads() == 0
+    port = free_port()
+    made.sync([cluster("web", [], port=port)])
+    reloads, wide = paths.reloads(), cluster("web", [], port=port, frontend=[f"bind *:{port}"])
+    with socket.create_server(("127.0.0.2", port)):
+        assert f"cannot listen on *:{port}: another program has it" in made.sync([wide])["degraded"]
+    assert paths.reloads() == reloads
+    assert made.sync([wide])["degraded"] is None, "beside HAProxy itself it can"
 
 
 @pytest.mark.versions
