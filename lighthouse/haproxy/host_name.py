@@ -1,7 +1,7 @@
 """The full name of this host, by which other hosts know it as a peer, and its address.
 
-The resolver is asked, which may fail or take longer than a sync may. What it said once is kept, and who asks while it is silent
-goes on with what is in force.
+The resolver is asked, which may fail or take longer than a sync may. What it said once is kept, a loopback address aside, and who
+asks while it is silent goes on with what is in force.
 """
 
 from __future__ import annotations
@@ -22,18 +22,27 @@ RETRY = 60.0  # seconds until it is asked again after it has failed
 
 
 class HostName:
-    """Asks in a thread, because nothing else ends a question to a resolver that does not answer."""
+    """Asks in a thread, because nothing else ends a question to a resolver that does not answer.
 
-    def __init__(self, ask: Callable[[], str] = own_name, clock: Callable[[], float] = time.monotonic) -> None:
+    An answer that is not final, such as the address that a host has before its network, holds until there is another.
+    """
+
+    def __init__(
+        self,
+        ask: Callable[[], str] = own_name,
+        clock: Callable[[], float] = time.monotonic,
+        is_final: Callable[[str], bool] = lambda _: True,
+    ) -> None:
         self._ask = ask
         self._clock = clock
+        self._is_final = is_final
         self._name: str | None = None
         self._asked: float | None = None
         self._asking: threading.Thread | None = None
 
     def known(self) -> str | None:
         """The name, or None while nobody tells it. Blocks for `PATIENCE`, and once in `RETRY` at most."""
-        if self._name is None and self._is_due():
+        if (self._name is None or not self._is_final(self._name)) and self._is_due():
             self._asked = self._clock()
             self._asking = threading.Thread(target=self._find, name="own name", daemon=True)
             self._asking.start()
@@ -68,4 +77,4 @@ def own_address() -> str:
     return min(filter(usable, found), key=lambda ip: ":" in ip, default="127.0.0.1")
 
 
-HOST_ADDRESS = HostName(own_address)
+HOST_ADDRESS = HostName(own_address, is_final=usable)

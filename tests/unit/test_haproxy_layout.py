@@ -5,6 +5,7 @@ import threading
 
 import pytest
 
+from lighthouse.advertise import usable
 from lighthouse.cluster import Cluster
 from lighthouse.errors import ConfigError, LighthouseError
 from lighthouse.haproxy import host_name, layout
@@ -231,6 +232,13 @@ def test_the_name_of_the_host_is_found_once_and_a_silent_resolver_delays_once_in
     assert [name.known(), name.known()] == ["me.example.net"] * 2
     now[0] += RETRY
     assert (name.known(), asked) == ("me.example.net", [100.0, 100.0 + RETRY])
+    answers[:] = ["127.0.0.1", None, "10.0.0.8", "10.0.0.9"]
+    address, told = HostName(ask, lambda: now[0], usable), []
+    for _ in range(4):
+        told += [address.known(), address.known()]
+        now[0] += RETRY
+    assert told == [*["127.0.0.1"] * 4, *["10.0.0.8"] * 4], "a loopback address is not the last word"
+    assert answers == ["10.0.0.9"]
     silent, answered = threading.Event(), []
     monkeypatch.setattr(host_name, "PATIENCE", 0.01)
     slow = HostName(lambda: answered.append(silent.wait()) or "late.example.net", lambda: now[0])
