@@ -56,12 +56,22 @@ def spots_of(section: Section, head: Section | None = None) -> tuple[Spot, ...]:
 
 def settle(wishes: Sequence[Wish], previous: Document | None) -> Mapping[str, Denial]:
     """Who is denied what it wants, by the header of the section; `previous` is what is in force."""
-    return _Settlement(wishes, previous).run()
+    pinned = frozenset[str]()
+    while True:
+        settlement = _Settlement(wishes, previous, pinned)
+        denied = settlement.run()
+        if settlement.lost <= pinned:
+            return denied
+        pinned |= settlement.lost
 
 
 class _Settlement:
-    def __init__(self, wishes: Sequence[Wish], previous: Document | None) -> None:
+    """One attempt. ``lost``: the owners who listened and now cannot, not even where they did; `pinned` ones keep their places."""
+
+    def __init__(self, wishes: Sequence[Wish], previous: Document | None, pinned: frozenset[str]) -> None:
+        self.lost: frozenset[str] = frozenset()
         self._wishes = wishes
+        self._pinned = pinned
         head = previous.section("global") if previous else None
         sections = previous.sections if previous else ()
         # Frontends of an earlier version have a name without the suffix.
@@ -128,7 +138,7 @@ class _Settlement:
     def _keep(self, wish: Wish) -> None:
         """Claims what it has and goes on to want."""
         before = self._before(wish)
-        kept = [*_covered(wish.spots, before), *_covered(before, wish.spots)]
+        kept = [*_covered(wish.spots, before), *_covered(before, before if wish.owner in self._pinned else wish.spots)]
         for address, port in kept if self._blocked(kept, wish.owner) is None else ():
             self._claims.add(address, port, wish.owner)
             self._listening.add((wish.owner, port))
@@ -151,6 +161,8 @@ class _Settlement:
         stays = home if self._blocked(before, wish.owner) is None else None
         if stays is not None:
             self._take(before, wish.owner)
+        elif before:
+            self.lost |= {wish.owner}
         spot, owner = taker
         self._denied[wish.section.header] = Denial(spot, owner, (owner, spot[1]) in self._listening, stays)
 
