@@ -8,6 +8,7 @@ from __future__ import annotations
 import ipaddress
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass, replace
+from functools import lru_cache
 from itertools import chain
 
 from lighthouse.haproxy.document import Document
@@ -78,16 +79,26 @@ def rebound(section: Section, old: Section) -> Section:
     return replace(section, lines=(*filter(is_bind, old.lines), *lines))
 
 
-def _places(line: str, document: Document) -> list[Place] | None:
+def _places(line: str, document: Document) -> Sequence[Place] | None:
     """None if that is not to be told from the line."""
+    section = document.section("global")
+    return _read(line, prefixed=section is not None and _has_prefix(section.lines))
+
+
+@lru_cache(maxsize=8)
+def _has_prefix(lines: tuple[str, ...]) -> bool:
+    return has(lines, "unix-bind")
+
+
+@lru_cache(maxsize=16384)  # asked for every listener at every whole comparison, and the lines hardly change
+def _read(line: str, *, prefixed: bool) -> Sequence[Place] | None:
     words = line.split()
     at = 2 if words[0] == "peer" else 1
     if len(words) <= at or "namespace" in words or set(words[at]) & set("\"'\\$"):
         return None
-    prefixed = (section := document.section("global")) is not None and has(section.lines, "unix-bind")
     found = [_of(address, words[at + 1 :], prefixed=prefixed) for address in words[at].split(",")]
     told = [places for places in found if places is not None]
-    return list(chain.from_iterable(told)) if len(told) == len(found) else None
+    return tuple(chain.from_iterable(told)) if len(told) == len(found) else None
 
 
 def _of(address: str, options: Sequence[str], *, prefixed: bool) -> list[Place] | None:

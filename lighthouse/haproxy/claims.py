@@ -57,6 +57,8 @@ def spots_of(section: Section, head: Section | None = None) -> tuple[Spot, ...]:
 def settle(wishes: Sequence[Wish], previous: Document | None) -> Mapping[str, Denial]:
     """Who is denied what it wants, by the header of the section; `previous` is what is in force."""
     pinned = frozenset[str]()
+    if _Settlement(wishes, previous, pinned).nobody_moves():
+        return {}
     while True:
         settlement = _Settlement(wishes, previous, pinned)
         denied = settlement.run()
@@ -80,6 +82,10 @@ class _Settlement:
         self._homes = Claims()
         self._listening: set[tuple[str, int | str]] = set()
         self._denied: dict[str, Denial] = {}
+
+    def nobody_moves(self) -> bool:
+        """Whether all listen where they want to already: the common case, told quickly."""
+        return all(map(self._stays, self._wishes))
 
     def run(self) -> Mapping[str, Denial]:
         """Where one listens and goes on to do so is closed to others. Then come those who move, and at last those who are new."""

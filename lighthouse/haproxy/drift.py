@@ -7,7 +7,7 @@ is counted here; that it is put right is the doing of the planner and of `lighth
 from __future__ import annotations
 
 import time
-from collections.abc import Callable, Collection, Iterator, Mapping
+from collections.abc import Callable, Collection, Iterable, Iterator, Mapping
 from typing import Any
 
 from lighthouse.haproxy.document import Document
@@ -26,8 +26,7 @@ class Drift:
         self.origin: Running | None = None
         self._left: Running | None = None
         self._passing: Collection[tuple[str, str]] = ()
-        self._backends: Collection[str] = ()
-        self._frontends: Collection[str] = ()
+        self._document = Document((), ())
         self._spoilt: dict[str, str] = {}
         self._healed = 0
         self._last: dict[str, Any] | None = None
@@ -38,7 +37,7 @@ class Drift:
         Only what is in `document` is ours to put right; HAProxy may have more.
         """
         self._left, self._passing = running, frozenset(passing)
-        self._backends, self._frontends = document.backends().keys(), frozenset(document.listening())
+        self._document = document
         if self.origin is None or self.origin.pid != running.pid:
             self.origin, self._spoilt = running, {}
 
@@ -89,11 +88,12 @@ class Drift:
         if left.limit != now.limit:
             yield "HAProxy has another limit of connections"
         if left.frontends != now.frontends:
-            yield from _in_frontends(self._frontends, left, now)
+            yield from _in_frontends(self._document.listening(), left, now)
         if left.servers == now.servers:
             return
-        self._note_spoilt(self._backends, left, now)
-        for backend in sorted(self._backends):
+        backends = sorted(self._document.backends())
+        self._note_spoilt(backends, left, now)
+        for backend in backends:
             yield from _in_backend(backend, left, now, self._passing)
 
     def _note_spoilt(self, backends: Collection[str], left: Running, now: Running) -> None:
@@ -106,7 +106,7 @@ class Drift:
                     self._spoilt[where] = f"the check of {where} was sent elsewhere at HAProxy's socket"
 
 
-def _in_frontends(frontends: Collection[str], left: Running, now: Running) -> Iterator[str]:
+def _in_frontends(frontends: Iterable[str], left: Running, now: Running) -> Iterator[str]:
     for name in sorted(frontends):
         old, new = left.frontends.get(name), now.frontends.get(name)
         if old is None or new is None:
