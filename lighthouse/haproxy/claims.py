@@ -57,10 +57,10 @@ def spots_of(section: Section, head: Section | None = None) -> tuple[Spot, ...]:
 def settle(wishes: Sequence[Wish], previous: Document | None) -> Mapping[str, Denial]:
     """Who is denied what it wants, by the header of the section; `previous` is what is in force."""
     pinned = frozenset[str]()
-    if _Settlement(wishes, previous, pinned).nobody_moves():
-        return {}
     while True:
         settlement = _Settlement(wishes, previous, pinned)
+        if settlement.nobody_moves():
+            return {}
         denied = settlement.run()
         if settlement.lost <= pinned:
             return denied

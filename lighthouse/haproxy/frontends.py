@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 
-from lighthouse.errors import BalancerError
+from lighthouse.haproxy.stat import rows_of
 
 PAUSED = "PAUSED"  # by ``disable frontend``
 STOPPED = "STOP"  # by ``shutdown frontend``, which nothing but a reload takes back
@@ -20,11 +20,6 @@ class Frontend:
 
 def parse_frontends(text: str) -> dict[str, Frontend]:
     """``show stat -1 1 -1``. Raises `BalancerError` if it is not of that format."""
-    lines = text.split("\n")
-    column = {name: index for index, name in enumerate(lines[0].removeprefix("# ").split(","))}
-    try:
-        order = [column[name] for name in ("pxname", "status", "slim")]
-        rows = ([line.split(",")[index] for index in order] for line in lines[1:] if line)
-        return {name: Frontend(state, int(limit or 0)) for name, state, limit in rows}
-    except (KeyError, ValueError, IndexError) as error:
-        raise BalancerError(f"HAProxy's answer to `show stat` cannot be read: {error!r}") from None
+    return dict(
+        rows_of(text, ("pxname", "status", "slim"), lambda name, state, limit: (name, Frontend(state, int(limit or 0))))
+    )

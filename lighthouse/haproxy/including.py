@@ -8,29 +8,16 @@ from __future__ import annotations
 
 import hashlib
 
+from lighthouse.haproxy.actor import Actor
 from lighthouse.haproxy.arrange import arranged, refilled
-from lighthouse.haproxy.deadline import Deadline
 from lighthouse.haproxy.document import Document
 from lighthouse.haproxy.errors import HeldUpError, NotRunningError, RejectedError
-from lighthouse.haproxy.outcome import Account
-from lighthouse.haproxy.proposals import Proposals
-from lighthouse.haproxy.reader import Reader
 from lighthouse.haproxy.refusals import Refusal
 from lighthouse.haproxy.running import Running
-from lighthouse.haproxy.tools import Tools
 
 
-class Inclusion:
+class Inclusion(Actor):
     """One try to have our file read."""
-
-    def __init__(
-        self, tools: Tools, account: Account, reader: Reader, proposals: Proposals, deadline: Deadline
-    ) -> None:
-        self._tools = tools
-        self._account = account
-        self._reader = reader
-        self._proposals = proposals
-        self._deadline = deadline
 
     def run(self, desired: Document) -> tuple[Document, Running]:
         """Gives what is in the file then, and what runs: nothing, if that is how it stays. Raises `BalancerError`."""

@@ -7,7 +7,7 @@ import logging
 from collections.abc import Iterable
 
 from lighthouse.errors import BalancerError
-from lighthouse.haproxy.deadline import Deadline
+from lighthouse.haproxy.actor import Actor
 from lighthouse.haproxy.document import Document
 from lighthouse.haproxy.errors import (
     EndedError,
@@ -18,27 +18,14 @@ from lighthouse.haproxy.errors import (
     UnstartedError,
     UnwrittenError,
 )
-from lighthouse.haproxy.outcome import Account
-from lighthouse.haproxy.proposals import Proposals
-from lighthouse.haproxy.reader import Reader
 from lighthouse.haproxy.refusals import RETRY, Refusal, retry_of
 from lighthouse.haproxy.running import Running
-from lighthouse.haproxy.tools import Tools
 
 log = logging.getLogger(__name__)
 
 
-class Loading:
+class Loading(Actor):
     """The reloads of one reconciliation."""
-
-    def __init__(
-        self, tools: Tools, account: Account, reader: Reader, proposals: Proposals, deadline: Deadline
-    ) -> None:
-        self._tools = tools
-        self._account = account
-        self._reader = reader
-        self._proposals = proposals
-        self._deadline = deadline
 
     def futile(self, wanted: Document) -> str | None:
         """Why a reload would not help: it was made lately, for the same file."""

@@ -14,6 +14,7 @@ from operator import itemgetter
 
 from lighthouse.errors import BalancerError
 from lighthouse.haproxy.frontends import Frontend
+from lighthouse.haproxy.stat import rows_of
 
 
 class Admin(IntEnum):
@@ -187,14 +188,11 @@ def parse_stat(text: str) -> dict[str, tuple[int, int, bool]]:
 
     Raises `BalancerError` if it is not of that format.
     """
-    lines = text.split("\n")
-    column = {name: index for index, name in enumerate(lines[0].removeprefix("# ").split(","))}
-    try:
-        order = [column[name] for name in ("svname", "scur", "slim", "bck")]
-        rows = ([line.split(",")[index] for index in order] for line in lines[1:] if line)
-        return {name: (int(now or 0), int(limit or 0), backup == "1") for name, now, limit, backup in rows}
-    except (KeyError, ValueError, IndexError) as error:
-        raise BalancerError(f"HAProxy's answer to `show stat` cannot be read: {error!r}") from None
+
+    def read(name: str, now: str, limit: str, backup: str) -> tuple[str, tuple[int, int, bool]]:
+        return name, (int(now or 0), int(limit or 0), backup == "1")
+
+    return dict(rows_of(text, ("svname", "scur", "slim", "bck"), read))
 
 
 def with_details(servers: Mapping[str, Server], details: Mapping[str, tuple[int, int, bool]]) -> dict[str, Server]:

@@ -7,34 +7,22 @@ from collections.abc import Callable
 from contextlib import suppress
 
 from lighthouse.errors import BalancerError
+from lighthouse.haproxy.actor import Actor
 from lighthouse.haproxy.arrange import arranged, refilled
-from lighthouse.haproxy.deadline import Deadline
 from lighthouse.haproxy.document import Document
 from lighthouse.haproxy.errors import EndedError, HeldUpError, RejectedError, TakenError, UndecidedError, UnwrittenError
-from lighthouse.haproxy.outcome import Account
 from lighthouse.haproxy.ports import Ports
-from lighthouse.haproxy.proposals import Proposals
 from lighthouse.haproxy.quarantine import Verdict, without_names
-from lighthouse.haproxy.reader import Reader
 from lighthouse.haproxy.refusals import IDLE_RETRY, Refusal, retry_of
 from lighthouse.haproxy.running import Running
-from lighthouse.haproxy.tools import Tools
 
 log = logging.getLogger(__name__)
 
 
-class Start:
+class Start(Actor):
     """One start: anything but no HAProxy."""
 
-    def __init__(
-        self, tools: Tools, account: Account, reader: Reader, proposals: Proposals, deadline: Deadline
-    ) -> None:
-        self._tools = tools
-        self._account = account
-        self._reader = reader
-        self._proposals = proposals
-        self._deadline = deadline
-        self._runs = False  # what does not answer, and may serve all the same: a try to replace it can cost connections
+    _runs = False  # what does not answer, and may serve all the same: a try to replace it can cost connections
 
     def run(self, desired: Document) -> tuple[Document, Running]:
         """Start it. Gives what is in force then. Raises `BalancerError` if nothing can be started."""

@@ -79,7 +79,7 @@ class Talk:
                 raise TimeoutError
             events = ready[0][1]
             if self._unsent and events & select.POLLOUT:
-                self._unsent = self._unsent[self._socket.send(self._unsent) :]
+                self.send()
                 if not self._unsent:
                     poller.modify(self._socket, select.POLLIN)
             if events & ~select.POLLOUT:
