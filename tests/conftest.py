@@ -38,7 +38,7 @@ def no_thread_is_left():
     """A thread that outlives its module keeps later ones from forking."""
     before = set(threading.enumerate())
     yield
-    until(lambda: set(threading.enumerate()) <= before, what=f"end of {set(threading.enumerate()) - before}")
+    until(lambda: set(threading.enumerate()) <= before, what=lambda: f"end of {set(threading.enumerate()) - before}")
 
 
 @pytest.fixture(scope="session")

@@ -33,10 +33,7 @@ class Watch:
         self._names: dict[int, str] = {}
         self._refusals: dict[str, str] = {}
         self._inotify: INotify | None = None
-        try:
-            self._inotify = INotify(nonblocking=True)
-        except OSError as error:
-            self._refusals[_ROOT] = str(error.strerror)
+        self._open()
 
     @property
     def problem(self) -> str | None:
@@ -51,7 +48,12 @@ class Watch:
         return None if self._inotify is None else int(self._inotify.fileno())
 
     def follow(self, name: str = _ROOT) -> None:
-        """Watch a directory, or what is now in its place. To be called before it is read, so that no change falls in between."""
+        """Watch a directory, or what is now in its place. To be called before it is read, so that no change falls in between.
+
+        With the root it tries again to have what the system refused.
+        """
+        if self._inotify is None and name == _ROOT:
+            self._open()
         if self._inotify is None:
             return
         self._refusals.pop(name, None)
@@ -99,6 +101,12 @@ class Watch:
             elif not event.name.startswith("."):
                 touched.add(name)
         return touched
+
+    def _open(self) -> None:
+        try:
+            self._inotify = INotify(nonblocking=True)
+        except OSError as error:
+            self._refusals[_ROOT] = str(error.strerror)
 
     def close(self) -> None:
         """Give the descriptor back."""

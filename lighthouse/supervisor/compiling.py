@@ -64,10 +64,6 @@ class Compiler:
         self._done = done
         self._watch = Watch()
         self._running: Running | None = None
-        if self._watch.problem is None:
-            sources.add(self._watch, REST, self._changed)
-        else:
-            log.warning("%s", self._watch.problem)
 
     @property
     def child(self) -> process.Child | None:
@@ -102,11 +98,23 @@ class Compiler:
             process.kill(self._running.child)
             process.reap(self._running.child)
 
+    def _look(self) -> None:
+        """Be told of changes from before the reading on, so that none falls in between."""
+        before = self._watch.problem
+        if self._watch.open():
+            self._sources.add(self._watch, REST, self._changed)
+            self._watch.follow(self._core.plan.watch)
+            if before:
+                log.info("changes are found at once again")
+        elif self._watch.problem != before:
+            log.warning("%s", self._watch.problem)
+
     def _changed(self, _mask: int) -> None:
         if self._watch.drain():
             self.request()
 
     def _start(self, now: float, owner: object) -> None:
+        self._look()
         self.state.memory = self._core.settings.config.memory
         # What was refused may be well by now although no file changed: a plugin was installed, a permission was given.
         self.state.forced |= any(file.state is not FileState.OK for file in self._core.plan.files.values())

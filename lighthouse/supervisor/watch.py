@@ -27,10 +27,18 @@ class Watch:
         self.problem: str | None = None
         self._inotify: INotify | None = None
         self._watched: dict[str, int] = {}
+
+    def open(self) -> bool:
+        """Have the descriptor, which the system may refuse now and grant later; returns whether it is new."""
+        if self._inotify is not None:
+            return False
         try:
             self._inotify = INotify(nonblocking=True)
         except OSError as error:
             self.problem = f"changes are only found by the periodic reading: inotify: {error.strerror}"
+            return False
+        self.problem = None
+        return True
 
     def fileno(self) -> int:
         """The descriptor to wait on, -1 without one."""

@@ -73,7 +73,7 @@ def wait_replaced(site, kind, before, within=60):
         seen = site.stack.worker(worker)
         return seen["generation"] > before and seen["state"] == "up"
 
-    until(replaced, within=within, what=f"a replacement of {worker}: {site.stack.tail(worker)}")
+    until(replaced, within=within, what=lambda: f"a replacement of {worker}: {site.stack.tail(worker)}")
 
 
 def test_two_hundred_crashes_in_a_row_in_random_order_are_not_noticed(site):

@@ -131,7 +131,11 @@ def test_a_connection_that_fails_takes_no_member_away(site, proxy, how):
     with site.peace():
         fail[how]()
         if how != "cut":  # which is over before anybody could tell
-            until(lambda: site.worker()["state"] == "degraded", within=60, what=f"an outage to be told; {site.tail()}")
+            until(
+                lambda: site.worker()["state"] == "degraded",
+                within=60,
+                what=lambda: f"an outage to be told; {site.tail()}",
+            )
             assert site.stack.status()["clusters"]["web"]["stale"]
         site.leave(early)
         proxy.accept()
@@ -185,7 +189,7 @@ def test_what_went_with_the_session_is_announced_anew(site, witness):
         thief = site.realm.client(client_id=(left["session"], bytes.fromhex(left["password"])), timeout=30.0)
         assert thief.client_id[0] == left["session"]
         thief.stop()
-        until(lambda: new_owner(site, owner), within=60, what=f"a new session; {site.tail()}")
+        until(lambda: new_owner(site, owner), within=60, what=lambda: f"a new session; {site.tail()}")
     assert len(witness.events()) >= len(site.names)
 
 
@@ -205,7 +209,7 @@ def test_a_standstill_longer_than_the_session_is_made_good(site):
         until(lambda: not site.announced(), within=60, what="the announcements to expire")
         for pid in reversed(pids):
             os.kill(pid, signal.SIGCONT)
-        until(lambda: new_owner(site, owner), within=60, what=f"announcements; {site.tail()}")
+        until(lambda: new_owner(site, owner), within=60, what=lambda: f"announcements; {site.tail()}")
 
 
 # Secrets --------------------------------------------------------------------------------------------------------------

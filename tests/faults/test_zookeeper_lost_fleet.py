@@ -65,7 +65,7 @@ def other(tmp_path, site, others_proxy):
     host = Host(SimpleNamespace(plugin="lighthouse.zookeeper:ZookeeperDiscovery", config=config), tmp_path, "other")
     host.provide("solo", ports=(site.webs[0].port,))
     host.start()
-    until(lambda: fetch(site.solo), what=f"the other host's service; {site.tail()}")
+    until(lambda: fetch(site.solo), what=lambda: f"the other host's service; {site.tail()}")
     yield host
     host.kill()
     assert host.faults == []
@@ -93,7 +93,7 @@ def test_whoever_is_back_late_is_not_taken_for_gone(site, server, proxy, others_
             server.wipe()
             until(lambda: not connected(site), within=60, what="the loss to be noticed")
             server.start()
-            until(lambda: connected(site), within=60, what=f"the site to be back; {site.tail()}")
+            until(lambda: connected(site), within=60, what=lambda: f"the site to be back; {site.tail()}")
             others_proxy.accept()  # before our own client, which may take longer to be back than any host
             site.renew()
             site.wait_announced()

@@ -495,20 +495,25 @@ def test_an_overflow_of_events_leads_to_a_full_reading(hosts, root):
     assert report.details["full_reads"] == 2
 
 
-def test_without_inotify_everything_works_later_and_is_told(hosts, root, monkeypatch):
+def test_without_inotify_everything_works_later_and_is_told_until_it_is_there_again(hosts, root, monkeypatch):
     def refuse(*_args, **_kwargs):
         raise OSError(24, "Too many open files")
 
-    monkeypatch.setattr("lighthouse.directory.watch.INotify", refuse)
-    host = hosts()
-    assert host.discovery.watch_fd() is None
-    cluster = host.watch("web")
-    assert "Too many open files" in host.maintain().degraded
-    put(root, "web", "b:80", record("b"))
-    report = host.period()
-    assert names(cluster) == ["b:80"]
-    assert report.complete
-    assert report.details["missed"] == 0
+    with monkeypatch.context() as short:
+        short.setattr("lighthouse.directory.watch.INotify", refuse)
+        host = hosts()
+        assert host.discovery.watch_fd() is None
+        cluster = host.watch("web")
+        assert "Too many open files" in host.maintain().degraded
+        put(root, "web", "b:80", record("b"))
+        report = host.period()
+        assert names(cluster) == ["b:80"]
+        assert report.complete
+        assert report.details["missed"] == 0
+    assert host.period().degraded is None
+    put(root, "web", "c:80", record("c"))
+    host.maintain()
+    assert names(cluster) == ["b:80", "c:80"], "seen at once"
 
 
 # Unknown is not empty

@@ -202,7 +202,9 @@ def test_the_client_under_a_whole_lighthouse(paths):
         try:
             meta = image.port(8080)
             until(
-                lambda: served(meta, "/api/widgets") == (200, "widgets"), what=f"widgets; {stack.output()}", within=60
+                lambda: served(meta, "/api/widgets") == (200, "widgets"),
+                what=lambda: f"widgets; {stack.output()}",
+                within=60,
             )
             until(lambda: served(meta, "/api/sprockets") == (200, "sprockets"), what="sprockets", within=60)
             assert served(meta, "/else")[0] == 503

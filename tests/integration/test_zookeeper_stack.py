@@ -52,7 +52,7 @@ def test_two_registries_changes_and_restarts(stack, zookeeper, tmp_path):
     web, api = f"{zookeeper.path}/east/web", f"{zookeeper.path}/west/api"
     until(
         lambda: announced(client, web) and announced(client, api),
-        what=f"both announced; {stack.tail('discovery/east')}",
+        what=lambda: f"both announced; {stack.tail('discovery/east')}",
     )
     assert announced(client, f"{zookeeper.path}/west/web") == announced(client, f"{zookeeper.path}/east/api") == []
     (name,) = announced(client, web)
@@ -83,7 +83,7 @@ def test_two_registries_changes_and_restarts(stack, zookeeper, tmp_path):
     moved = f"{zookeeper.path}/moved/web"
     until(
         lambda: announced(client, moved) == [name] and not announced(client, web),
-        what=f"moved; {stack.tail('discovery/east')}",
+        what=lambda: f"moved; {stack.tail('discovery/east')}",
     )
     assert client.get(f"{moved}/{name}")[1].ephemeralOwner == before[1].ephemeralOwner
     now = stack.worker("discovery/east")
@@ -103,7 +103,7 @@ def test_two_registries_changes_and_restarts(stack, zookeeper, tmp_path):
         until(lambda: stack.status()["config"]["compilations"] >= count, what="the new settings")  # noqa: B023
         stack.write(f"services/{service}.yaml", {"port": free_port(), "discovery": "east", "checks": {"interval": 0.2}})
         path = f"{zookeeper.path}/moved/{service}"
-        until(lambda: announced(named, path), what=f"{service} announced; {stack.tail('discovery/east')}")  # noqa: B023
+        until(lambda: announced(named, path), what=lambda: f"{service} announced; {stack.tail('discovery/east')}")  # noqa: B023
         acls, _ = named.get_acls(f"{path}/{announced(named, path)[0]}")
         shown = {("world", 1)} if service == "shown" else set()
         assert {(item.id.scheme, item.perms) for item in acls} == {("digest", 31)} | shown
@@ -147,16 +147,19 @@ def test_a_cluster_or_an_ensemble_that_cannot_be_read_makes_no_other_stale(tmp_p
             web.start()
         site.stack.start()
         site.wait_announced()
-        until(lambda: site.worker()["state"] == "degraded", what=f"told; {site.tail()}")
+        until(lambda: site.worker()["state"] == "degraded", what=lambda: f"told; {site.tail()}")
         only = {"web": False, "locked": True, "api": False}
-        until(lambda: stale(site) == only, what=f"only one is stale; {site.tail()}")
+        until(lambda: stale(site) == only, what=lambda: f"only one is stale; {site.tail()}")
         assert "locked cannot be read: this host has no permission" in site.worker()["reason"]
         client.set_acls(f"{zookeeper.path}/locked", OPEN_ACL_UNSAFE)
-        until(lambda: stale(site) == {"web": False, "locked": False, "api": False}, what=f"read; {site.tail()}")
+        until(lambda: stale(site) == {"web": False, "locked": False, "api": False}, what=lambda: f"read; {site.tail()}")
         until(lambda: members(site, "api") == [f"testhost:{port}"], what="the own announcement in the second ensemble")
         assert members(site, "web") == sorted(site.names)
         other_server.servers[0].kill()
-        until(lambda: stale(site) == {"web": False, "locked": False, "api": True}, what=f"one is away; {site.tail()}")
+        until(
+            lambda: stale(site) == {"web": False, "locked": False, "api": True},
+            what=lambda: f"one is away; {site.tail()}",
+        )
         assert members(site, "api") == [f"testhost:{port}"]
         site.wait_working()
     finally:

@@ -2,6 +2,7 @@
 
 import os
 import shutil
+import subprocess
 
 import pytest
 
@@ -41,12 +42,13 @@ def file(stack, path):
 
 def wait_file(stack, path, state):
     return until(
-        lambda: file(stack, path)["state"] == state and file(stack, path), what=f"{path} {state}; {file(stack, path)}"
+        lambda: file(stack, path)["state"] == state and file(stack, path),
+        what=lambda: f"{path} {state}; {file(stack, path)}",
     )
 
 
 def wait_state(stack, name, state):
-    until(lambda: stack.state(name) == state, what=f"{name} {state}; {stack.tail(name)}")
+    until(lambda: stack.state(name) == state, what=lambda: f"{name} {state}; {stack.tail(name)}")
 
 
 def test_files_are_created_edited_renamed_and_deleted(stack, web, tmp_path):
@@ -374,24 +376,19 @@ def test_a_service_and_a_cluster_that_come_back_are_known_again(tmp_path, web):
         stack.stop()
 
 
-def test_without_inotify_changes_are_found_by_the_periodic_reading(stack, web):
-    limit = "/proc/sys/fs/inotify/max_user_instances"
-    if os.getuid() != 0:
-        pytest.skip("only root may take the last inotify instance away")
-    from pathlib import Path
-
-    before = Path(limit).read_text()
-    try:
-        Path(limit).write_text("0")
-    except OSError:
-        pytest.skip("the limit cannot be changed here")
-    try:
-        stack.start()
-    finally:
-        Path(limit).write_text(before)
+def test_without_inotify_changes_are_found_by_the_periodic_reading_until_it_is_there_again(stack, web):
+    limit = "/proc/sys/user/max_inotify_instances"
+    alone = ["unshare", "--user", "--map-root-user", "sh", "-c", f'echo 0 >{limit} && exec "$@"', "sh"]
+    if subprocess.run([*alone, "true"], capture_output=True, check=False).returncode:
+        pytest.skip("no user namespace, whose limits are its own, can be made here")
+    stack.start(prefix=alone)
     assert "inotify" in stack.status()["config"]["error"]
     stack.write("services/web.yaml", service(web.port))
     stack.wait_up("checker/web")
+    inside = ["nsenter", "--user", "--preserve-credentials", "--target", str(stack.process.pid)]
+    subprocess.run([*inside, "sh", "-c", f"echo 100 >{limit}"], check=True)
+    until(lambda: stack.status()["config"]["error"] is None, what=lambda: f"inotify; {stack.output()}")
+    assert "changes are found at once again" in stack.output()
 
 
 def test_another_plugin_takes_over_in_a_fresh_process_that_counts_as_no_death(stack, web, tmp_path):

@@ -37,7 +37,7 @@ class Host:
         return self
 
     def wait_announced(self):
-        until(self.record.exists, what=f"the announcement; {self.stack.tail('discovery/dir')}")
+        until(self.record.exists, what=lambda: f"the announcement; {self.stack.tail('discovery/dir')}")
         return self
 
     def ctl(self, *arguments):

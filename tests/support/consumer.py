@@ -70,7 +70,7 @@ class Consumer:
     def wait_servers(self, *names):
         until(
             lambda: self.servers() == set(names),
-            what=f"servers {names}; {self.stack.log('discovery/directory')[-2000:]}",
+            what=lambda: f"servers {names}; {self.stack.log('discovery/directory')[-2000:]}",
         )
 
     def status(self):

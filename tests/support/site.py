@@ -129,7 +129,11 @@ class Site:
     def wait_serving(self):
         self.stack.wait_up(*self.workers.values())
         wanted = {str(web.port) for web in self.webs if web.process}
-        until(lambda: self.answered() == wanted, within=60, what=f"all instances in rotation; {self.stack.output()}")
+        until(
+            lambda: self.answered() == wanted,
+            within=60,
+            what=lambda: f"all instances in rotation; {self.stack.output()}",
+        )
 
     def answered(self, tries=12):
         """Who answers through HAProxy."""

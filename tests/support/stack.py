@@ -51,9 +51,19 @@ class Stack:
     def socket_path(self):
         return self.runtime / "control.sock"
 
-    def start(self, *, wait=True, env=None):
+    def start(self, *, wait=True, env=None, prefix=()):
+        """Start it; `prefix` is a command that ends by executing the one given to it."""
         script = Path(sys.executable).with_name("lighthouse")
-        command = [str(script), "run", str(self.config), "--role", self.role, "--runtime-dir", str(self.runtime)]
+        command = [
+            *prefix,
+            str(script),
+            "run",
+            str(self.config),
+            "--role",
+            self.role,
+            "--runtime-dir",
+            str(self.runtime),
+        ]
         with (self.root / "supervisor.out").open("ab") as out:
             self.process = subprocess.Popen(
                 command,
@@ -64,7 +74,7 @@ class Stack:
                 start_new_session=True,
             )
         if wait:
-            until(self.compiled, what=f"start: {self.output()}", within=60)
+            until(self.compiled, what=lambda: f"start: {self.output()}", within=60)
         return self
 
     def compiled(self):
@@ -103,7 +113,11 @@ class Stack:
 
     def wait_up(self, *names, within=60):
         for name in names:
-            until(lambda name=name: self.state(name) == "up", within=within, what=f"{name} up; {self.tail(name)}")
+            until(
+                lambda name=name: self.state(name) == "up",
+                within=within,
+                what=lambda name=name: f"{name} up; {self.tail(name)}",
+            )
         return self
 
     def log(self, name):

@@ -159,7 +159,12 @@ class Ensemble:
 
     def wait_serving(self, servers=None):
         for server in servers or self.servers:
-            until(server.mode, within=60, every=0.02, what=f"ZooKeeper on {server.address} serving: {server.tail()}")
+            until(
+                server.mode,
+                within=60,
+                every=0.02,
+                what=lambda server=server: f"ZooKeeper on {server.address} serving: {server.tail()}",
+            )
         return self
 
     def leader(self):

@@ -51,7 +51,7 @@ class Host:
 
     def announce(self, *items):
         """As the worker does it: again until it is not refused."""
-        until(lambda: self._announce(items), what=f"announced: {self.maintain()}")
+        until(lambda: self._announce(items), what=lambda: f"announced: {self.maintain()}")
 
     def _announce(self, items):
         from lighthouse.errors import RegistryError
@@ -91,7 +91,9 @@ class Host:
     def sees(self, cluster, *expected, within=30.0):
         wanted = list(expected)
         return self.until(
-            lambda _: names(cluster) == wanted, what=f"{cluster.name} is {wanted}: {names(cluster)}", within=within
+            lambda _: names(cluster) == wanted,
+            what=lambda: f"{cluster.name} is {wanted}: {names(cluster)}",
+            within=within,
         )
 
     def stop(self):

@@ -42,7 +42,7 @@ class ZookeeperSite(Site):
             return set()
 
     def wait_announced(self, within=60):
-        until(lambda: self.announced() >= self.names, within=within, what=f"announcements; {self.tail()}")
+        until(lambda: self.announced() >= self.names, within=within, what=lambda: f"announcements; {self.tail()}")
 
     def tail(self):
         return self.stack.tail("discovery/zk")
@@ -71,9 +71,9 @@ class ZookeeperSite(Site):
         """Until a member that joins now is in rotation, and out of it when it leaves."""
         name = f"other{number}:{self.webs[0].port}"
         self.join(name)
-        until(lambda: self.serves(name), within=60, what=f"{name} in rotation; {self.tail()}")
+        until(lambda: self.serves(name), within=60, what=lambda: f"{name} in rotation; {self.tail()}")
         self.leave(name)
-        until(lambda: not self.serves(name), within=60, what=f"{name} out of rotation; {self.tail()}")
+        until(lambda: not self.serves(name), within=60, what=lambda: f"{name} out of rotation; {self.tail()}")
 
     @contextmanager
     def peace(self):
