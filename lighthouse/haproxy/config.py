@@ -26,6 +26,7 @@ class Desired:
     ``notes``: what of the configuration is left out, and why. ``refused``: the same of the registry's records, by cluster and node.
     ``shadowed``: the members whose names the operator's own lines use, by cluster. ``limited``: the clusters whose nodes may set
     maxconn or backup, which few commands show. ``clashes``: those that cannot have their ports, and why, which is in the notes too.
+    ``remarks``: what no configuration is the cause of, such as a silent resolver.
     """
 
     document: Document
@@ -35,6 +36,7 @@ class Desired:
     shadowed: Mapping[str, Mapping[str, Member]] = field(default_factory=dict)
     limited: frozenset[str] = frozenset()
     clashes: Mapping[str, str] = field(default_factory=dict)
+    remarks: tuple[str, ...] = ()
 
 
 @dataclass(frozen=True, slots=True)
@@ -113,6 +115,7 @@ class HAProxyConfig:
             shadowed,
             frozenset(limited),
             layout.clashes,
+            tuple(layout.remarks),
         )
 
     def backend(self, cluster: Cluster) -> Rendered:

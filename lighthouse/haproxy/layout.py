@@ -31,7 +31,8 @@ from lighthouse.haproxy.stanzas.stats import StatsStanza
 class Layout:
     """The sections of one file that are neither ``global``, ``defaults`` nor a backend; ``notes`` says what was left out.
 
-    ``clashes``: the clusters that cannot have their ports, and why, which is in the notes too.
+    ``remarks``: what no configuration is the cause of, a silent resolver. ``clashes``: the clusters that cannot have their ports,
+    and why, which is in the notes too.
     """
 
     def __init__(self, settings: HAProxySettings, clusters: Sequence[Cluster], previous: Document | None) -> None:
@@ -40,6 +41,7 @@ class Layout:
         An unknown cluster keeps the peers of `previous`, this host its name, and every listener its port.
         """
         self.notes: list[str] = []
+        self.remarks: list[str] = []
         self.clashes: dict[str, str] = {}
         self.local_peer: str | None = None
         self._settings = settings
@@ -136,7 +138,7 @@ class Layout:
             port = None if wish is True else wish
             stanza = PeersStanza(cluster, self.local_peer, port, self._own_address(self._previous))
             if stanza.is_shared and stanza.local.ip == LOOPBACK and not self._settings.local_peer_address:
-                self.notes.append(
+                (self.notes if HOST_ADDRESS.known() else self.remarks).append(
                     f"cluster {cluster.name}: the name of this host has no address that its peers reach, so they share nothing "
                     f"with it: give `local_peer_address` in balancers/haproxy.yaml"
                 )
@@ -155,7 +157,7 @@ class Layout:
         if own or (own := local_peer_of(section.lines if section else ())):
             return own
         name = socket.gethostname()
-        self.notes.append(
+        self.remarks.append(
             f"the resolver does not tell the full name of this host, which is {name} among peers until then; give it with "
             f"`local_peer` in balancers/haproxy.yaml, or mend the resolver"
         )

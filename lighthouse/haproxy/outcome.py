@@ -75,4 +75,5 @@ class Outcome:
             *(f"cluster {name} is quarantined: {why}" for name, why in quarantined),
             *clashes,
             *(note for note in self.desired.notes if note not in clashes),
+            *self.desired.remarks,
         ]

@@ -50,7 +50,7 @@ class _Preview:
         else:
             self._change(desired, documents, running)
         self._effects += _left_out(desired)
-        self._notes += _refused(desired)
+        self._notes += (*_refused(desired), *desired.remarks)
         if desired.unknown:
             self._notes.append(
                 f"the members of {', '.join(sorted(desired.unknown))} are not known: servers stay as they are"

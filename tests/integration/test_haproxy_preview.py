@@ -8,7 +8,9 @@ from dataclasses import replace
 import pytest
 
 from lighthouse.cluster import Cluster
-from lighthouse.errors import BalancerError
+from lighthouse.errors import BalancerError, LighthouseError
+from lighthouse.haproxy import layout
+from lighthouse.haproxy.host_name import HostName
 from lighthouse.node import Node
 from lighthouse.preview import Way
 from support.haproxy import balancer, cluster, haproxy
@@ -195,6 +197,18 @@ def test_what_is_left_out(shared):
     assert (where, f"port {PORT} belongs to cluster web" in what) == ("cluster xeb", True)
     [note] = [note for note in found.notes if "announced" in note]
     assert note.startswith("cluster web: node a:9 is not taken as announced: weight 'much' ")
+
+
+def test_a_silent_resolver_is_a_note_since_no_configuration_is_the_cause(shared, monkeypatch):
+    def silent():
+        raise LighthouseError("no answer")
+
+    monkeypatch.setattr(layout, "HOST_NAME", HostName(silent))
+    settle(shared, [WEB])
+    found = previewed(shared, balancer(shared), [cluster("web", [A, B], port=PORT, peers=free_port())])
+    assert {way for way, *_ in told(found)} == {"reload"}
+    [note] = found.notes
+    assert "the resolver does not tell the full name of this host" in note
 
 
 def test_without_haproxy_all_is_a_start(tmp_path):

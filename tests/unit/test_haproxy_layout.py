@@ -192,10 +192,11 @@ def test_a_resolver_that_fails_does_not_rename_the_local_peer(monkeypatch):
     assert "localpeer me.example.net" in lines(known, "global")
     monkeypatch.setattr(layout, "HOST_NAME", HostName(failing))
     later = HAProxyConfig(settings()).desired(clusters, {}, known.document)
-    assert (later.document.text(), later.notes) == (known.document.text(), ())
+    assert (later.document.text(), later.notes, later.remarks) == (known.document.text(), (), ())
     fresh = HAProxyConfig(settings()).desired(clusters, {})
     assert f"localpeer {socket.gethostname()}" in lines(fresh, "global")
-    assert "give it with `local_peer`" in fresh.notes[0]
+    assert "give it with `local_peer`" in fresh.remarks[0]
+    assert fresh.notes == (), "nothing of the configuration is left out"
 
 
 def test_where_this_host_listens_to_its_peers_is_its_own_business(monkeypatch):
@@ -204,13 +205,14 @@ def test_where_this_host_listens_to_its_peers_is_its_own_business(monkeypatch):
     def told(address, previous=None, **more):
         monkeypatch.setattr(layout, "HOST_ADDRESS", HostName(address))
         found = HAProxyConfig(settings(local_peer="me", **more)).desired(clusters, {}, previous)
-        return lines(found, "peers web")[-1], len(found.notes), found.document
+        return lines(found, "peers web")[-1], (len(found.notes), len(found.remarks)), found.document
 
     *known, document = told(lambda: "10.0.0.8")
-    assert known == ["peer me 10.0.0.8:1024", 0]
+    assert known == ["peer me 10.0.0.8:1024", (0, 0)]
     assert list(told(failing, document)[:2]) == known, "a resolver that fails moves nothing"
-    assert told(failing)[:2] == told(lambda: "127.0.0.1")[:2] == ("peer me 127.0.0.1:1024", 1)
-    assert told(failing, local_peer_address="[fd00::8]")[:2] == ("peer me [fd00::8]:1024", 0)
+    assert told(failing)[:2] == ("peer me 127.0.0.1:1024", (0, 1))
+    assert told(lambda: "127.0.0.1")[:2] == ("peer me 127.0.0.1:1024", (1, 0))
+    assert told(failing, local_peer_address="[fd00::8]")[:2] == ("peer me [fd00::8]:1024", (0, 0))
     monkeypatch.setattr(host_name, "own_name", lambda: "me.example.net")
     found = [(2, 1, 6, "", (ip, 0)) for ip in ("127.0.1.1", "fd00::8", "10.0.0.8")]
     monkeypatch.setattr(socket, "getaddrinfo", lambda *_, **__: found)
