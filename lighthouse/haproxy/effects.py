@@ -5,15 +5,19 @@ A line that the operator wrote is named by its keyword and never shown: it may h
 
 from __future__ import annotations
 
+import ipaddress
 from collections import Counter
 from collections.abc import Iterator, Sequence
 
+from lighthouse.haproxy.binds import is_literal
 from lighthouse.haproxy.change import Kind, Step
+from lighthouse.haproxy.config import Desired
 from lighthouse.haproxy.document import Document
+from lighthouse.haproxy.member import Member
 from lighthouse.haproxy.planner import Plan
 from lighthouse.haproxy.repair import paused, shut_down
-from lighthouse.haproxy.running import Running
-from lighthouse.haproxy.stanzas.section import Section
+from lighthouse.haproxy.running import Running, Server
+from lighthouse.haproxy.stanzas.section import Section, defines
 from lighthouse.preview import Effect, Way
 
 # Behind these words a second one belongs to the keyword, or is a name or an address.
@@ -45,6 +49,35 @@ def passing(todo: Plan) -> Iterator[str]:
     for backend, members in todo.waiting.items():
         for member, reason in members.items():
             yield f"backend {backend}: server {member}: {reason}"
+
+
+def shadowed(desired: Desired, running: Running | None) -> Iterator[str]:
+    """The members that get nothing, because a server of the operator's own lines has their name and another address.
+
+    Where that is a host name, what runs tells it.
+    """
+    sections = desired.document.backends()
+    for cluster, members in desired.shadowed.items():
+        have = running.servers.get(cluster, {}) if running else {}
+        for name, member in members.items():
+            if _is_elsewhere(_address_of(sections[cluster], name), member, have.get(name)):
+                yield (
+                    f"cluster {cluster}: node {name} is not taken: a line `server` of the cluster's own `backend` has its name "
+                    f"and another address: remove that line, or give its server another name"
+                )
+
+
+def _address_of(section: Section, server: str) -> str:
+    words = next((line.split() for line in section.lines if defines(line, server)), [])
+    return "".join(words[2:3])
+
+
+def _is_elsewhere(address: str, member: Member, server: Server | None) -> bool:
+    host, _, port = address.rpartition(":")
+    host = host.strip("[]")
+    if is_literal(host):
+        return (ipaddress.ip_address(host), port) != (ipaddress.ip_address(member.ip), str(member.port))
+    return server is not None and server.address != (member.ip, member.port)
 
 
 def repaired(document: Document, running: Running) -> Iterator[Effect]:

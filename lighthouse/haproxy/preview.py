@@ -11,7 +11,7 @@ from lighthouse.haproxy.arrange import arranged, refilled
 from lighthouse.haproxy.config import Desired
 from lighthouse.haproxy.deadline import Deadline
 from lighthouse.haproxy.document import Document
-from lighthouse.haproxy.effects import at_run_time, of_shape, of_start, passing, repaired
+from lighthouse.haproxy.effects import at_run_time, of_shape, of_start, passing, repaired, shadowed
 from lighthouse.haproxy.errors import RejectedError
 from lighthouse.haproxy.options import Owner
 from lighthouse.haproxy.outcome import Account
@@ -50,7 +50,7 @@ class _Preview:
         else:
             self._change(desired, documents, running)
         self._effects += _left_out(desired)
-        self._notes += (*_refused(desired), *desired.remarks)
+        self._notes += (*_refused(desired), *shadowed(desired, running), *desired.remarks)
         if desired.unknown:
             self._notes.append(
                 f"the members of {', '.join(sorted(desired.unknown))} are not known: servers stay as they are"

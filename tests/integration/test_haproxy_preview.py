@@ -199,6 +199,23 @@ def test_what_is_left_out(shared):
     assert note.startswith("cluster web: node a:9 is not taken as announced: weight 'much' ")
 
 
+def test_names_that_are_taken(shared):
+    """What the directory itself leaves out is refused. A node of the registry that nobody takes keeps no directory back."""
+    settle(shared, [WEB])
+    web = cluster("web", [A, B, C], port=PORT, backend=["server a:9 127.0.0.1:10", "server b:9 127.0.0.1:9"])
+    pages = {"stats": {"port": free_port()}, "meta_clusters": {"meta": {"port": free_port()}}}
+    proxies = {"web": {"port": OTHER, "upstreams": [{"host": "127.0.0.1", "port": 9}]}}
+    clusters = [cluster("meta", [A], port=free_port()), cluster("stats", [A]), web]
+    found = previewed(shared, balancer(shared, proxies=proxies, **pages), clusters)
+    assert [what.partition(",")[0] for way, _, what in told(found) if way == "refused"] == [
+        *("the proxy web is left out", "the stats page stats is left out", "the meta cluster meta is left out"),
+    ]
+    [note] = found.notes
+    assert note.startswith(
+        "cluster web: node a:9 is not taken: a line `server` of the cluster's own `backend` has its name "
+    )
+
+
 def test_a_silent_resolver_is_a_note_since_no_configuration_is_the_cause(shared, monkeypatch):
     def silent():
         raise LighthouseError("no answer")

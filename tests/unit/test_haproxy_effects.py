@@ -6,7 +6,7 @@ from hypothesis import strategies as st
 
 from lighthouse.cluster import Cluster
 from lighthouse.haproxy.config import HAProxyConfig
-from lighthouse.haproxy.effects import at_run_time, of_shape, of_start, passing
+from lighthouse.haproxy.effects import at_run_time, of_shape, of_start, passing, shadowed
 from lighthouse.haproxy.options import HAProxySettings
 from lighthouse.haproxy.planner import plan
 from lighthouse.haproxy.running import Admin, Running, Server
@@ -23,6 +23,34 @@ def document(*clusters, **settings):
 
 def web(nodes=(), **options):
     return Cluster("web", nodes=list(nodes), options=options)
+
+
+@pytest.mark.parametrize(
+    ("line", "running", "told"),
+    [
+        ("10.0.0.1:80 check", None, 0),
+        ("10.0.0.1:81", None, 1),
+        ("10.0.0.2:80", Server("10.0.0.1", 80), 1),
+        ("10.0.0.1:80", Server("10.0.0.2", 80), 0),
+        ("app.example:80", None, 0),
+        ("app.example:80", Server("10.0.0.1", 80), 0),
+        ("app.example:80", Server("10.0.0.2", 80), 1),
+        ("", None, 0),
+    ],
+)
+def test_a_member_whose_name_is_that_of_a_server_elsewhere(line, running, told):
+    config = HAProxyConfig(HAProxySettings.from_mapping(PATHS))
+    desired = config.desired([web([A], backend=[f"server a:80 {line}"])], {})
+    servers = {"web": {"a:80": running}} if running else {}
+    assert len(list(shadowed(desired, Running("x", servers=servers)))) == told
+
+
+def test_addresses_of_version_6_are_compared_as_addresses():
+    node = Node("a", "fd00::1", 80)
+    config = HAProxyConfig(HAProxySettings.from_mapping(PATHS))
+    for address, told in (("[fd00::1]:80", 0), ("[fd00:0::1]:80", 0), ("[fd00::2]:80", 1)):
+        desired = config.desired([web([node], backend=[f"server a:80 {address}"])], {})
+        assert len(list(shadowed(desired, None))) == told
 
 
 def shape(new, old):
