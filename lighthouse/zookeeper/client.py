@@ -51,6 +51,8 @@ from lighthouse.zookeeper.settings import Settings
 
 RETRY_DELAY = 0.1  # seconds before the second round through the servers
 LONGEST_DELAY = 1.5  # seconds between two rounds, before chance is added
+CHANCE = 0.9  # how much of a delay is added or taken at most
+TRIES = 3  # rounds that a session has left at least, once a server is back: its time runs from then on
 
 _FAILURES: Sequence[tuple[type[BaseException], Failure]] = (
     (NoNodeError, Failure.NO_NODE),
@@ -68,6 +70,11 @@ _TEXTS: Sequence[tuple[type[BaseException], str]] = (
 )
 
 
+def longest_delay(session_timeout: float) -> float:
+    """Seconds between two rounds through the servers at most, before chance is added."""
+    return min(LONGEST_DELAY, session_timeout / TRIES / (1 + CHANCE))
+
+
 class Client:
     """One kazoo client. It connects, and connects again, until `leave`; all that it has to say goes into the inbox."""
 
@@ -77,8 +84,8 @@ class Client:
         retry = KazooRetry(
             max_tries=-1,
             delay=RETRY_DELAY,
-            max_delay=LONGEST_DELAY,
-            max_jitter=0.9,
+            max_delay=longest_delay(settings.session_timeout),
+            max_jitter=CHANCE,
             sleep_func=self._handler.sleep_func,
         )
         self._kazoo = KazooClient(

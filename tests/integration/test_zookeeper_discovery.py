@@ -431,7 +431,7 @@ def own_server(tmp_path):
 def test_a_server_that_comes_goes_and_loses_its_data(own_server, monkeypatch):
     monkeypatch.setattr(connection, "RETURN", 0.0)
     realm = own_server
-    host = Host(realm, session_timeout=2.0)
+    host = Host(realm, session_timeout=6.0)
     try:
         cluster = host.watch("web")
         report = host.maintain()

@@ -7,6 +7,7 @@ import threading
 
 import pytest
 
+from lighthouse.zookeeper.client import CHANCE, LONGEST_DELAY, TRIES, longest_delay
 from lighthouse.zookeeper.hosts import Server
 from lighthouse.zookeeper.inbox import Inbox
 from lighthouse.zookeeper.messages import Answer, Changed, Connected, Disconnected, Failure, Kind, Reply, Request
@@ -17,6 +18,12 @@ from support.wait import until
 
 SERVERS = (Server("zk1", 2181), Server("zk2", 2181))
 PASSWORD = bytes(range(16))
+
+
+@pytest.mark.parametrize("timeout", [1.0, 2.0, 10.0, 20.0, 3600.0])
+def test_a_server_that_is_back_is_found_within_the_life_of_the_session(timeout):
+    assert longest_delay(timeout) * (1 + CHANCE) * TRIES <= timeout + 0.001
+    assert longest_delay(timeout) <= LONGEST_DELAY
 
 
 def test_a_session_is_told_from_another_by_its_number_alone():
