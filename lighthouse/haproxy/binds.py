@@ -9,8 +9,9 @@ import ipaddress
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass, replace
 from functools import lru_cache
-from itertools import chain
+from itertools import chain, product
 
+from lighthouse.haproxy.addresses import ALL_6, Spot, overlap, reach, six_alone
 from lighthouse.haproxy.document import Document
 from lighthouse.haproxy.stanzas.global_ import local_peer_of
 from lighthouse.haproxy.stanzas.section import Section, has
@@ -32,9 +33,18 @@ class Place:
     v6only: bool = False
 
     @property
-    def claim(self) -> int | str:
-        """What two listeners had better not have both: the port, whatever the address, or the path."""
-        return self.port or self.host
+    def spots(self) -> tuple[Spot, ...]:
+        """What no two listeners had better have both."""
+        return (
+            tuple((address, self.port) for address in reach(self.host, self.v6only))
+            if self.port
+            else (("", self.host),)
+        )
+
+    def meets(self, other: Place) -> bool:
+        """Whether they have the path in common, or the port of an address."""
+        pairs = product(self.spots, other.spots)
+        return any(one[1] == another[1] and overlap(one[0], another[0]) for one, another in pairs)
 
     def __str__(self) -> str:
         if not self.port:
@@ -113,7 +123,8 @@ def _of(address: str, options: Sequence[str], *, prefixed: bool) -> list[Place] 
     if not (first.isdecimal() and last.isdecimal() and (not host or is_literal(host))):
         return None
     ports = range(int(first), int(last) + 1)[:MAX_RANGE]
-    return [Place(host, port, "transparent" in options, host == "::" and "v6only" in options) for port in ports]
+    alone = ALL_6 in reach(host) and ("v6only" in options or (six_alone() and "v4v6" not in options))
+    return [Place(host, port, "transparent" in options, alone) for port in ports]
 
 
 def is_literal(host: str) -> bool:

@@ -10,16 +10,11 @@ from __future__ import annotations
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
 
+from lighthouse.haproxy.addresses import Claims, Spot, whole
 from lighthouse.haproxy.binds import places_of
 from lighthouse.haproxy.document import Document
-from lighthouse.haproxy.listeners import Claims
 from lighthouse.haproxy.stanzas.frontend import name_of
 from lighthouse.haproxy.stanzas.section import Section
-
-Spot = tuple[str, int | str]
-"""An address and a port; for a UNIX socket nothing and its path."""
-
-_PLAIN = {"localhost": "127.0.0.1", "*": "", "0.0.0.0": ""}  # noqa: S104  compared, not bound
 
 
 @dataclass(frozen=True, slots=True)
@@ -51,7 +46,7 @@ class Denial:
 def spots_of(section: Section, head: Section | None = None) -> tuple[Spot, ...]:
     """Where a section listens, as far as its lines tell; `head` is the section ``global``, which peers need for that."""
     document = Document((), tuple(item for item in (head, section) if item))
-    return tuple(("", place.host) if not place.port else (place.host, place.port) for _, place in places_of(document))
+    return tuple(spot for _, place in places_of(document) for spot in place.spots)
 
 
 def settle(wishes: Sequence[Wish], previous: Document | None) -> Mapping[str, Denial]:
@@ -178,11 +173,6 @@ class _Settlement:
 
 
 def _covered(spots: Iterable[Spot], homes: Iterable[Spot]) -> list[Spot]:
-    """The `spots` at which somebody listens who listens at `homes`. ``::`` is taken for all of IPv6 and nothing else."""
-    there = set(map(_plain, homes))
-    return [spot for spot in spots if {_plain(spot), ("::" if ":" in spot[0] else "", spot[1])} & there]
-
-
-def _plain(spot: Spot) -> Spot:
-    address, port = spot
-    return _PLAIN.get(address, address.strip("[]")), port
+    """The `spots` at which somebody listens who listens at `homes`."""
+    there = set(homes)
+    return [(address, port) for address, port in spots if {(address, port), (whole(address), port)} & there]

@@ -12,6 +12,7 @@ import socket
 from collections.abc import Mapping, Sequence
 
 from lighthouse.cluster import Cluster
+from lighthouse.haproxy.addresses import spots
 from lighthouse.haproxy.binds import places_of, rebound
 from lighthouse.haproxy.claims import Wish, settle, spots_of
 from lighthouse.haproxy.document import Document
@@ -143,8 +144,8 @@ class Layout:
                     f"with it: give `local_peer_address` in balancers/haproxy.yaml"
                 )
             known = self._previous.section(stanza.header) if self._previous and cluster.nodes is None else None
-            spot = stanza.local.ip, stanza.local.port
-            found.append(Wish(known or stanza.section(), f"the peers of cluster {cluster.name}", (spot,)))
+            places = spots(stanza.local.ip, stanza.local.port)
+            found.append(Wish(known or stanza.section(), f"the peers of cluster {cluster.name}", places))
         return found
 
     def _own_peer(self, previous: Document | None) -> str:
@@ -180,7 +181,7 @@ class Layout:
 def _wish(stanza: Stanza, owner: str, address: str, port: int) -> Wish:
     """What a stanza wants: its port, and what else the operator's own lines say."""
     section = stanza.section()
-    return Wish(section, owner, tuple(dict.fromkeys(((address, port), *spots_of(section)))))
+    return Wish(section, owner, tuple(dict.fromkeys((*spots(address, port), *spots_of(section)))))
 
 
 def meta_members(settings: HAProxySettings, clusters: Sequence[Cluster]) -> dict[str, list[Cluster]]:

@@ -8,13 +8,13 @@ from typing import Any
 
 from lighthouse.errors import ConfigError
 from lighthouse.haproxy import fields
+from lighthouse.haproxy.addresses import Claims, spots
 from lighthouse.haproxy.stanzas.section import one_line
 from lighthouse.identity import shown
 from lighthouse.options import Key, mapping
 
 STATS = "stats"  # the name of the stats page's section
 TIMEOUTS = ("client", "connect", "server")
-_LOCAL = {"localhost": "127.0.0.1"}  # as it is written into the file
 MAX_MILLISECONDS = 2**31 - 1  # the longest time that HAProxy takes, about 24 days
 
 
@@ -151,8 +151,10 @@ def check_apart(
         if other := names.get(name):
             raise ConfigError(f"{kind} {name} has the name of {other}: rename one of them", key)
         names[name] = f"the {kind}"
-        if owner := claims.take(address, port, f"{kind} {name}"):
-            raise ConfigError(f"port {port} belongs to {owner}: choose another", (*key, "port"))
+        for spot in spots(address, port):
+            if owner := next(claims.owners(*spot), None):
+                raise ConfigError(f"port {port} belongs to {owner}: choose another", (*key, "port"))
+            claims.add(*spot, f"{kind} {name}")
 
 
 def _listeners(
@@ -164,34 +166,6 @@ def _listeners(
         yield "meta cluster", meta.name, bind_address, meta.port, ("meta_clusters", meta.name)
     for proxy in proxies:
         yield "proxy", proxy.name, proxy.bind_address, proxy.port, ("proxies", proxy.name)
-
-
-class Claims:
-    """Which ports are taken. HAProxy would let two listeners share a port, and deal the connections to both in turn."""
-
-    def __init__(self) -> None:
-        self._owners: dict[int | str, list[tuple[str, str]]] = {}
-
-    def owners(self, address: str, port: int | str) -> Iterator[str]:
-        """All who have a port of an address, or have it on every address."""
-        return (other for taken, other in self._owners.get(port, ()) if overlap(taken, address))
-
-    def take(self, address: str, port: int | str, owner: str) -> str | None:
-        """Take a port of an address; gives the owner instead if somebody has it."""
-        if (other := next(self.owners(address, port), None)) is not None:
-            return other
-        self.add(address, port, owner)
-        return None
-
-    def add(self, address: str, port: int | str, owner: str) -> None:
-        """Note that somebody has a port of an address, whoever else may have it."""
-        self._owners.setdefault(port, []).append((address, owner))
-
-
-def overlap(one: str, other: str) -> bool:
-    """Whether two addresses are the same, or one of them is every address."""
-    one, other = _LOCAL.get(one, one), _LOCAL.get(other, other)
-    return one == other or bool({one, other} & {"*", "", "0.0.0.0", "::"})  # noqa: S104  compared, not bound
 
 
 def _uri(value: Any, key: Key) -> str:

@@ -70,5 +70,5 @@ def _peers_at_home(item: Section, wanted: Document, taken: Taken) -> Section:
 def _is_free(item: Section, wanted: Document, taken: Taken) -> bool:
     """Whether a section that takes the place of that in `wanted` can listen."""
     alone = replace(wanted, sections=tuple(one for one in (wanted.section("global"), item) if one))
-    others = {place.claim for header, place in places_of(wanted) if header != item.header}
-    return not taken(alone) and not others & {place.claim for _, place in places_of(alone)}
+    others = [place for header, place in places_of(wanted) if header != item.header]
+    return not taken(alone) and not any(place.meets(other) for _, place in places_of(alone) for other in others)

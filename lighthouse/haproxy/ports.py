@@ -17,11 +17,11 @@ import socket
 from collections.abc import Callable
 from itertools import chain
 
+from lighthouse.haproxy.addresses import ALL_6, reach
 from lighthouse.haproxy.binds import Place, bind_lines, is_clear, places_of
 from lighthouse.haproxy.document import Document
 from lighthouse.haproxy.stanzas.section import Section
 
-_ALL = frozenset({"", "0.0.0.0", "::"})  # noqa: S104  compared, not bound
 _CAUSES = {
     errno.EADDRINUSE: "another program has it",
     errno.EACCES: "only root may listen there",
@@ -78,7 +78,7 @@ class Ports:
         own = self._own.get(place.port, set())
         if any(one.host == place.host and one.v6only <= place.v6only for one in own):
             return None
-        if not any({one.host, place.host} & _ALL for one in own):
+        if not any(one.meets(place) for one in own):
             return _cause(place)
         cause = _cause(place, beside=True)
         return cause if cause and all(_cause(one, beside=True) is None for one in own) else None
@@ -108,8 +108,8 @@ def _cause(place: Place, *, beside: bool = False) -> str | None:
             probe.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
             if beside:
                 probe.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEPORT, 1)
-            if place.v6only:
-                probe.setsockopt(socket.IPPROTO_IPV6, socket.IPV6_V6ONLY, 1)
+            if ALL_6 in reach(place.host):
+                probe.setsockopt(socket.IPPROTO_IPV6, socket.IPV6_V6ONLY, place.v6only)
             probe.bind((place.host, place.port))
     except OSError as error:
         return None if place.foreign and error.errno == errno.EADDRNOTAVAIL else _CAUSES.get(error.errno or 0)

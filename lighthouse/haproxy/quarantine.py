@@ -11,6 +11,7 @@ from __future__ import annotations
 from collections.abc import Callable, Collection, Iterable, Iterator, Mapping
 from dataclasses import dataclass, field, replace
 
+from lighthouse.haproxy.addresses import Claims
 from lighthouse.haproxy.binds import Place, is_literal, places_of
 from lighthouse.haproxy.document import Document
 from lighthouse.haproxy.errors import RejectedError
@@ -215,13 +216,15 @@ class _Search:
     def _part_ports(self) -> None:
         """Who takes over a port which a part that is set apart still has waits for it: HAProxy would share the connections."""
         document = without(self._wanted, self._good, self._bad)
-        taken = {place.claim: header for header, place in _places_of(document, self._bad)}
+        taken = Claims()
+        for header, place in _places_of(document, self._bad):
+            for spot in place.spots:
+                taken.add(*spot, header)
         for header, place in places_of(document):
             part = name if (name := owner(Section(header))) in self._names else header
-            if place.claim in taken and not is_of(Section(header), self._bad) and part is not None:
-                self._bad[part] = (
-                    f"{header}: {_in_words(place)} is still that of {taken[place.claim]}, which is set apart"
-                )
+            holder = next((holder for spot in place.spots for holder in taken.owners(*spot)), None)
+            if holder and not is_of(Section(header), self._bad) and part is not None:
+                self._bad[part] = f"{header}: {_in_words(place)} is still that of {holder}, which is set apart"
 
 
 def _in_words(place: Place) -> str:

@@ -111,6 +111,10 @@ def test_a_port_of_a_quarantined_cluster_is_not_shared(paths):
         assert set(report["quarantined"]) == {"api", "web"}
         assert "is still that of frontend web:in" in report["quarantined"]["api"]
         assert {get(port) for _ in range(4)} == {(200, "a")}
+        elsewhere = cluster("api", [b], port=free_port(), frontend=[f"bind 127.0.0.2:{port}"])
+        report = made.sync([elsewhere, cluster("web", [a], port=other, backend=["nonsense"])])
+        assert report["quarantined"].keys() == {"web"}, "the same port of another address is nobody else's business"
+        assert get(port, host="127.0.0.2") == (200, "b")
 
 
 def test_who_listens_at_a_port_keeps_it(paths):

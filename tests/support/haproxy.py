@@ -174,9 +174,9 @@ def cluster(name, nodes, **options):
     return Cluster(name, nodes=nodes, options=options)
 
 
-def get(port, timeout=10.0):
+def get(port, timeout=10.0, host="127.0.0.1"):
     """``(status, body)`` of one GET on a connection of its own. Raises `OSError` for anything but a whole answer."""
-    with socket.create_connection(("127.0.0.1", port), timeout) as connection:
+    with socket.create_connection((host, port), timeout) as connection:
         connection.sendall(b"GET / HTTP/1.1\r\nHost: test\r\nConnection: close\r\n\r\n")
         data = b""
         while chunk := connection.recv(65536):

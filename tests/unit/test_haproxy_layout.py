@@ -8,7 +8,7 @@ import pytest
 from lighthouse.advertise import usable
 from lighthouse.cluster import Cluster
 from lighthouse.errors import ConfigError, LighthouseError
-from lighthouse.haproxy import host_name, layout
+from lighthouse.haproxy import addresses, binds, host_name, layout
 from lighthouse.haproxy.balancer import HAProxy
 from lighthouse.haproxy.binds import places_of
 from lighthouse.haproxy.claims import Wish, settle, spots_of
@@ -367,6 +367,11 @@ def test_who_listens_at_a_port_keeps_it(old, new, clashes):
             {"a": "d", "b": "c", "c": "d", "d": "c"},
         ),
         ({"a": "[::]:1", "b": "[::1]:2"}, {"a": "[::1]:1", "b": "[::1]:1"}, {"b": "a"}),
+        ({"a": "*:1"}, {"a": "*:1", "b": "[::]:1 v6only", "c": ":::1"}, {"c": "a"}),
+        ({"a": "[::]:1 v4v6"}, {"a": "[::]:1 v6only", "b": ":1"}, {}),
+        ({"a": "*:1", "b": "[::]:1 v6only"}, {"a": "*:2", "b": "[::]:1 v4v6"}, {}),
+        ({"a": "*:1", "b": "[::]:1 v6only"}, {"a": "*:1", "b": "[::]:1 v4v6"}, {"b": "a"}),
+        ({"a": "*:1"}, {"a": "*:1", "b": "[fd00::1]:1", "c": "[::ffff:10.0.0.1]:1"}, {"c": "a"}),
     ],
 )  # fmt: skip
 def test_one_address_does_not_become_all_in_place_of_another(old, new, denied):
@@ -381,6 +386,25 @@ def test_one_address_does_not_become_all_in_place_of_another(old, new, denied):
     found = settle(wishes(new), before)
     assert {header.split()[1].removesuffix(":in"): denial.owner for header, denial in found.items()} == denied
     assert all(denial.stays is before.section(header) for header, denial in found.items())
+
+
+@pytest.mark.parametrize("alone", [False, True])
+def test_the_kernel_says_whether_all_of_ipv6_is_all_of_ipv4_too(monkeypatch, alone):
+    """``net.ipv6.bindv6only``; HAProxy leaves it at that where the line says nothing."""
+    for module in (addresses, binds):
+        monkeypatch.setattr(module, "six_alone", lambda: alone)
+    for cached in (addresses.reach, binds._read):
+        cached.cache_clear()
+    try:
+        stats = {"stats": {"port": 80, "bind_address": "::"}}
+        for lines_, clash in (([], not alone), (["bind [::]:80 v4v6"], True), (["bind [::]:80 v6only"], True)):
+            web = cluster("web", [A], port=80 if not lines_ else 81, frontend=lines_)
+            assert bool(desired(web, **stats).clashes) == clash
+        both = cluster("web", [A], port=80), cluster("six", [A], port=81, frontend=["bind [::]:80 v4v6"])
+        assert desired(*both).clashes.keys() == {"web"}
+    finally:
+        for cached in (addresses.reach, binds._read):
+            cached.cache_clear()
 
 
 def test_a_listener_of_no_cluster_takes_no_port_away_either():
