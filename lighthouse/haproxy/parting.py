@@ -8,7 +8,7 @@ from dataclasses import replace
 from lighthouse.haproxy.binds import places_of, rebound
 from lighthouse.haproxy.document import Document
 from lighthouse.haproxy.errors import RejectedError
-from lighthouse.haproxy.quarantine import Judge, Verdict, judge_apart, owner
+from lighthouse.haproxy.quarantine import Judge, Verdict, judge_apart, of_today, owner
 from lighthouse.haproxy.stanzas.global_ import local_peer_of
 from lighthouse.haproxy.stanzas.peers import disabled, moved
 from lighthouse.haproxy.stanzas.section import Section
@@ -22,7 +22,7 @@ def part_ports(wanted: Document, good: Document | None, taken: Taken, *, drop: b
 
     A listener of no cluster stays where it listened, or is left out; peers that cannot listen are shared with nobody.
     """
-    why, names = taken(wanted), wanted.backends()
+    why, names, good = taken(wanted), wanted.backends(), of_today(good)
     gone = {header: text for header, text in why.items() if _is_apart(header, names)}
     if gone:
         kept = (

@@ -59,6 +59,7 @@ def without(wanted: Document, good: Document | None, parts: Collection[str]) -> 
     """
     if not parts:
         return wanted
+    good = of_today(good)
     old = {item.header: item for item in good.sections if is_of(item, parts)} if good else {}
     kept = [
         _kept(_ruled(item, good, parts), old.pop(item.header, None))
@@ -85,6 +86,18 @@ def _needs_resolver(section: Section) -> bool:
     words = (line.split() for line in section.lines if section.header.startswith("listen "))
     addresses = (word[2] for word in words if word[0] == "server" and len(word) > 2)
     return any("/" not in address and not is_literal(address.rpartition(":")[0].strip("[]")) for address in addresses)
+
+
+def of_today(document: Document | None) -> Document | None:
+    """The same with the names that frontends have today: in files that were written before they have no more than their cluster's."""
+    if document is None or not any(map(_is_old, document.sections)):
+        return document
+    found = (replace(item, header=entry(item.header)) if _is_old(item) else item for item in document.sections)
+    return replace(document, sections=tuple(found))
+
+
+def _is_old(section: Section) -> bool:
+    return section.header.startswith("frontend ") and name_of(section.header) == section.header
 
 
 def owner(section: Section) -> str | None:
@@ -119,7 +132,7 @@ def _leads_to(section: Section, backend: str) -> bool:
 class _Search:
     def __init__(self, wanted: Document, good: Document | None, judge: Judge, drop: bool) -> None:
         self._wanted = wanted
-        self._good = good
+        self._good = of_today(good)
         self._judge = judge
         self._drop = drop
         self._names = set(wanted.backends())

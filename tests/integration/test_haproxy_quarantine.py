@@ -2,9 +2,12 @@
 
 import socket
 import string
+import subprocess
+from dataclasses import replace
 
 import pytest
 
+from lighthouse.cluster import Cluster
 from lighthouse.errors import NodeError
 from lighthouse.haproxy.document import parse
 from lighthouse.node import Node
@@ -259,3 +262,30 @@ def test_hostile_records_never_reach_the_file(paths):
             assert name.isprintable()
             assert why.isprintable()
             assert len(why) < 1000
+
+
+def test_what_an_earlier_build_wrote_stays_as_it_was(paths):
+    """Its frontends had no more than the name of their cluster. What is set apart in the very step of the upgrade keeps its lines."""
+    port, meta = free_port(), free_port()
+
+    def made(*lines):
+        return balancer(paths, meta_clusters={"api": {"port": meta, "frontend": ["mode http", *lines]}})
+
+    with backends("a", "b") as (a, b):
+        web = Cluster("web", nodes=[a.node], meta_cluster="api")
+        made().sync([replace(web, options={"port": port, "acl": "path /"})])
+        paths.stop()
+        now = parse(paths.file.read_text())
+        older = [replace(item, header=item.header.removesuffix(":in")) for item in now.sections]
+        paths.file.write_text(replace(now, sections=tuple(older)).text())
+        socket_file, pid_file = paths.config["socket_file"], paths.config["pid_file"]
+        master = f"{socket_file}.master,mode,600"
+        subprocess.run(["haproxy", "-W", "-D", "-S", master, "-p", pid_file, "-f", paths.file], check=True)
+        bad = replace(web, options={"port": port, "acl": "path /", "backend": ["nonsense"]})
+        report = made("nonsense").sync([bad, cluster("db", [b])])
+        assert report["quarantined"].keys() == {"web"}
+        assert "frontend api:in is set apart" in report["degraded"]
+        assert paths.reloads() == 1
+        assert get(port) == get(meta) == (200, "a")
+        headers = [item.header for item in parse(paths.file.read_text()).sections]
+        assert headers == ["global", "defaults", "frontend api:in", "frontend web:in", "backend db", "backend web"]
