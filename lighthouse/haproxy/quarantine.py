@@ -89,7 +89,7 @@ def _needs_resolver(section: Section) -> bool:
 
 
 def of_today(document: Document | None) -> Document | None:
-    """The same with the names that frontends have today: in files that were written before they have no more than their cluster's."""
+    """The same with the names that frontends have today: in files of earlier builds they have no more than their cluster's."""
     if document is None or not any(map(_is_old, document.sections)):
         return document
     found = (replace(item, header=entry(item.header)) if _is_old(item) else item for item in document.sections)

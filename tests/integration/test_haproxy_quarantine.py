@@ -265,7 +265,7 @@ def test_hostile_records_never_reach_the_file(paths):
 
 
 def test_what_an_earlier_build_wrote_stays_as_it_was(paths):
-    """Its frontends had no more than the name of their cluster. What is set apart in the very step of the upgrade keeps its lines."""
+    """Its frontends had their cluster's name alone. What is set apart in the very step of the upgrade keeps its lines."""
     port, meta = free_port(), free_port()
 
     def made(*lines):
