@@ -10,6 +10,7 @@ from lighthouse.haproxy.dynamic import recipe
 from lighthouse.haproxy.running import Running, Server
 from lighthouse.haproxy.slots import Before, freed, placed, slotted
 from lighthouse.haproxy.stanzas.section import Section
+from lighthouse.haproxy.upstreams import readdressed
 from lighthouse.haproxy.versions import takes_servers
 
 
@@ -37,13 +38,15 @@ def arranged(
 
 
 def refilled(base: Document, wanted: Document, running: Running) -> Document:
-    """The skeleton of `base` with the members of `wanted`; a backend that only `base` has keeps its own."""
+    """The skeleton of `base` with the members of `wanted`, and its addresses of names; what only `base` has keeps its own."""
     new = wanted.backends()
     defaults = defaults_of(base)
 
     def refill(section: Section) -> Section:
         name = section.backend
-        if name is None or name not in new:
+        if name is None:
+            return readdressed(section, wanted)
+        if name not in new:
             return section
         return refilled_section(section, new[name], defaults, running.servers.get(name, {}))
 

@@ -15,6 +15,7 @@ from lighthouse.haproxy.stanzas.backend import BackendStanza
 from lighthouse.haproxy.stanzas.defaults import DefaultsStanza
 from lighthouse.haproxy.stanzas.global_ import GlobalStanza
 from lighthouse.haproxy.stanzas.section import Section
+from lighthouse.haproxy.upstreams import Addresses
 from lighthouse.identity import valid_name
 from lighthouse.node import Node
 
@@ -76,15 +77,17 @@ class HAProxyConfig:
         clusters: Iterable[Cluster],
         adopted: Mapping[str, Sequence[Member]],
         previous: Document | None = None,
+        addresses: Addresses | None = None,
     ) -> Desired:
         """What HAProxy should run; `adopted` gives the members of clusters whose nodes are unknown, `previous`, which is in
-        force, their peers, the name of this host among peers where nobody else tells it, and who listens where.
+        force, their peers, the name of this host among peers where nobody else tells it, and who listens where; `addresses` those
+        of proxies' servers whose hosts are names, which HAProxy looks up itself without them.
 
         What clashes is left out and noted; see `lighthouse.haproxy.layout`.
         Raises `ConfigError` or `NodeError` for options or a name that validation would have refused.
         """
         ordered = _in_order(clusters)
-        layout = Layout(self.settings, ordered, previous)
+        layout = Layout(self.settings, ordered, previous, addresses or {})
         backends: list[Section] = []
         unknown = set()
         refusals, shadowed, limited = dict[str, Mapping[str, str]](), dict[str, Mapping[str, Member]](), set()

@@ -1,8 +1,9 @@
 """The whole configuration file as a value: to text and back, and its skeleton.
 
-The *skeleton* is everything but the members. HAProxy takes a change of members at run time and needs a reload for anything else, so
-two documents with equal skeletons differ in nothing that needs one. Its hash is written into the file as an environment variable,
-which the running HAProxy gives back (``show env``): so it is known exactly what it runs, whatever became of the file.
+The *skeleton* is everything but the members, and the addresses that names have (`lighthouse.haproxy.upstreams`). HAProxy takes a
+change of these at run time and needs a reload for anything else, so two documents with equal skeletons differ in nothing that needs
+one. Its hash is written into the file as an environment variable, which the running HAProxy gives back (``show env``): so it is
+known exactly what it runs, whatever became of the file.
 """
 
 from __future__ import annotations
@@ -35,7 +36,7 @@ class Document:
 
     @property
     def skeleton(self) -> str:
-        """The hash of all but the members."""
+        """The hash of all but the members and the addresses of names."""
         if not self._skeleton:
             object.__setattr__(self, "_skeleton", _hash(self))
         return self._skeleton

@@ -18,6 +18,7 @@ from lighthouse.haproxy.planner import Plan
 from lighthouse.haproxy.repair import paused, shut_down
 from lighthouse.haproxy.running import Running, Server
 from lighthouse.haproxy.stanzas.section import Section, defines
+from lighthouse.haproxy.upstreams import moves, stranded
 from lighthouse.preview import Effect, Way
 
 # Behind these words a second one belongs to the keyword, or is a name or an address.
@@ -81,11 +82,18 @@ def _is_elsewhere(address: str, member: Member, server: Server | None) -> bool:
 
 
 def repaired(document: Document, running: Running) -> Iterator[Effect]:
-    """What others did to the sections that listen. Not to their limits, of which only a process that was there before knows."""
+    """What others did to the sections that listen, and where names have other addresses.
+
+    Not what others did to limits, of which only a process that was there before knows.
+    """
     for name in paused(document, running):
         yield Effect(Way.RUNTIME, f"frontend {name}", "enable, because it was disabled at HAProxy's socket")
+    for proxy, server, ip in moves(document, running):
+        yield Effect(Way.RUNTIME, f"listen {proxy}", f"change server {server}: addr {ip}")
     for name, why in shut_down(document, running).items():
         yield Effect(Way.RELOAD, f"frontend {name}", why)
+    for path, why in stranded(document, running).items():
+        yield Effect(Way.RELOAD, f"listen {path.partition('/')[0]}", why)
 
 
 def of_shape(wanted: Document, running: Document | None) -> Iterator[Effect]:
@@ -132,14 +140,14 @@ def _step(step: Step, section: Section) -> str | None:
 
 
 def _differences(new: Section, old: Section) -> Iterator[str]:
-    now, before = Counter(new.lines), Counter(old.lines)
+    now, before = Counter(new.lasting), Counter(old.lasting)
     added, removed = (list(map(_keyword, (one - other).elements())) for one, other in ((now, before), (before, now)))
     for word in dict.fromkeys((*removed, *added)):
         if word in added and word in removed:
             yield f"{word} changed"
         else:
             yield f"{word} {'added' if word in added else 'removed'}"
-    if not added and not removed and new.lines != old.lines:
+    if not added and not removed and new.lasting != old.lasting:
         yield "the order of its lines changed"
     if new.template != old.template:
         yield "the server options changed"

@@ -27,6 +27,7 @@ from lighthouse.haproxy.stanzas.proxy import ProxyStanza
 from lighthouse.haproxy.stanzas.section import Section
 from lighthouse.haproxy.stanzas.stanza import Stanza
 from lighthouse.haproxy.stanzas.stats import StatsStanza
+from lighthouse.haproxy.upstreams import Addresses
 
 
 class Layout:
@@ -36,8 +37,10 @@ class Layout:
     and why, which is in the notes too.
     """
 
-    def __init__(self, settings: HAProxySettings, clusters: Sequence[Cluster], previous: Document | None) -> None:
-        """`clusters` in the order of their names; `previous` is what is in force.
+    def __init__(
+        self, settings: HAProxySettings, clusters: Sequence[Cluster], previous: Document | None, addresses: Addresses
+    ) -> None:
+        """`clusters` in the order of their names; `previous` is what is in force; `addresses` are those of names.
 
         An unknown cluster keeps the peers of `previous`, this host its name, and every listener its port.
         """
@@ -47,6 +50,7 @@ class Layout:
         self.local_peer: str | None = None
         self._settings = settings
         self._previous = previous
+        self._addresses = addresses
         self._backends = {cluster.name for cluster in clusters}
         self._fronts = {cluster.name for cluster in clusters if ClusterOptions.of(cluster).port is not None}
         after = [*self._the_proxies(), *self._the_stats()]
@@ -106,7 +110,16 @@ class Layout:
         for proxy in self._settings.proxies:
             if self._is_taken("proxy", proxy.name, self._backends):
                 continue
-            stanza = ProxyStanza(proxy.name, proxy.port, proxy.upstreams, proxy.options, proxy.bind_address)
+            addresses = self._addresses.get(proxy.name, {})
+            stanza = ProxyStanza(
+                proxy.name, proxy.port, proxy.upstreams, proxy.options, proxy.bind_address, addresses=addresses
+            )
+            self.remarks += [
+                f"proxy {proxy.name}: the resolver tells no address of {item.host}, so this server is down until it does: "
+                f"correct `host` in balancers/haproxy.yaml, or mend the resolver"
+                for item in proxy.upstreams
+                if addresses.get(item.server, "") is None
+            ]
             found.append(_wish(stanza, f"proxy {proxy.name}", proxy.bind_address, proxy.port))
         return found
 

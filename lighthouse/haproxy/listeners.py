@@ -6,11 +6,11 @@ from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
 from typing import Any
 
-from lighthouse.errors import ConfigError
+from lighthouse.errors import ConfigError, NodeError
 from lighthouse.haproxy import fields
 from lighthouse.haproxy.addresses import Claims, spots
 from lighthouse.haproxy.stanzas.section import one_line
-from lighthouse.identity import shown
+from lighthouse.identity import shown, valid_ip
 from lighthouse.options import Key, mapping
 
 STATS = "stats"  # the name of the stats page's section
@@ -51,6 +51,20 @@ class Upstream:
     host: str
     port: int
     max_conn: int | None = None
+
+    @property
+    def server(self) -> str:
+        """What the server is called."""
+        return f"{self.host}:{self.port}"
+
+    @property
+    def is_name(self) -> bool:
+        """Whether the host is a name, for which a resolver must be asked."""
+        try:
+            valid_ip(self.host)
+        except NodeError:
+            return True
+        return False
 
     @classmethod
     def from_mapping(cls, config: Any, key: Key = ()) -> Upstream:

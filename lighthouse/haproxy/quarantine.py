@@ -12,7 +12,7 @@ from collections.abc import Callable, Collection, Iterable, Iterator, Mapping
 from dataclasses import dataclass, field, replace
 
 from lighthouse.haproxy.addresses import Claims
-from lighthouse.haproxy.binds import Place, is_literal, places_of
+from lighthouse.haproxy.binds import Place, places_of
 from lighthouse.haproxy.document import Document
 from lighthouse.haproxy.errors import RejectedError
 from lighthouse.haproxy.stanzas.frontend import entry, name_of
@@ -75,17 +75,6 @@ def without(wanted: Document, good: Document | None, parts: Collection[str]) -> 
         if f"backend {name}" not in there and any(_leads_to(item, name) for item in sections):
             sections.append(Section(f"backend {name}", (), ""))
     return replace(wanted, sections=tuple(sections))
-
-
-def without_names(document: Document) -> Document:
-    """The same without the proxies whose servers have host names: HAProxy waits for the resolver when it loads them."""
-    return replace(document, sections=tuple(item for item in document.sections if not _needs_resolver(item)))
-
-
-def _needs_resolver(section: Section) -> bool:
-    words = (line.split() for line in section.lines if section.header.startswith("listen "))
-    addresses = (word[2] for word in words if word[0] == "server" and len(word) > 2)
-    return any("/" not in address and not is_literal(address.rpartition(":")[0].strip("[]")) for address in addresses)
 
 
 def of_today(document: Document | None) -> Document | None:

@@ -15,6 +15,7 @@ from lighthouse.haproxy.outcome import Account
 from lighthouse.haproxy.planner import adopt
 from lighthouse.haproxy.running import Running
 from lighthouse.haproxy.tools import Tools
+from lighthouse.haproxy.upstreams import Addresses, addresses_for, names_in
 
 APPEAR_TIMEOUT = 1.0  # seconds that a process which exists, but does not answer, is given to do so
 
@@ -35,9 +36,16 @@ class Reader:
         on_disk = next(iter(documents), None)
         adopted = {name: adopt(name, running, on_disk) for name in unknown}
         in_force = (item for item in documents if running is not None and item.skeleton == running.skeleton)
-        desired = self._tools.config.desired(clusters, adopted, next(in_force, on_disk))
+        addresses = self._addresses(documents, running)
+        desired = self._tools.config.desired(clusters, adopted, next(in_force, on_disk), addresses)
         self.watched = desired.limited
         return desired
+
+    def _addresses(self, documents: Sequence[Document], running: Running | None) -> Addresses:
+        """Where the servers of proxies are whose hosts are names. Asks the resolver, which may take its time once for each name."""
+        settings = self._tools.config.settings
+        answers = self._tools.names.known(names_in(settings.proxies), self._deadline)
+        return addresses_for(settings.proxies, settings.defaults, answers, documents, running)
 
     def first(self) -> Running | None:
         """What runs; None if nothing does. One that is just starting is waited for."""

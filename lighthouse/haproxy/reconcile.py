@@ -46,6 +46,7 @@ from lighthouse.haproxy.runtime import LOOK_AGAIN, Runtime
 from lighthouse.haproxy.starting import Start
 from lighthouse.haproxy.tools import Tools
 from lighthouse.haproxy.trial import SOON
+from lighthouse.haproxy.upstreams import stranded
 
 log = logging.getLogger(__name__)
 
@@ -135,10 +136,12 @@ class _Reconciliation:
         if self._account.processes is None and (lost := self._tools.lifecycle.lost_master()):
             obstacles = {**obstacles, "": lost}
         if commands := repairs(document, self._tools.drift.origin, running):
+            log.info("putting right at HAProxy: %s", "; ".join(commands))
             self._tools.control.batch(commands, self._deadline)
             self._account.commands += len(commands)
             running = self._reader.again(document)
-        return running, {**obstacles, **shut_down(document, running), **self._tools.drift.spoilt(running)}
+        obstacles = {**obstacles, **shut_down(document, running), **stranded(document, running)}
+        return running, {**obstacles, **self._tools.drift.spoilt(running)}
 
     def _shaped(
         self,

@@ -1,4 +1,4 @@
-"""Putting right what somebody typed at HAProxy's socket, as far as it is no matter of members. Pure."""
+"""Putting right at run time what is no matter of members: what somebody typed at HAProxy's socket, and addresses of names. Pure."""
 
 from __future__ import annotations
 
@@ -7,6 +7,7 @@ from collections.abc import Iterator
 from lighthouse.haproxy.document import Document
 from lighthouse.haproxy.frontends import PAUSED, STOPPED
 from lighthouse.haproxy.running import Running
+from lighthouse.haproxy.upstreams import moves
 
 
 def paused(document: Document, running: Running) -> list[str]:
@@ -22,6 +23,7 @@ def shut_down(document: Document, running: Running) -> dict[str, str]:
 def repairs(document: Document, origin: Running | None, running: Running) -> list[str]:
     """The commands that put right what can be; `origin` is how the same process was when it was seen first."""
     commands = [f"enable frontend {name}" for name in paused(document, running)]
+    commands += [f"set server {proxy}/{server} addr {ip}" for proxy, server, ip in moves(document, running)]
     if origin is None or origin.pid != running.pid:
         return commands
     return [*commands, *_limits(document, origin, running)]

@@ -10,9 +10,9 @@ from lighthouse.errors import BalancerError
 from lighthouse.haproxy.actor import Actor
 from lighthouse.haproxy.arrange import arranged, refilled
 from lighthouse.haproxy.document import Document
-from lighthouse.haproxy.errors import EndedError, HeldUpError, RejectedError, TakenError, UndecidedError, UnwrittenError
+from lighthouse.haproxy.errors import EndedError, HeldUpError, RejectedError, TakenError, UnwrittenError
 from lighthouse.haproxy.ports import Ports
-from lighthouse.haproxy.quarantine import Verdict, without_names
+from lighthouse.haproxy.quarantine import Verdict
 from lighthouse.haproxy.refusals import IDLE_RETRY, Refusal, retry_of
 from lighthouse.haproxy.running import Running
 
@@ -29,22 +29,7 @@ class Start(Actor):
         try:
             return self._judged(desired)
         except HeldUpError as error:
-            found = self._without_names(desired, error) if isinstance(error, UndecidedError) else None
-            return found or self._as_it_is(desired, error)
-
-    def _without_names(self, desired: Document, error: UndecidedError) -> tuple[Document, Running] | None:
-        """Start it without the proxies for which HAProxy may be waiting, because no resolver answers; None if that is not it."""
-        lean = without_names(desired)
-        if lean == desired:
-            return None
-        try:
-            found = self._judged(lean)
-        except HeldUpError:
-            return None
-        self._account.held_up(error)
-        for header in sorted({item.header for item in desired.sections} - {item.header for item in lean.sections}):
-            self._account.tell(f"{header} is left out until a resolver answers for the names of its servers")
-        return found
+            return self._as_it_is(desired, error)
 
     def _as_it_is(self, desired: Document, error: HeldUpError) -> tuple[Document, Running]:
         """Start it with what is on disk, which its members are brought into at run time."""

@@ -17,6 +17,7 @@ from lighthouse.haproxy.pace import Pace
 from lighthouse.haproxy.ports import Ports
 from lighthouse.haproxy.process import HAProxyProcess
 from lighthouse.haproxy.refusals import Refusals
+from lighthouse.haproxy.resolver import NAMES, Names
 from lighthouse.haproxy.service import ServiceLifecycle
 from lighthouse.haproxy.sockets import Sockets
 from lighthouse.haproxy.stanzas.section import Section
@@ -37,6 +38,7 @@ class Tools:
     drain: Drain
     drift: Drift
     memory: Memory
+    names: Names
     trial: Trial = field(default_factory=Trial)
     owner: Owner = Owner.LIGHTHOUSE
     static: dict[str, tuple[Section, str]] = field(default_factory=dict)
@@ -81,5 +83,6 @@ def tools_for(settings: HAProxySettings) -> Tools:
         drain=Drain(settings.drain_timeout),
         drift=Drift(),
         memory=Memory(),
+        names=NAMES,
         owner=settings.owner,
     )

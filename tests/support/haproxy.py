@@ -119,9 +119,9 @@ class _Threaded(socketserver.ThreadingMixIn, http.server.HTTPServer):
 class Backend:
     """An HTTP server on a loopback port that answers every GET with its own name."""
 
-    def __init__(self, name, port=None):
+    def __init__(self, name, port=None, host="127.0.0.1"):
         self.name = name
-        self._server = _Threaded(("127.0.0.1", port or free_port()), _Handler)
+        self._server = _Threaded((host, port or free_port()), _Handler)
         self._server.label = name
         self._server.requests = 0
         self._thread = threading.Thread(target=self._server.serve_forever, args=(0.02,), daemon=True)

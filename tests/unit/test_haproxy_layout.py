@@ -8,7 +8,7 @@ import pytest
 from lighthouse.advertise import usable
 from lighthouse.cluster import Cluster
 from lighthouse.errors import ConfigError, LighthouseError
-from lighthouse.haproxy import addresses, binds, host_name, layout
+from lighthouse.haproxy import addresses, binds, host_name, layout, resolver
 from lighthouse.haproxy.balancer import HAProxy
 from lighthouse.haproxy.binds import places_of
 from lighthouse.haproxy.claims import Wish, settle, spots_of
@@ -89,6 +89,11 @@ def test_proxy():
     assert str(ProxyStanza("partner", 7777, upstreams, ["mode http"], "::1")).split("\n\t") == [
         *("listen partner", "bind [::1]:7777", "mode http"),
         "server partner.example:88 partner.example:88 maxconn 400",
+        "server fd00::1:89 [fd00::1]:89",
+    ]
+    lines = ProxyStanza("partner", 7777, upstreams, addresses={"partner.example:88": "fd00::5"}).lines
+    assert lines[1:] == [
+        "server partner.example:88 partner.example:88 maxconn 400 init-addr fd00::5",
         "server fd00::1:89 [fd00::1]:89",
     ]
 
@@ -242,7 +247,7 @@ def test_the_name_of_the_host_is_found_once_and_a_silent_resolver_delays_once_in
     assert told == [*["127.0.0.1"] * 4, *["10.0.0.8"] * 4], "a loopback address is not the last word"
     assert answers == ["10.0.0.9"]
     silent, answered = threading.Event(), []
-    monkeypatch.setattr(host_name, "PATIENCE", 0.01)
+    monkeypatch.setattr(resolver, "PATIENCE", 0.01)
     slow = HostName(lambda: answered.append(silent.wait()) or "late.example.net", lambda: now[0])
     assert slow.known() is None
     now[0] += RETRY

@@ -7,12 +7,14 @@ from typing import Any
 
 from lighthouse.haproxy.listeners import Upstream
 from lighthouse.haproxy.stanzas.stanza import Stanza, bind
+from lighthouse.haproxy.stanzas.upstream import resolved
 
 
 class ProxyStanza(Stanza):
-    """Forwards a port to `upstreams`, balanced as ``defaults`` or `options` say; HAProxy resolves host names when it starts.
+    """Forwards a port to `upstreams`, balanced as ``defaults`` or `options` say.
 
-    An upstream may be a mapping as in the configuration. Raises `ConfigError` for one that is not right.
+    An upstream may be a mapping as in the configuration. `addresses` gives those of servers whose hosts are names, None for one
+    that has none; HAProxy itself resolves what is not in it, when it starts. Raises `ConfigError` for one that is not right.
     """
 
     def __init__(
@@ -22,12 +24,16 @@ class ProxyStanza(Stanza):
         upstreams: Sequence[Upstream | Mapping[str, Any]],
         options: Sequence[str] | None = None,
         bind_address: str | None = None,
+        *,
+        addresses: Mapping[str, str | None] | None = None,
     ) -> None:
-        servers = (_server(item if isinstance(item, Upstream) else Upstream.from_mapping(item)) for item in upstreams)
+        found = (item if isinstance(item, Upstream) else Upstream.from_mapping(item) for item in upstreams)
+        servers = (_server(upstream, addresses or {}) for upstream in found)
         super().__init__("listen", name, (bind(bind_address or "", port), *(options or ()), *servers))
 
 
-def _server(upstream: Upstream) -> str:
+def _server(upstream: Upstream, addresses: Mapping[str, str | None]) -> str:
     address = f"[{upstream.host}]" if ":" in upstream.host else upstream.host
     limit = "" if upstream.max_conn is None else f" maxconn {upstream.max_conn}"
-    return f"server {upstream.host}:{upstream.port} {address}:{upstream.port}{limit}"
+    line = f"server {upstream.server} {address}:{upstream.port}{limit}"
+    return resolved(line, addresses[upstream.server]) if upstream.server in addresses else line

@@ -9,6 +9,7 @@ from functools import lru_cache
 
 from lighthouse.errors import ConfigError
 from lighthouse.haproxy.member import UNSET, Member
+from lighthouse.haproxy.stanzas.upstream import unresolved
 from lighthouse.identity import shown
 
 MEMBERS = "# members"  # begins the line that says how member lines are made; only member lines follow it
@@ -70,10 +71,15 @@ class Section:
         mine = self.header, self.lines, self.template, self.slots
         return mine == (other.header, other.lines, other.template, other.slots)
 
+    @property
+    def lasting(self) -> tuple[str, ...]:
+        """Its lines, those of a proxy without the addresses of names."""
+        return tuple(map(unresolved, self.lines)) if self.header.startswith("listen ") else self.lines
+
     def shape(self) -> Iterator[str]:
-        """Its lines without the members."""
+        """Its lines without what changes at run time: the members, and the addresses of names."""
         yield self.header
-        for line in self.lines:
+        for line in self.lasting:
             yield f"\t{line}"
         if self.template is not None:
             room = f" in {len(self.slots)} slots" if self.slots else ""
@@ -95,9 +101,11 @@ class Section:
 
     def text(self) -> Iterator[str]:
         """Its lines."""
-        yield from self.shape()
         if self.template is None:
+            yield self.header
+            yield from (f"\t{line}" for line in self.lines)
             return
+        yield from self.shape()
         if not self.slots:
             yield from map(self.server_line, self.members)
             return
