@@ -9,28 +9,25 @@ from __future__ import annotations
 
 import logging
 import time
-from collections.abc import Collection, Iterator, Mapping
+from collections.abc import Iterator
 from functools import partial
 from math import inf
 from typing import Any
 
-from lighthouse.cluster import Cluster
 from lighthouse.discovery import Discovery
 from lighthouse.errors import AnnounceError
 from lighthouse.ipc.boot import ACCEPT_TOPIC, ANNOUNCE_TOPIC, members_topic, report_topic
 from lighthouse.ipc.messages import unpack
-from lighthouse.settings import MassLoss
 from lighthouse.workers import calls
-from lighthouse.workers.bell import Bell
 from lighthouse.workers.lanes import Outcome
 from lighthouse.workers.own_address import OwnAddress
+from lighthouse.workers.parting import Then, last_moment, then
 from lighthouse.workers.plugins import why
 from lighthouse.workers.register import Due, Register
+from lighthouse.workers.registry import Registry
 from lighthouse.workers.runtime import Runtime
 from lighthouse.workers.steps import Failures, Step
 from lighthouse.workers.watched import Watched
-
-PARTING = 0.5  # seconds that are kept at the end for parting from the registry, before this process is killed
 
 log = logging.getLogger(__name__)
 
@@ -41,27 +38,17 @@ class DiscoveryJob:
     def __init__(self, runtime: Runtime) -> None:
         self._runtime = runtime
         self._config: dict[str, Any] = {}
-        self._applied: dict[str, Any] | None = None
-        self._refused: dict[str, Any] | None = None
-        self._discovery: Discovery | None = None
+        self._registry = Registry(runtime, self._look_now)
         self._register = Register(OwnAddress(runtime, self._looked))
-        self._connected = False
         self._watched = Watched(runtime.boot.kept, runtime.lanes.wake)
         self._due = 0.0
-        self._bell = Bell(runtime, self._look_now)
         self._busy = False
         self._stopping = False
         self._last = inf
-        self._handed = b""
-        self._told = b""
-        self._degraded: str | None = None
-        self._whole = False
         self._failures = Failures()
         runtime.on_wake = self._tell
         if ANNOUNCE_TOPIC in runtime.boot.kept:
             self._register.states = unpack(runtime.boot.kept[ANNOUNCE_TOPIC])
-        if ACCEPT_TOPIC in runtime.boot.kept:
-            self._watched.accept(unpack(runtime.boot.kept[ACCEPT_TOPIC]))
         if (report := runtime.boot.kept.get(report_topic(runtime.boot.id))) is not None:
             self._register.own.remember(report)
 
@@ -71,9 +58,9 @@ class DiscoveryJob:
             self._runtime.leave(0)  # another plugin wants a fresh process
             return
         self._config = config
-        self._refused = None
+        self._registry.refused(None)
         self._failures.forget()
-        self._watched.guard({name: MassLoss(**rules) for name, rules in config["guards"].items()})
+        self._watched.configure(config)
         self._register.configure(config)
         self._next()
 
@@ -92,8 +79,7 @@ class DiscoveryJob:
     def stop(self) -> None:
         """The last wanted announcements are made before the end, and stay in the registry."""
         self._stopping = True
-        left = self._runtime.until - time.monotonic()
-        self._last = self._runtime.until - min(PARTING, left / 2)
+        self._last = last_moment(time.monotonic(), self._runtime.until)
         self._register.own.stop(wait=self._runtime.withdraw)
         self._failures.forget()
         self._next()
@@ -114,47 +100,31 @@ class DiscoveryJob:
 
     def _steps(self, now: float) -> Iterator[Step]:
         """All that there is to do, the most urgent first."""
-        discovery, config = self._discovery, self._config
-        if (tried := config["config"]) not in (self._applied, self._refused):
-            build = partial(calls.build, config, discovery, self._runtime.boot.handover)
+        plugin, config = self._registry.plugin, self._config
+        if self._registry.lacks(tried := config["config"]):
+            build = partial(calls.build, config, plugin, self._runtime.boot.handover)
             yield Step("set up", build, partial(self._built, tried), partial(self._cannot_set_up, tried))
-        if discovery is None:
+        if plugin is None:
             return
-        if not self._connected:
-            yield Step("connect", lambda: calls.connect(discovery), self._has_connected)
+        if not self._registry.connected:
+            yield Step("connect", partial(calls.connect, plugin), self._has_connected)
             return
         if not self._stopping:
-            yield from self._watch_steps(discovery)
+            yield from self._watched.steps(plugin)
         # At the end there is no later turn for what would have to wait.
         due = self._register.due(now, at_once=self._stopping)
         if due is not None:
-            announce = partial(calls.announce, discovery, due.items)
+            announce = partial(calls.announce, plugin, due.items)
             yield Step("announce", announce, partial(self._has_announced, due), partial(self._not_announced, due))
         if now >= self._due and not self._stopping:
-            about = self._register.report()
-            yield Step("maintain", lambda: calls.maintain(discovery, about, self._unread_since), self._maintained)
-
-    def _unread_since(self, names: Collection[str]) -> Mapping[str, float | None]:
-        """What no answer covers: what the plugin says, what it could not even begin to watch, and what cannot be told."""
-        wanted = self._config["clusters"]
-        _, unwatched = self._watched.differences(dict.fromkeys(wanted))
-        names = {*names, *self._watched.problems}
-        return self._watched.unread_since({*(name for name in names if name in wanted), *unwatched})
-
-    def _watch_steps(self, discovery: Discovery) -> Iterator[Step]:
-        gone, new = self._watched.differences(dict.fromkeys(self._config["clusters"]))
-        for name in gone:
-            stop = partial(discovery.stop_watching, self._watched[name])
-            yield Step(f"stop watching {name}", stop, partial(self._unwatched, name))
-        for name in new:
-            cluster, signal = self._watched.made(name, self._config["name"])
-            start = partial(discovery.start_watching, cluster, signal)
-            yield Step(f"watch {name}", start, partial(self._watching, cluster))
+            maintain = partial(calls.maintain, plugin, self._register.report(), self._watched.uncovered)
+            yield Step("maintain", maintain, self._maintained)
 
     def _finish(self, step: Step, outcome: Outcome) -> None:
         self._busy = False
         if outcome.error is None:
             self._failures.succeeded(step.name)
+            self._due = 0.0  # what this step changed is reported
             step.done(outcome.value)
         elif step.failed:
             step.failed(outcome.error)
@@ -167,17 +137,17 @@ class DiscoveryJob:
         """Without any plugin there is nothing to do; a running one goes on as it was until the configuration changes again."""
         if tried != self._config["config"]:
             return  # it has changed meanwhile, and is tried next
-        if self._discovery is None:
+        if self._registry.plugin is None:
             self._runtime.give_up(why(error))
             return
-        self._refused = tried
+        self._registry.refused(tried)
         self._failed("set up", error)
 
     def _failed(self, name: str, error: BaseException) -> None:
         """Nothing that is known changes; the step is tried again, and the others go on."""
         self._failures.failed(name, error)
         if name in ("connect", "maintain"):
-            self._whole = False
+            self._registry.whole = False
             self._watched.heard(complete=False)
         self._say()
         self._runtime.ready()
@@ -188,33 +158,29 @@ class DiscoveryJob:
             self._part(now)
             return
         times = [*self._failures.next(), *self._register.next(now)]
-        if self._connected:
+        if self._registry.connected:
             times.append(self._due)
         if times:
             self._runtime.after(max(calls.SHORTEST_PERIOD, min(times) - now), self._next, name="next")
 
     def _part(self, now: float) -> None:
-        """Part from the registry, once nothing is to come any more or there is no more time.
-
-        Only a stop that withdraws waits for what failed: what else is wanted, the next generation announces.
-        """
-        if self._register.own.pending and now < self._last:
-            self._runtime.after(self._last - now, self._next, name="next")  # or as soon as it is known, see `_looked`
-            return
-        turn = self._register.leaving(now)
+        """Part from the registry, once nothing is to come any more or there is no more time."""
+        own, plugin = self._register.own, self._registry.plugin
         again = self._failures.when(self._steps(now)) if self._runtime.withdraw else None
-        times = [when for when in (turn, again) if when is not None]
-        if times and now < self._last:
-            self._busy = True
-            self._runtime.call("wait", partial(time.sleep, max(0.0, min(*times, self._last) - now)), self._waited)
-        elif turn is not None:
-            self._register.hurry()
-            self._next()
-        else:
-            self._register.own.stop(wait=False)
-            config, self._config = self._config, {}
-            if self._discovery is not None and config:
-                self._runtime.call("disconnect", self._discovery.disconnect, lambda _: None)
+        match then(now, self._last, looking=own.pending, turn=self._register.leaving(now), again=again):
+            case Then.LOOK, when:
+                self._runtime.after(when - now, self._next, name="next")  # or as soon as it is known, see `_looked`
+            case Then.WAIT, when:
+                self._busy = True
+                self._runtime.call("wait", partial(time.sleep, max(0.0, when - now)), self._waited)
+            case Then.HURRY, _:
+                self._register.hurry()
+                self._next()
+            case Then.PART, _:
+                own.stop(wait=False)
+                self._config = {}
+                if plugin is not None:
+                    self._runtime.call("disconnect", plugin.disconnect, lambda _: None)
 
     def _waited(self, _outcome: Outcome) -> None:
         self._busy = False
@@ -228,35 +194,18 @@ class DiscoveryJob:
 
     # What each step leaves
 
-    def _built(self, applied: dict[str, Any], discovery: Discovery) -> None:
+    def _built(self, applied: dict[str, Any], plugin: Discovery) -> None:
         self._register.doubt()
-        self._refused = None
-        self._applied = applied
-        self._due = 0.0
-        if discovery is self._discovery:
-            return
-        self._bell.drop()
-        self._connected = self._whole = False
-        self._degraded = None
-        self._watched.clear()
-        self._discovery = discovery
+        if self._registry.built(applied, plugin):
+            self._watched.clear()
 
     def _has_connected(self, handover: bytes) -> None:
-        self._connected = True
-        self._hand_over(handover)
-        self._due = 0.0
-
-    def _watching(self, cluster: Cluster, _value: Any) -> None:
-        self._watched.add(cluster)
-        self._due = 0.0
-
-    def _unwatched(self, name: str, _value: Any) -> None:
-        self._watched.remove(name)
+        self._registry.connected = True
+        self._registry.hand_over(handover)
 
     def _has_announced(self, due: Due, handover: bytes) -> None:
         self._register.done(due, time.monotonic())
-        self._hand_over(handover)
-        self._due = 0.0  # to report it
+        self._registry.hand_over(handover)
 
     def _not_announced(self, due: Due, error: BaseException) -> None:
         """One announcement that cannot be made holds no other back: of those that could be, what follows from it goes on."""
@@ -269,17 +218,9 @@ class DiscoveryJob:
 
     def _maintained(self, value: calls.Maintained) -> None:
         self._due = time.monotonic() + value.period
-        self._whole = value.report.complete
-        if self._whole:
-            self._runtime.fresh = time.monotonic()
-        self._degraded = value.report.degraded
-        self._hand_over(value.handover)
-        if value.told != self._told:
-            self._told = value.told
-            self._runtime.report(value.told)
-        self._bell.follow(value.fd)
+        self._registry.maintained(value)
         self._tell()
-        self._watched.heard(complete=self._whole, unread=value.report.unread)
+        self._watched.heard(complete=self._registry.whole, unread=value.report.unread)
         self._tell()
         self._say()
         self._runtime.ready()
@@ -289,11 +230,6 @@ class DiscoveryJob:
         self._due = 0.0
         self._next()
 
-    def _hand_over(self, secret: bytes) -> None:
-        if secret != self._handed:
-            self._handed = secret
-            self._runtime.hand_over(secret)
-
     def _tell(self) -> None:
         for topic, count, payload in self._watched.news():
             log.info("%s: %d", topic, count)
@@ -301,5 +237,12 @@ class DiscoveryJob:
 
     def _say(self) -> None:
         """All that is wrong, in one condition."""
-        told = [self._degraded, *self._watched.problems.values(), *self._failures.reasons, self._register.own.problem]
-        self._runtime.condition("; ".join(dict.fromkeys(text for text in told if text)) or None, whole=self._whole)
+        told = [
+            self._registry.degraded,
+            *self._watched.problems.values(),
+            *self._failures.reasons,
+            self._register.own.problem,
+        ]
+        self._runtime.condition(
+            "; ".join(dict.fromkeys(text for text in told if text)) or None, whole=self._registry.whole
+        )

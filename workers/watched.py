@@ -4,10 +4,15 @@ from __future__ import annotations
 
 import time
 from collections.abc import Callable, Collection, Iterator, Mapping
+from functools import partial
+from typing import Any
 
 from lighthouse.cluster import Cluster
-from lighthouse.ipc.boot import members_topic
+from lighthouse.discovery import Discovery
+from lighthouse.ipc.boot import ACCEPT_TOPIC, members_topic
+from lighthouse.ipc.messages import unpack
 from lighthouse.settings import MassLoss as Rules
+from lighthouse.workers.steps import Step
 from lighthouse.workers.telling import Telling
 
 
@@ -34,6 +39,8 @@ class Watched:
         self._wake = wake
         self._clusters: dict[str, Cluster] = {}
         self._signalled: set[str] = set()
+        self._wanted: Mapping[str, None] = {}
+        self._discovery = ""
         self._rules: Mapping[str, Rules | None] = {}
         self._whole: float | None = None  # the time of the last complete answer
         self._unread: Mapping[str, float | None] = {}
@@ -41,11 +48,18 @@ class Watched:
         room = members_topic("")
         self._told = {topic.removeprefix(room): kept[topic] for topic in kept if topic.startswith(room)}
         self._tellings = {name: Telling.kept(name, self._epoch, payload) for name, payload in self._told.items()}
+        if ACCEPT_TOPIC in kept:
+            self.accept(unpack(kept[ACCEPT_TOPIC]))
 
     @property
     def problems(self) -> dict[str, str]:
         """What could not be told, by cluster: what was known before stays in force."""
         return {name: telling.problem for name, telling in self._tellings.items() if telling.problem}
+
+    def configure(self, config: Mapping[str, Any]) -> None:
+        """Take over which clusters are to be watched, and by which rules each is guarded."""
+        self._wanted, self._discovery = dict.fromkeys(config["clusters"]), config["name"]
+        self.guard({name: Rules(**rules) for name, rules in config["guards"].items()})
 
     def guard(self, rules: Mapping[str, Rules | None]) -> None:
         """From now on guard each cluster by its rules; one without is not guarded."""
@@ -63,19 +77,20 @@ class Watched:
         for name in accepted.keys() & self._tellings.keys():
             self._tellings[name].accepted(accepted[name], now)
 
-    def differences(self, wanted: Mapping[str, None]) -> tuple[list[str], list[str]]:
-        """The clusters that are watched and should not be, and those that should be and are not."""
-        gone = [name for name in self._clusters if name not in wanted]
-        new = [name for name in wanted if name not in self._clusters]
-        return gone, new
+    def steps(self, plugin: Discovery) -> Iterator[Step]:
+        """What is watched and should not be any more, then what should be and is not."""
+        for name, cluster in self._clusters.items():
+            if name not in self._wanted:
+                stop = partial(plugin.stop_watching, cluster)
+                yield Step(f"stop watching {name}", stop, partial(self._stopped, name))
+        for name in self._unwatched():
+            cluster, signal = self.made(name)
+            start = partial(plugin.start_watching, cluster, signal)
+            yield Step(f"watch {name}", start, partial(self._started, cluster))
 
-    def made(self, name: str, discovery: str) -> tuple[Cluster, Signal]:
+    def made(self, name: str) -> tuple[Cluster, Signal]:
         """What `start_watching` is called with."""
-        return Cluster(name, discovery), Signal(name, self._signalled, self._wake)
-
-    def __getitem__(self, name: str) -> Cluster:
-        """The plugin's view of a cluster."""
-        return self._clusters[name]
+        return Cluster(name, self._discovery), Signal(name, self._signalled, self._wake)
 
     def add(self, cluster: Cluster) -> None:
         """It is watched now. A plugin may have signalled already, from within `start_watching`."""
@@ -96,6 +111,11 @@ class Watched:
         """When each cluster that the last answer does not cover was covered last (unix time), None if it never was."""
         return {name: self._unread.get(name, self._whole if self._known(name) else None) for name in sorted(names)}
 
+    def uncovered(self, unread: Collection[str]) -> dict[str, float | None]:
+        """The same of all that no answer covers: what the plugin says, what it did not begin to watch, what cannot be told."""
+        names = {name for name in (*unread, *self.problems) if name in self._wanted}
+        return self.unread_since({*names, *self._unwatched()})
+
     def heard(self, *, complete: bool, unread: Collection[str] = ()) -> None:
         """The registry gave a complete answer, in which all but `unread` is as it was signalled last; or it gave none."""
         if complete:
@@ -104,6 +124,15 @@ class Watched:
         for name, telling in self._tellings.items():
             covered = complete and name not in unread and self._known(name)
             telling.heard(now, self._rules.get(name), complete=covered)
+
+    def _started(self, cluster: Cluster, _value: Any) -> None:
+        self.add(cluster)
+
+    def _stopped(self, name: str, _value: Any) -> None:
+        self.remove(name)
+
+    def _unwatched(self) -> list[str]:
+        return [name for name in self._wanted if name not in self._clusters]
 
     def _known(self, name: str) -> bool:
         cluster = self._clusters.get(name)

@@ -25,7 +25,7 @@ def one():
 
 
 def watch(one, name="web", nodes=None):
-    cluster, signal = one.made(name, "dir")
+    cluster, signal = one.made(name)
     one.add(cluster)
     cluster.nodes = nodes
     return cluster, signal
@@ -63,7 +63,7 @@ def test_members_are_told_once_sorted(one):
 
 
 def test_a_plugin_that_signals_from_within_start_watching_is_heard(one):
-    cluster, signal = one.made("web", "dir")
+    cluster, signal = one.made("web")
     cluster.nodes = [A]
     signal()
     assert told(one) == {}
@@ -178,8 +178,8 @@ def test_a_complete_answer_confirms_and_an_incomplete_one_does_not():
 
 def test_no_answer_in_this_generation_confirms_nothing():
     before = raw(holding()[0])[members_topic("web")]
-    one, *_ = holding(GUARDED, before)
-    one["web"].nodes = None
+    one, cluster, _ = holding(GUARDED, before)
+    cluster.nodes = None
     one.heard(complete=True)
     assert all(held(payload) for payload in raw(one).values())
 
