@@ -139,7 +139,7 @@ class _History:
         """Those of a server: in the file that is loaded, in HAProxy, in another file, and then of its host in any proxy."""
         own = proxy, server
         host = server.rpartition(":")[0]
-        known = {**self._older, **self._in_force}
-        namesakes = (ip for (_, other), ip in known.items() if other.rpartition(":")[0] == host)
+        known = (*self._in_force.items(), *self._older.items())
+        namesakes = (ip for (_, other), ip in known if other.rpartition(":")[0] == host)
         found = (self._in_force.get(own), self.running(*own), self._older.get(own), *namesakes)
         return [ip for ip in found if ip is not None]

@@ -81,6 +81,8 @@ def test_a_name_without_an_address_costs_its_own_proxy_only(paths, names, hosts,
             for name, host in (("p", HOST), ("q", "slow.invalid")):
                 assert f"proxy {name}: the resolver tells no address of {host}" in report["degraded"]
             assert "set apart" not in report["degraded"]
+            found = made.preview([cluster("web", [a], port=port, backend=backend)])
+            assert ([*found.effects], len(found.notes)) == ([], 2), "no configuration is the cause"
             assert [get(item)[0] for item in (port, proxy, other)] == [200, 503, 503]
         assert report["last"]["reload"] == "lines of backend web changed"
         web = [cluster("web", [a], port=port, backend=backend)]
@@ -98,7 +100,7 @@ def test_the_address_follows_the_name_and_stays_when_nobody_tells_it(paths, name
     server = f"{HOST}:{hosts[0].port}"
     more = proxies(proxy, hosts[0].port)
     more["proxies"]["six"] = {"port": six, "upstreams": [{"host": "six.invalid", "port": 9, "max_conn": 7}]}
-    names.answers |= {HOST: ("127.0.0.3", "127.0.0.2"), "six.invalid": ("fd00::5",)}
+    names.answers |= {HOST: ("127.0.0.4", "127.0.0.3"), "six.invalid": ("fd00::5",)}
     with Backend("a") as a:
         lines, made = ["timeout queue 1s"], balancer(paths, **more)
 
@@ -115,15 +117,15 @@ def test_the_address_follows_the_name_and_stays_when_nobody_tells_it(paths, name
             return planned() == []
 
         assert made.sync(web())["degraded"] is None
-        assert (goes_to("127.0.0.2"), paths.servers("six")) == (True, {"six.invalid:9": "fd00::5:9"})
-        # Several addresses change nothing in whatever order they are told; another one comes at run time.
-        names.answers[HOST] = ("127.0.0.4", "127.0.0.3", "127.0.0.2")
-        assert (planned(), goes_to("127.0.0.2")) == ([], True)
-        names.answers[HOST] = ("127.0.0.4", "127.0.0.3")
-        assert planned() == [("runtime", "listen p", f"change server {server}: addr 127.0.0.3")]
-        assert goes_to("127.0.0.3")
+        assert (goes_to("127.0.0.3"), paths.servers("six")) == (True, {"six.invalid:9": "fd00::5:9"})
+        # More addresses change nothing in whatever order they are told; another one comes at run time.
+        names.answers[HOST] = ("127.0.0.4", "127.0.0.2", "127.0.0.3")
+        assert (planned(), goes_to("127.0.0.3")) == ([], True)
+        names.answers[HOST] = ("127.0.0.4", "127.0.0.2")
+        assert planned() == [("runtime", "listen p", f"change server {server}: addr 127.0.0.2")]
+        assert goes_to("127.0.0.2")
         paths.ask(f"set server p/{server} addr 127.0.0.4")
-        assert goes_to("127.0.0.3")
+        assert goes_to("127.0.0.2")
         # Nobody tells it any more: as a new process finds it, over a reload, a lost file and a start.
         for nothing in (None, "hangs"):
             names.answers = {HOST: nothing}
@@ -132,12 +134,12 @@ def test_the_address_follows_the_name_and_stays_when_nobody_tells_it(paths, name
             made, lines = balancer(paths, **more), [f"timeout queue {2 if nothing else 3}s"]
             report = made.sync(web())
             assert (report["last"]["reload"], report["degraded"]) == ("lines of backend web changed", None)
-            assert goes_to("127.0.0.3")
+            assert goes_to("127.0.0.2")
         paths.file.unlink()
         made = balancer(paths, **more)
-        assert (made.sync(web())["last"]["reload"], goes_to("127.0.0.3")) == (None, True)
+        assert (made.sync(web())["last"]["reload"], goes_to("127.0.0.2")) == (None, True)
         paths.stop()
-        assert (made.sync(web())["degraded"], goes_to("127.0.0.3")) == (None, True)
+        assert (made.sync(web())["degraded"], goes_to("127.0.0.2")) == (None, True)
 
 
 def test_a_proxy_of_an_earlier_version_needs_no_reload(paths, names, monkeypatch):
@@ -148,7 +150,7 @@ def test_a_proxy_of_an_earlier_version_needs_no_reload(paths, names, monkeypatch
             patch.setattr("lighthouse.haproxy.reader.addresses_for", lambda *_: {})
             assert balancer(paths, **more).sync([])["degraded"] is None
         runs = paths.servers("p")
-        names.answers["localhost"] = ("127.0.0.2", "127.0.0.1", "::1")
+        names.answers["localhost"] = ("127.0.0.0", "127.0.0.1", "::1")
         assert balancer(paths, **more).sync([])["last"] == {"commands": 0, "start": None, "reload": None}
         server, place = runs.popitem()
         assert f"{server} {server} init-addr {place.rpartition(':')[0]}\n" in paths.file.read_text()
