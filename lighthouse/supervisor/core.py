@@ -59,9 +59,9 @@ class Core:
             return []
         self.epoch += plan != self.plan
         before, self.plan, self.lives.settings = self.plan, plan, Settings.from_mapping(plan.settings)
-        self.store.forget(plan)
-        actions: list[Action] = []
-        for worker in self.lives.surplus(plan.workers):
+        surplus, actions = self.lives.surplus(plan.workers), list[Action]()
+        self.store.forget(plan, [worker.spec.id for worker in surplus if worker.must_return])
+        for worker in surplus:
             actions += self.lives.tell(self.store.parting(before, plan, worker.spec))
             actions += self.lives.remove(worker, now)
         for spec in sorted(plan.workers.values(), key=lambda spec: KINDS.index(spec.kind)):
@@ -105,7 +105,10 @@ class Core:
 
     def exited(self, name: str, how: str, code: int | None, now: float) -> list[Action]:
         """A worker's process has ended and is reaped; `how` says in words, `code` is its exit code if it had one."""
-        return self.lives.exited(name, how, code, now) + self._proceed(now)
+        actions = self.lives.exited(name, how, code, now)
+        if name not in self.workers:
+            self.store.forget(self.plan)  # what was kept for a discovery that came back to withdraw
+        return actions + self._proceed(now)
 
     def tick(self, now: float) -> list[Action]:
         """Judge everybody, and do what has fallen due."""

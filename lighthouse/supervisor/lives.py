@@ -40,8 +40,11 @@ class Lives:
         return [worker for worker in self.workers.values() if worker.spec.id not in wanted]
 
     def remove(self, worker: Worker, now: float) -> list[Action]:
-        """Stop it for good; a discovery withdraws what it was told to."""
+        """Stop it for good; a discovery withdraws what it was told to, and one that died is started once more for that."""
         worker.wanted, worker.again, worker.removed = False, False, True
+        if worker.must_return:
+            worker.enter(WorkerState.STOPPING, now)
+            return [Fork(worker.spec.id)]
         actions = self._stop(worker, now, withdraw=True)
         self._drop_removed()
         return actions
@@ -97,9 +100,11 @@ class Lives:
 
     # What happens
 
-    def forked(self, name: str, pid: int, now: float) -> None:
+    def forked(self, name: str, pid: int, now: float) -> list[Action]:
         """A process was started for the worker's next generation (see `next_generation`)."""
-        self.workers[name].born(pid, now)
+        worker = self.workers[name]
+        worker.born(pid, now)
+        return self._stop(worker, now, withdraw=True) if worker.removed else []
 
     def next_generation(self, name: str) -> int:
         """The number of the life that is about to begin."""
@@ -111,10 +116,9 @@ class Lives:
         """No process could be started: wait as after a death."""
         worker = self.workers[name]
         worker.pid = None
-        return [
-            Log(logging.ERROR, f"{name} cannot be started: {reason}"),
-            *self._bury(worker, f"fork failed: {reason}", now, 0.0),
-        ]
+        actions = self._bury(worker, f"fork failed: {reason}", now, 0.0)
+        self._drop_removed()
+        return [Log(logging.ERROR, f"{name} cannot be started: {reason}"), *actions]
 
     def violation(self, name: str, reason: str, now: float) -> list[Action]:
         """A worker broke the protocol, or no longer reads: it cannot be trusted any more."""

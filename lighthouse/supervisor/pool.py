@@ -90,7 +90,7 @@ class Pool:
         running = self._running[name] = Running(child, Channel(child.sock, boot.generation))
         self._sources.add(running.channel, FRAMES, partial(self._read, name, running))
         self._sources.add(child.pidfd, EXITS, partial(self._exited, name, running))
-        self._core.lives.forked(name, child.pid, time.monotonic())
+        self.perform(self._core.lives.forked(name, child.pid, time.monotonic()))
 
     def _send(self, name: str, frame: Any) -> None:
         running = self._running[name]

@@ -6,7 +6,7 @@ shape is judged here, once.
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Collection, Mapping
 from dataclasses import dataclass, field
 from typing import Any
 
@@ -146,7 +146,8 @@ class Store:
             for name, service in sorted(before.services.items())
             if service.discovery == worker.id.partition("/")[2]
         }
-        return {worker.id: (ANNOUNCE_TOPIC, pack(states))}
+        self._announced[worker.id] = pack(states)
+        return {worker.id: (ANNOUNCE_TOPIC, self._announced[worker.id])}
 
     def confirm(self, plan: Plan, cluster: str, now: float) -> dict[str, tuple[str, bytes]]:
         """A person confirms what is held of a cluster by now; returns what to tell the worker of its discovery."""
@@ -166,7 +167,9 @@ class Store:
             topics = [members_topic(cluster) for cluster in plan.clusters]
         kept = {topic: self.snapshots[topic] for topic in topics if topic in self.snapshots}
         if worker.kind == "discovery":
-            self._announced[worker.id] = kept[ANNOUNCE_TOPIC] = pack(self._wanted(plan, name))
+            if worker.id in plan.workers:
+                self._announced[worker.id] = pack(self._wanted(plan, name))
+            kept[ANNOUNCE_TOPIC] = self._announced[worker.id]
             kept[ACCEPT_TOPIC] = self._confirmed(plan, name)
             if report_topic(worker.id) in self.snapshots:
                 kept[report_topic(worker.id)] = self.snapshots[report_topic(worker.id)]
@@ -191,14 +194,14 @@ class Store:
         """The ports of a service as last told: ``{port: {state, since, checks}}``."""
         return self._services.get(service_topic(name), {})
 
-    def forget(self, plan: Plan) -> None:
-        """Drop what belongs to nothing in the plan."""
+    def forget(self, plan: Plan, returning: Collection[str] = ()) -> None:
+        """Drop what belongs to nothing in the plan, nor to the workers that come back once more although they are not in it."""
         wanted = (
             {FRESH, ORDERS, ACCEPTED}
             | {service_topic(name) for name in plan.services}
             | {members_topic(name) for name in plan.clusters}
         )
-        for worker in plan.workers:
+        for worker in (*plan.workers, *returning):
             wanted |= {report_topic(worker), handover_topic(worker), explained_topic(worker)}
         if self._accepted.keep(plan.clusters):
             self._keep(ACCEPTED, self._accepted.payload(self.orders.boot))

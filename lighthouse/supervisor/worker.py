@@ -109,6 +109,11 @@ class Worker:
         return self.state in LIVE
 
     @property
+    def must_return(self) -> bool:
+        """Whether what it left in a registry is its own to withdraw, and it has died."""
+        return self.spec.kind == "discovery" and self.state in WAITING
+
+    @property
     def at_work(self) -> bool:
         """Whether it has caught up and nothing keeps it from its job."""
         return self.state is WorkerState.UP

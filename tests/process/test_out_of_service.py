@@ -3,6 +3,7 @@
 import json
 import os
 import shutil
+import signal
 import socket
 import subprocess
 import sys
@@ -155,12 +156,21 @@ def test_what_a_stop_leaves(make, on_stop, stays):
     assert host.record.exists() is stays
 
 
-def test_of_a_discovery_that_leaves_only_goes_what_did_not_move(make):
-    host = make(registration={"farewell": 0.1}, config={"settle": 1.0})  # so that all of the change is one
+@pytest.mark.parametrize("dead", [False, True])
+def test_of_a_discovery_that_leaves_only_goes_what_did_not_move(make, dead):
+    """Also of one that has died and waits just then: it comes back for that."""
+    rules = {"base": 600.0, "cap": 600.0, "discovery": 600.0}
+    host = make(
+        registration={"farewell": 0.1}, restart=rules, config={"settle": 1.0}
+    )  # so that all of the change is one
     host.stack.write("services/db.yaml", {**host.service(), "checks": {"interval": 0.1}})
     host.start().wait_announced()
     other = host.registry / "db" / host.record.name
     until(other.exists, what="the other announcement")
+    while dead and host.stack.state("discovery/dir") != "backoff":
+        if pid := host.stack.worker("discovery/dir")["pid"]:
+            os.kill(pid, signal.SIGKILL)
+            until(lambda: host.stack.worker("discovery/dir")["pid"] != pid, what="its death to be seen")
     host.stack.write("discovery/two.yaml", {"plugin": "directory", "path": str(host.registry), "ttl": 3600.0})
     host.stack.write("services/web.yaml", {**host.service(), "discovery": "two"})
     host.stack.remove("services/db.yaml")

@@ -53,9 +53,11 @@ class World:
             if isinstance(action, Fork):
                 self.core.lives.next_generation(action.worker)
                 self.pid += 1
-                self.core.lives.forked(action.worker, self.pid, self.now)
+                born = self.core.lives.forked(action.worker, self.pid, self.now)
             if not isinstance(action, Log):
                 self.done.append(action)
+            if isinstance(action, Fork):
+                self.do(born)
         return self
 
     def adopt(self, new):
@@ -279,6 +281,44 @@ def test_a_discovery_that_left_the_plan_withdraws_what_did_not_move_to_another()
     assert announce.topic == "announce"
     assert unpack(announce.payload) == {"web": {"8001": "hold", "8002": "withdrawn"}, "db": {"5432": "withdrawn"}}
     assert Stop.read(stop) == Stop(withdraw=True, within=5.0)
+
+
+def gone(world):
+    """Its discovery has announced, is dead just now, and leaves the plan."""
+    world.snapshot(DISCOVERY, f"handover/{DISCOVERY}", b"session")
+    while world.state(DISCOVERY) is not WorkerState.BACKOFF:
+        world.exit(DISCOVERY)
+    world.take()
+    rest = plan(services=False)
+    return replace(rest, workers={BALANCER: rest.workers[BALANCER]}, clusters={})
+
+
+def test_a_discovery_that_is_dead_when_it_leaves_the_plan_comes_back_to_withdraw(world):
+    """What it announced would stay until the registry itself drops it."""
+    world.adopt(gone(world))
+    fork, stop = [action for action in world.take() if action.worker == DISCOVERY]
+    assert fork == Fork(DISCOVERY)
+    assert Stop.read(stop.frame) == Stop(withdraw=True, within=5.0)
+    core = world.core
+    born = core.store.birthright(core.plan, core.workers[DISCOVERY].spec)
+    assert unpack(born["announce"]) == {"web": {"8001": "withdrawn"}}
+    assert f"handover/{DISCOVERY}" in core.store.snapshots, "or it could not take up what its predecessor had"
+    world.adopt(core.plan)
+    assert world.state(DISCOVERY) is WorkerState.STOPPING
+    world.later(6.0)
+    assert Kill(DISCOVERY) in world.take()
+    world.exit(DISCOVERY, "signal 9", None)
+    assert world.take() == []
+    assert DISCOVERY not in core.workers
+    assert f"handover/{DISCOVERY}" not in core.store.snapshots
+
+
+def test_one_that_cannot_come_back_to_withdraw_is_forgotten(world):
+    actions = world.core.adopt(gone(world), {BALANCER: b"blob"}, world.now)
+    assert Fork(DISCOVERY) in actions
+    world.core.lives.next_generation(DISCOVERY)
+    world.do(world.core.lives.fork_failed(DISCOVERY, "no memory", world.now))
+    assert DISCOVERY not in world.core.workers
 
 
 def test_a_worker_that_comes_back_before_it_has_ended_starts_anew(world):
