@@ -23,3 +23,14 @@ def free_port(host="127.0.0.1"):
                 continue
             return port
     raise AssertionError("no free port")
+
+
+def is_free(port):
+    """Whether somebody could listen there."""
+    with socket.socket() as probe:
+        probe.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
+        try:
+            probe.bind(("127.0.0.1", port))
+        except OSError:
+            return False
+        return True

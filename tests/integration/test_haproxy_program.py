@@ -1,0 +1,113 @@
+"""The HAProxy program: away, broken for a while, or never done with its check."""
+
+import shutil
+
+import pytest
+
+from lighthouse.errors import BalancerError
+from lighthouse.haproxy.document import parse
+from lighthouse.node import Node
+from support.haproxy import backends, balancer, cluster, get
+from support.ports import free_port
+
+pytestmark = pytest.mark.versions
+
+NODE = Node("a", "127.0.0.1", 9)
+
+
+@pytest.mark.parametrize("binary", ["/nonexistent/haproxy", "no-such-haproxy"])
+def test_a_missing_program(paths, binary):
+    with pytest.raises(BalancerError, match="install HAProxy"):
+        balancer(paths, binary=binary).sync([])
+
+
+def test_a_program_that_goes_away_while_it_runs(paths, tmp_path):
+    """Nothing needs it until a reload or a start does, and then it is too late."""
+    real, program = shutil.which("haproxy"), tmp_path / "haproxy"
+    program.symlink_to(real)
+    made, clusters = balancer(paths, binary=str(program)), [cluster("web", [NODE])]
+    assert made.sync(clusters)["degraded"] is None
+    program.unlink()
+    report = made.sync(clusters)
+    assert "install HAProxy" in report["degraded"]
+    assert report["servers"]["web"] == {NODE.name: "up"}
+    program.symlink_to(real)
+    assert made.sync(clusters)["degraded"] is None
+
+
+def test_a_program_that_never_ends_its_check(paths, tmp_path, monkeypatch):
+    program = tmp_path / "slow"
+    program.write_text("#!/bin/sh\nexec sleep 600\n")
+    program.chmod(0o700)
+    monkeypatch.setattr("lighthouse.haproxy.process.CHECK_TIMEOUT", 0.2)
+    with pytest.raises(BalancerError, match="did not end in time"):
+        balancer(paths, binary=str(program)).sync([])
+
+
+def test_a_check_without_an_end_keeps_nobody_from_starting_what_was_good(paths, tmp_path, monkeypatch):
+    hanging, port = tmp_path / "hanging", free_port()
+    program = tmp_path / "bin" / "haproxy"
+    program.parent.mkdir()
+    program.write_text(
+        f"#!/bin/sh\ncase \" $* \" in *' -c '*) [ -e {hanging} ] && echo x >>{hanging} && exec sleep 600;; esac\n"
+        f'exec {shutil.which("haproxy")} "$@"\n'
+    )
+    program.chmod(0o700)
+    with backends("a", "b") as (a, b):
+        made = balancer(paths, binary=str(program))
+        made.sync([cluster("web", [a], port=port)])
+        hanging.touch()
+        monkeypatch.setattr("lighthouse.haproxy.process.CHECK_TIMEOUT", 0.2)
+        paths.stop()
+        clusters = [cluster("web", [b], port=port), cluster("db", [a])]
+        for _ in range(2):
+            report = made.sync(clusters)
+            assert "did not end in time: see that a resolver answers" in report["degraded"]
+            assert "cannot write" not in report["degraded"]
+            assert report["servers"] == {"web": {b.node.name: "up"}, "db": {a.node.name: "pending"}}
+            assert get(port) == (200, "b")
+        assert [item.name for item in parse(paths.file.read_text()).backends()["web"].members] == [b.node.name]
+        asked = len(hanging.read_text().split())
+        made.sync(clusters)
+        assert len(hanging.read_text().split()) == asked, "it takes up no more time of a sync"
+        hanging.unlink()
+        made._tools.refusals.forget()
+        assert made.sync(clusters)["degraded"] is None
+
+
+def test_a_program_that_is_broken_for_a_while(paths, tmp_path):
+    """As amid an upgrade: a library is missing. HAProxy itself runs on; once the program is whole again, it is used at once."""
+    program, port = tmp_path / "bin" / "haproxy", free_port()
+    program.parent.mkdir()
+
+    def become(line):
+        new = program.with_suffix(".new")
+        new.write_text(f"#!/bin/sh\n{line}\n")
+        new.chmod(0o700)
+        new.replace(program)
+
+    whole = f'exec {shutil.which("haproxy")} "$@"'
+    become(whole)
+    with backends("a", "b") as (a, b):
+        made = balancer(paths, binary=str(program))
+        made.sync([cluster("web", [a], port=port)])
+        clusters = [cluster("web", [b], port=port), cluster("db", [a])]
+        for line, told in (("echo no libssl >&2; exit 127", "exit code 127: no libssl"), ("kill -9 $$", "signal 9")):
+            become(line)
+            report = made.sync(clusters)
+            assert f"`haproxy -c` {'failed with' if '127' in told else 'was killed by'} {told}" in report["degraded"]
+            assert report["quarantined"] == {}
+            assert report["servers"] == {"web": {b.node.name: "up"}, "db": {a.node.name: "pending"}}
+            assert [item.name for item in parse(paths.file.read_text()).backends()["web"].members] == [b.node.name]
+        become(whole)
+        assert made.sync(clusters)["degraded"] is None
+        paths.stop()
+        become("exit 1")
+        for _ in range(2):
+            with pytest.raises(
+                BalancerError, match=r"HAProxy cannot be started: .* failed with exit code 1: it gave no"
+            ):
+                made.sync(clusters[:1])
+        become(whole)
+        assert made.sync(clusters[:1])["degraded"] is None
+        assert get(port) == (200, "b")
