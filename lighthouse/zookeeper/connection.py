@@ -13,28 +13,17 @@ from lighthouse.errors import ResourceError
 from lighthouse.zookeeper.announcer import Announcer
 from lighthouse.zookeeper.inbox import Inbox
 from lighthouse.zookeeper.link import Link
-from lighthouse.zookeeper.messages import (
-    Changed,
-    Connected,
-    Disconnected,
-    Message,
-    Refused,
-    Reply,
-)
+from lighthouse.zookeeper.messages import Changed, Connected, Disconnected, Message, Refused, Reply
 from lighthouse.zookeeper.names import Names
 from lighthouse.zookeeper.reasons import Reasons
 from lighthouse.zookeeper.requests import Requests
 from lighthouse.zookeeper.session import Session, pack, unpack
 from lighthouse.zookeeper.settings import Settings
+from lighthouse.zookeeper.timetable import Timetable
 from lighthouse.zookeeper.watcher import Watcher
 
-LONGEST_PERIOD = 5.0  # seconds between two turns
-REREAD = 2.0  # seconds over which the hosts of a fleet spread what they read anew after a reconnect
-RETURN = 10.0  # seconds at least for others to announce anew; the client library waits up to 3 s before it connects
-REOPEN = 5.0  # seconds, and as many again by chance, until a client is made anew that gave up
 LATE = 0.8  # seconds without an answer after which nothing counts as fresh
 SLOW = 3.0  # seconds without an answer after which that is told
-ZXID_EVERY = 5.0  # seconds between two looks at what was seen last: each is handed over anew
 BATCH = 500  # messages that are taken in before the next requests are sent
 
 log = logging.getLogger(__name__)
@@ -56,16 +45,10 @@ class Connection:
         self.watcher = Watcher(Names(self._wake))
         self.audits = 0
         self._wall = wall
-        self._chance = chance
+        self._times = Timetable(chance)
         self._client: Link | None = None
         self._requests: Requests | None = None
         self._reasons = Reasons()
-        self._reread_at: float | None = None
-        self._returning = 0.0  # until then others may be on their way back
-        self._audit_at = 0.0
-        self._zxid_at = 0.0
-        self._reopen_at: float | None = None
-        self._resync = 60.0
         self._handed = 0  # the number of the session that the next generation would find
         self._followed = False  # an earlier generation had a session, be it with other servers
 
@@ -83,7 +66,7 @@ class Connection:
         """Begin to connect, with the session that there is. Raises `ResourceError`."""
         self.leave()
         inbox = Inbox()
-        self._resync = settings.resync
+        self._times.resync = settings.resync
         self._reasons.clear()
         self.session.away = now
         try:
@@ -91,7 +74,7 @@ class Connection:
         except ResourceError:
             inbox.close()
             raise
-        self._reopen_at = None
+        self._times.opened()
         self.inbox, self._requests = inbox, Requests(inbox)
 
     @property
@@ -130,7 +113,7 @@ class Connection:
 
     def move(self, settings: Settings, old: Settings) -> None:
         """Other settings, for the same session."""
-        self._resync = settings.resync
+        self._times.resync = settings.resync
         self._reasons.clear()
         if self._client is None:
             return
@@ -142,13 +125,12 @@ class Connection:
 
     def tend(self, settings: Settings, now: float) -> None:
         """What comes with time."""
-        if self._reopen_at is not None and now >= self._reopen_at:
+        if self._times.reopens(now):
             self._reopen(settings, now)
         if self._client is None:
             return
         if self.session.connected:
-            if now >= self._zxid_at:
-                self._zxid_at = now + ZXID_EVERY
+            if self._times.looks_at_zxid(now):
                 self._keep_zxid()
         elif (end := self.session.gives_up_at(self._client.timeout)) is not None and now >= end:
             log.warning(
@@ -156,17 +138,13 @@ class Connection:
             )
             self.session.zxid = 0
             self._client.forget_zxid()
-        if self._reread_at is not None and now >= self._reread_at:
-            self._reread_at = None
-        if self.session.connected and now >= self._audit_at:
-            self._plan_audit(now)
+        if self.session.connected and self._times.audits(now):
             if self.watcher.complete(now):
                 self.audits += 1
                 self.watcher.audit()
             self.announcer.audit()
 
     def _reopen(self, settings: Settings, now: float) -> None:
-        self._reopen_at = now + REOPEN
         try:
             self.open(settings, now)
         except ResourceError as error:
@@ -183,7 +161,7 @@ class Connection:
             return
         for request in list(self.announcer.requests(now, self._requests.room)) if self.shared else ():
             self._requests.send(self._client, request, self.announcer.take, now)
-        if self._reread_at is None:
+        if self._times.reads(now):
             for request in list(self.watcher.requests(now, self._requests.room)):
                 self._requests.send(self._client, request, self.watcher.take, now)
 
@@ -194,9 +172,7 @@ class Connection:
     def period(self, now: float) -> float:
         """Seconds until something comes with time."""
         given_up = self.session.gives_up_at(self._client.timeout) if self._client else None
-        planned = (self._reread_at, self._reopen_at, self._audit_at, given_up)
-        times = [at for at in planned if at is not None and at > now]
-        return min(LONGEST_PERIOD, *(at - now for at in times)) if times else LONGEST_PERIOD
+        return self._times.period(now, given_up)
 
     def problem(self, settings: Settings, now: float) -> str | None:
         """What keeps us from ZooKeeper, in a sentence."""
@@ -208,7 +184,7 @@ class Connection:
 
     def recovering(self, now: float) -> str | None:
         """Why nothing is read although there is a connection, in a sentence."""
-        if self.session.connected and self._reread_at is not None and now < self._returning:
+        if self.session.connected and self._times.waits_for_others(now):
             return "the session was lost, so others may have lost theirs; members stay until all had time to be back"
         return None
 
@@ -243,13 +219,7 @@ class Connection:
         self._reasons.clear()
         self._lost()
         self.announcer.opened(self.session.number, self.session.sessions)
-        if had and new:
-            # What took our session may have taken those of the whole fleet, and the fleet may not be at this ensemble yet: who is
-            # not back is not gone.
-            self._returning = now + max(RETURN, self.timeout or 0.0)
-        begin = max(now, self._returning)
-        self._reread_at = begin + self._chance(0.0, REREAD) if again or begin > now else None
-        self._plan_audit(now)
+        self._times.connected(now, again=again, lost=(self.timeout or 0.0) if had and new else None)
 
     def _closed(self, message: Disconnected, now: float) -> None:
         if self.session.connected:
@@ -260,7 +230,7 @@ class Connection:
         self.session.closed(message, now)
         self._lost()
         if message.dead:
-            self._reopen_at = now + REOPEN + self._chance(0.0, REOPEN)
+            self._times.gave_up(now)
 
     def _keep_zxid(self) -> None:
         if self._client is not None:
@@ -272,9 +242,6 @@ class Connection:
             self._requests.lost()
         self.announcer.lost()
         self.watcher.lost()
-
-    def _plan_audit(self, now: float) -> None:
-        self._audit_at = now + self._resync * self._chance(0.75, 1.25)
 
     def _wake(self) -> None:
         if self.inbox is not None:

@@ -10,7 +10,7 @@ import pytest
 from lighthouse.discovery import Wanted
 from lighthouse.errors import RegistryError
 from lighthouse.node import MAX_RECORD, Node
-from lighthouse.zookeeper import ZookeeperDiscovery, connection
+from lighthouse.zookeeper import ZookeeperDiscovery, timetable
 from lighthouse.zookeeper.handler import LONGEST_WAIT
 from support.wait import until
 from support.zookeeper import Ensemble, Realm
@@ -187,7 +187,7 @@ def test_what_is_no_longer_configured_in_the_next_generation_is_withdrawn(hosts,
 
 
 def test_a_session_that_is_gone_is_noticed_and_everything_announced_anew(hosts, client, zookeeper, monkeypatch):
-    monkeypatch.setattr(connection, "RETURN", 0.0)  # what it is for: tests/faults/test_zookeeper_lost_fleet.py
+    monkeypatch.setattr(timetable, "RETURN", 0.0)  # what it is for: tests/faults/test_zookeeper_lost_fleet.py
     host = hosts(session_timeout=2.0)
     cluster = host.watch("web")
     host.announce(host.item(), host.item("api", 90, wanted=Wanted.UP))
@@ -429,7 +429,7 @@ def own_server(tmp_path):
 
 
 def test_a_server_that_comes_goes_and_loses_its_data(own_server, monkeypatch):
-    monkeypatch.setattr(connection, "RETURN", 0.0)
+    monkeypatch.setattr(timetable, "RETURN", 0.0)
     realm = own_server
     host = Host(realm, session_timeout=6.0)
     try:
@@ -503,7 +503,7 @@ def test_a_server_that_is_configured_no_more_is_not_connected_to(zookeeper, host
 
 
 def test_another_ensemble_is_moved_to_and_nothing_known_is_lost(zookeeper, hosts, client, own_server, monkeypatch):
-    monkeypatch.setattr(connection, "RETURN", 0.0)
+    monkeypatch.setattr(timetable, "RETURN", 0.0)
     own_server.ensemble.start()
     host = hosts(session_timeout=2.0)
     cluster = host.watch("web")

@@ -7,11 +7,12 @@ from lighthouse.discovery import Announcement, Wanted
 from lighthouse.errors import ResourceError
 from lighthouse.node import Node
 from lighthouse.service import Service
-from lighthouse.zookeeper.connection import LATE, REOPEN, REREAD, RETURN, SLOW, ZXID_EVERY, Connection
+from lighthouse.zookeeper.connection import LATE, SLOW, Connection
 from lighthouse.zookeeper.hosts import Server
 from lighthouse.zookeeper.messages import READS, Answer, Connected, Disconnected, Failure, Refused
 from lighthouse.zookeeper.report import report
 from lighthouse.zookeeper.settings import Settings
+from lighthouse.zookeeper.timetable import REOPEN, REREAD, RETURN, ZXID_EVERY
 from support.zookeeper_model import Model
 
 SETTINGS = Settings((Server("zk1", 2181), Server("zk2", 2181)), "/s", session_timeout=20.0)
