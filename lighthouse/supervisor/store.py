@@ -24,6 +24,7 @@ from lighthouse.ipc.errors import ProtocolError
 from lighthouse.ipc.messages import pack, unpack
 from lighthouse.plan import Plan, WorkerSpec
 from lighthouse.service_state import TABLE, Announced, Checker
+from lighthouse.supervisor import announcements
 from lighthouse.supervisor.confirmations import Confirmations
 from lighthouse.supervisor.orders import Orders
 from lighthouse.supervisor.services import UNTOLD, read_service
@@ -123,30 +124,17 @@ class Store:
     def announcements(self, plan: Plan, discovery: str) -> dict[str, tuple[str, bytes]]:
         """What to tell the worker of a discovery, if it changed."""
         worker = f"discovery/{discovery}"
-        payload = pack(self._wanted(plan, discovery))
+        payload = pack(announcements.wanted(plan, discovery, self._state))
         if worker not in plan.workers or self._announced.get(worker) == payload:
             return {}
         self._announced[worker] = payload
         return {worker: (ANNOUNCE_TOPIC, payload)}
 
     def parting(self, before: Plan, plan: Plan, worker: WorkerSpec) -> dict[str, tuple[str, bytes]]:
-        """What to tell a discovery that is not in the `plan` any more: what it announced is to be withdrawn.
-
-        What moved to another discovery stays. That may be the same registry under another name, which takes over what stands:
-        withdrawn here it would be missing for a moment.
-        """
+        """What to tell a discovery that is not in the `plan` any more."""
         if worker.kind != "discovery":
             return {}
-        moved = {(name, port) for name, service in plan.services.items() for port in service.ports}
-        states = {
-            name: {
-                str(port): (Announced.HOLD if (name, port) in moved else Announced.WITHDRAWN).value
-                for port in service.ports
-            }
-            for name, service in sorted(before.services.items())
-            if service.discovery == worker.id.partition("/")[2]
-        }
-        self._announced[worker.id] = pack(states)
+        self._announced[worker.id] = pack(announcements.parting(before, plan, worker.id.partition("/")[2]))
         return {worker.id: (ANNOUNCE_TOPIC, self._announced[worker.id])}
 
     def confirm(self, plan: Plan, cluster: str, now: float) -> dict[str, tuple[str, bytes]]:
@@ -168,7 +156,7 @@ class Store:
         kept = {topic: self.snapshots[topic] for topic in topics if topic in self.snapshots}
         if worker.kind == "discovery":
             if worker.id in plan.workers:
-                self._announced[worker.id] = pack(self._wanted(plan, name))
+                self._announced[worker.id] = pack(announcements.wanted(plan, name, self._state))
             kept[ANNOUNCE_TOPIC] = self._announced[worker.id]
             kept[ACCEPT_TOPIC] = self._confirmed(plan, name)
             if report_topic(worker.id) in self.snapshots:
@@ -245,16 +233,9 @@ class Store:
     def _confirmed(self, plan: Plan, discovery: str) -> bytes:
         return self._accepted.of([name for name, owner in plan.clusters.items() if owner == discovery])
 
-    def _wanted(self, plan: Plan, discovery: str) -> dict[str, dict[str, str]]:
-        return {
-            name: {str(port): self._announced_as(name, str(port)) for port in service.ports}
-            for name, service in sorted(plan.services.items())
-            if service.discovery == discovery
-        }
-
-    def _announced_as(self, service: str, port: str) -> str:
+    def _state(self, service: str, port: str) -> Announced:
         """What is announced of a port; it does not depend on whether its checker is there."""
         if self.withdrawing:
-            return Announced.WITHDRAWN.value
+            return Announced.WITHDRAWN
         verdict = State(self.service(service).get(port, UNTOLD)["state"])
-        return TABLE[self.orders.counting(service)[0], Checker.AT_WORK, verdict][1].value
+        return TABLE[self.orders.counting(service)[0], Checker.AT_WORK, verdict][1]
