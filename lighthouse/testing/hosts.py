@@ -129,6 +129,11 @@ class Host:
         return {} if self._report is None else dict(self._report["details"])
 
     @property
+    def announced(self) -> set[str]:
+        """The services that it told it has announced. What it hands over with that came before."""
+        return set() if self._report is None else set(self._report["announced"])
+
+    @property
     def beats(self) -> list[float]:
         """When the source was last fresh, as told by each heartbeat of this generation."""
         return list(self._beats)

@@ -52,13 +52,14 @@ class Common:
         return observer
 
     def _announced(self, registry: Registry, hosts: Hosts, *services: str, name: str = "host-a") -> Host:
-        """A host that has announced these services."""
+        """A host that has announced these services, and told so."""
         host = hosts(name)
         for service in services:
             host.provide(service)
         host.start()
         for service in services:
             self._stands(host, registry, service, f"{name}:80")
+        host.until(lambda: host.announced >= {*services}, "the word that they are announced")
         return host
 
     @staticmethod

@@ -15,7 +15,7 @@ class Generations(Common):
         """And the announcements stay alive, when those of a host without successor are long gone."""
         self._claims(registry, Feature.HANDOVER)
         host = self._announced(registry, hosts, "web", "api")
-        host.until(lambda: host.handover, "something to hand over")
+        assert host.handover
         observers = [self._observe(registry, service) for service in ("web", "api")]
         host.kill()
         host.start()
@@ -30,7 +30,7 @@ class Generations(Common):
         """Stopping the tool does not mean that the services are down."""
         self._claims(registry, Feature.HANDOVER)
         host = self._announced(registry, hosts, "web")
-        host.until(lambda: host.handover, "something to hand over")
+        assert host.handover
         observer = self._observe(registry, "web")
         host.stop()
         host.start()
@@ -41,7 +41,7 @@ class Generations(Common):
         """The next generation knows what the last one announced."""
         self._claims(registry, Feature.HANDOVER)
         host = self._announced(registry, hosts, "web", "api")
-        host.until(lambda: host.handover, "something to hand over")
+        assert host.handover
         observer = self._observe(registry, "api")
         host.kill()
         host.no_longer_provide("web")
