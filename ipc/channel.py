@@ -10,7 +10,6 @@ from __future__ import annotations
 import socket
 from collections import deque
 from collections.abc import Iterator
-from dataclasses import replace
 
 from lighthouse.ipc.errors import Overflow
 from lighthouse.ipc.frames import Decoder, Frame, Kind, encode
@@ -110,5 +109,6 @@ class Channel:
             else:
                 return False
             self._sequence += 1
-            self._current = memoryview(encode(replace(frame, generation=self.generation, sequence=self._sequence)))
+            stamped = Frame(frame.kind, frame.payload, frame.topic, self.generation, self._sequence)
+            self._current = memoryview(encode(stamped))
         return True
