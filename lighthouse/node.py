@@ -72,13 +72,15 @@ class Node:
         host = data.get("host")
         peer = _nested(data.get("peer"), "peer")
         metadata = _nested(data.get("metadata"), "metadata")
-        if metadata is not None and not isinstance(metadata, dict):
+        if metadata is None:
+            metadata = {}
+        if not isinstance(metadata, dict):
             raise NodeError(f"metadata {shown(metadata)} is not an object")
         return cls(
             host=ip if host is None else valid_host(host),
             ip=ip,
             port=valid_port(data.get("port")),
-            metadata=plain(metadata) or {},
+            metadata=metadata and plain(metadata),
             peer=None if peer is None else Peer.from_mapping(peer),
             leaving=data.get(LEAVING) is True,
         )
@@ -114,7 +116,7 @@ def decode(record: str | bytes) -> Any:
     return _json(record, "record")
 
 
-def plain(metadata: Mapping[str, Any] | None) -> Mapping[str, Any] | None:
+def plain(metadata: Mapping[str, Any]) -> Mapping[str, Any]:
     """The metadata of a foreign record, if our own wire can say them. Raises `NodeError`."""
     if _check_plain(metadata, MAX_DEPTH) > MAX_VALUES:
         raise NodeError(f"metadata holds more than {MAX_VALUES} keys and values")

@@ -32,6 +32,8 @@ AGAIN_LEAST = 0.1  # seconds; a balancer that asks for less is not called in a t
 WOKEN_LEAST = 1.0  # seconds between two syncs that a plugin's descriptor calls for
 TOLD_LEAST = 0.2  # seconds between two reports, which tell of all clusters however little changed
 
+_MEMBERS = members_topic("")  # what the topics of all clusters' members begin with
+
 log = logging.getLogger(__name__)
 
 
@@ -110,9 +112,9 @@ class BalancerJob:
         self._runtime.publish(explained_topic(self._runtime.boot.id), pack(answer))
 
     def _learn(self, topic: str, payload: bytes) -> bool:
-        room, _, cluster = topic.partition("/")
-        if topic != members_topic(cluster) or room != "members":
+        if not topic.startswith(_MEMBERS):
             return False
+        cluster = topic.removeprefix(_MEMBERS)
         try:
             nodes = self._members.read(cluster, payload)
         except (NodeError, ProtocolError) as error:
@@ -145,7 +147,8 @@ class BalancerJob:
         self._busy, self._dirty = True, False
         balancer, clusters, about = self._balancer, self._consumed.clusters(), self._consumed.report()
         told = time.monotonic() - self._told >= TOLD_LEAST
-        self._runtime.call("sync", lambda: _sync(balancer, clusters, about, told=told), partial(self._synced, balancer))
+        call = partial(_sync, balancer, clusters, about, told=told)
+        self._runtime.call("sync", call, partial(self._synced, balancer))
 
     def _synced(self, balancer: Balancer, outcome: Outcome) -> None:
         self._busy = False

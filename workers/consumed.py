@@ -15,6 +15,7 @@ class Consumed:
 
     def __init__(self) -> None:
         self._items: dict[str, Mapping[str, Any]] = {}
+        self._defaults: dict[str, tuple[Node, ...]] = {}
         self._members: dict[str, list[Node]] = {}
         self._clusters: dict[str, Cluster] = {}
         self._selected: dict[str, Selected] = {}
@@ -24,6 +25,11 @@ class Consumed:
     def configure(self, items: Sequence[Mapping[str, Any]]) -> None:
         """These are the clusters. One that is gone is forgotten: if it comes back, what it was is no longer known."""
         before, self._items = self._items, {item["name"]: item for item in items}
+        self._defaults = {
+            name: tuple(map(Node.from_mapping, item["default_nodes"]))
+            for name, item in self._items.items()
+            if "default_nodes" in item
+        }
         self._members = {name: nodes for name, nodes in self._members.items() if name in self._items}
         self._selected = {name: selected for name, selected in self._selected.items() if name in self._items}
         made = {name: cluster for name, cluster in self._clusters.items() if before[name] == self._items.get(name)}
@@ -58,7 +64,7 @@ class Consumed:
         """For the status: which members are left out and why, and the clusters whose default nodes may stand in."""
         return {
             "left_out": {name: dict(made.left_out) for name, made in sorted(self._selected.items()) if made.left_out},
-            "defaults": sorted(name for name in self._silent if "default_nodes" in self._items[name]),
+            "defaults": sorted(self._silent & self._defaults.keys()),
         }
 
     def _made(self, name: str, item: Mapping[str, Any]) -> Cluster:
@@ -73,5 +79,5 @@ class Consumed:
             nodes,
             item["options"],
             item.get("meta_cluster"),
-            tuple(Node.from_mapping(node) for node in item.get("default_nodes", ())),
+            self._defaults.get(name, ()),
         )

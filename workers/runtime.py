@@ -235,11 +235,13 @@ class Runtime:
         self._channel.send(message.frame())
 
     def _flush(self) -> None:
-        try:
-            self._channel.flush()
-        except OSError:
-            os._exit(0)  # the supervisor is gone
-        events = selectors.EVENT_READ | (selectors.EVENT_WRITE if self._channel.wants_write else 0)
+        events = selectors.EVENT_READ
+        if self._channel.wants_write:
+            try:
+                self._channel.flush()
+            except OSError:
+                os._exit(0)  # the supervisor is gone
+            events |= selectors.EVENT_WRITE if self._channel.wants_write else 0
         if events != self._events:
             self._events = events
             self._selector.modify(self._channel, events)

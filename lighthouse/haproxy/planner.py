@@ -22,6 +22,7 @@ from __future__ import annotations
 
 from collections.abc import Collection, Mapping, Sequence
 from dataclasses import dataclass, field, replace
+from operator import attrgetter
 
 from lighthouse.errors import NodeError
 from lighthouse.haproxy.arrange import defaults_of
@@ -86,7 +87,7 @@ def plan_of(
         steps += change.steps()
         if reasons := list(change.blocked()):
             blocked[backend] = f"backend {backend}: {_some(reasons)}"
-    steps.sort(key=lambda step: (step.kind, step.backend, step.server))
+    steps.sort(key=attrgetter("kind", "backend", "server"))
     return Plan(tuple(steps), blocked, waiting)
 
 

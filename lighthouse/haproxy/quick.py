@@ -92,7 +92,7 @@ class _Quick:
     ) -> None:
         self._tools = tools
         self._news = news
-        self._backends = [*news, *(name for name in busy if name not in news)]
+        self._backends = list(dict.fromkeys((*news, *busy)))
         self._deadline = deadline
         outcome = known.outcome
         self._desired = outcome.desired
@@ -100,8 +100,7 @@ class _Quick:
         self._defaults = defaults_of(outcome.document)
         self._old = {name: outcome.document.backends()[name] for name in self._backends}
         self._running = outcome.running
-        # Where something waits for a reload, not all is as it should be, and all is looked at.
-        self._well = {name: old for name, old in self._old.items() if name not in outcome.account.waiting}
+        self._late = outcome.account.waiting
         self._had = outcome.running.servers
         self._account = Account(processes=outcome.account.processes, waiting=outcome.account.waiting)
 
@@ -155,8 +154,10 @@ class _Quick:
     def _plan(self, made: Mapping[str, Section]) -> Plan:
         sections, servers = dict[str, Section](), dict[str, Mapping[str, Server]]()
         for name, section in made.items():
-            have, old = self._running.servers.get(name, {}), self._well.get(name)
-            pair = (section, have) if old is None else differing(section, have, old, self._had.get(name, {}))
+            pair = section, self._running.servers.get(name, {})
+            # Where something waits for a reload, not all is as it should be, and all is looked at.
+            if name not in self._late:
+                pair = differing(*pair, self._old[name], self._had.get(name, {}))
             sections[name], servers[name] = pair
         drain = self._tools.drain
         drain.note(leaving(sections, servers), self._backends)

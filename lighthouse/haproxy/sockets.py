@@ -103,9 +103,8 @@ class Sockets:
 
         Gives the answers, and what runs then: of the other backends, what was in `running`. Raises like `running`.
         """
-        within, begun = deadline.within(TIMEOUT), self._waiting
-        self._waiting = None
-        with begun or Dialogue(self.socket_file, within) as dialogue:
+        begun, self._waiting = self._waiting, None
+        with begun or Dialogue(self.socket_file, deadline.within(TIMEOUT)) as dialogue:
             dialogue.ask(*commands)
             dialogue.send()  # the questions can wait until HAProxy is at work
             names = list(backends)
@@ -116,7 +115,7 @@ class Sockets:
                 *(f"show stat {running.ids[name]} 4 -1" for name in detailed),
             )
             dialogue.ask(*questions)
-            answers = dialogue.answers(within)[-len(commands) - len(questions) :]
+            answers = dialogue.answers(deadline.within(TIMEOUT))[-len(commands) - len(questions) :]
         env, info, *looks = answers[len(commands) :]
         servers, ids = dict(running.servers), dict(running.ids)
         for answer in looks:

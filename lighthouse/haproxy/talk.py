@@ -46,7 +46,7 @@ class Talk:
 
     def say(self, *lines: str) -> None:
         """Have lines sent, by `send` or by `heard`."""
-        self._unsent += "".join(f"{line}\n" for line in lines).encode()
+        self._unsent += "\n".join((*lines, "")).encode()
 
     def send(self) -> None:
         """Send what goes at once; the rest goes in `heard`, because HAProxy reads no more while it is not read."""
