@@ -35,23 +35,26 @@ from lighthouse.haproxy.running import (
     parse_version,
     with_details,
 )
+from lighthouse.haproxy.stanzas.global_ import STATS_MAXCONN
 from lighthouse.haproxy.talk import Dialogue, Talk
 from lighthouse.identity import shown
 
 TIMEOUT = 2.0  # seconds; HAProxy answers within milliseconds unless it is stopped or the host is starved
 PREPARE = 0.1  # seconds; there is nothing to wait for, unless too many wait already
 PATIENCE = 60  # seconds for which HAProxy keeps a conversation that was only begun; its own 10 s are as long as between two syncs
+ROOM = 3  # connections at least: of fewer none is held, so that people find room, too
 _NOT_FOUND = "Can't find the target PID"
 _WHO = (f"show env {VARIABLE}", "show info")
 _READ = (_WHO[0], "show servers state", "show stat -1 1 -1", _WHO[1])
 
 
 class Sockets:
-    """The stats socket and the master's socket of one HAProxy."""
+    """The stats socket, which has room for `room` connections, and the master's socket of one HAProxy."""
 
-    def __init__(self, socket_file: str, master_socket_file: str) -> None:
+    def __init__(self, socket_file: str, master_socket_file: str, room: int = STATS_MAXCONN) -> None:
         self.socket_file = socket_file
         self.master_socket_file = master_socket_file
+        self._room = room
         self._waiting: Dialogue | None = None
 
     def details(self, running: Running, backends: Collection[str], deadline: Deadline) -> Running:
@@ -80,6 +83,8 @@ class Sockets:
     def prepare(self) -> None:
         """Begin the next exchange's conversation. If that fails, the exchange finds out why."""
         self.hang_up()
+        if self._room < ROOM:
+            return
         with suppress(BalancerError):
             self._waiting = Dialogue(self.socket_file, Deadline(PREPARE))
             self._waiting.ask(f"set timeout cli {PATIENCE}")

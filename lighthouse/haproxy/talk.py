@@ -8,6 +8,7 @@ from __future__ import annotations
 import os
 import select
 import socket
+import time
 from typing import Self
 
 from lighthouse.errors import BalancerError
@@ -15,6 +16,7 @@ from lighthouse.haproxy.deadline import Deadline
 from lighthouse.haproxy.errors import BrokenOffError, NoAccessError, NoAnswerError, NotRunningError
 
 _PROMPT = "\n> "
+_PAUSE = 0.01  # seconds
 
 
 class Talk:
@@ -28,12 +30,21 @@ class Talk:
         self._unsent = b""
         self._socket = socket.socket(socket.AF_UNIX)
         try:
-            self._socket.settimeout(max(deadline.remaining, 0.001))
-            self._socket.connect(path)
-            self._socket.setblocking(False)
+            self._connect(deadline)
         except OSError as error:
             self._socket.close()
             raise _told(path, error) from None
+
+    def _connect(self, deadline: Deadline) -> None:
+        """A socket all of whose connections are in use, and as many wait, refuses another at once: it is asked again."""
+        self._socket.setblocking(False)
+        while True:
+            try:
+                return self._socket.connect(self._path)
+            except BlockingIOError:
+                if not deadline:
+                    raise
+                time.sleep(_PAUSE)
 
     def __del__(self) -> None:
         self._socket.close()
@@ -114,7 +125,15 @@ class Dialogue(Talk):
 def _told(path: str, error: OSError) -> BalancerError:
     match error:
         case TimeoutError():
-            return NoAnswerError(f"HAProxy at {path} does not answer: is the process stopped or the host overloaded?")
+            return NoAnswerError(
+                f"HAProxy at {path} does not answer: is the process stopped, the host overloaded, or each connection of the "
+                f"socket in use (`stats maxconn`)?"
+            )
+        case BlockingIOError():
+            return NoAnswerError(
+                f"all connections of HAProxy's socket {path} are in use: end those that others hold, or raise `stats maxconn` in "
+                f"`global`"
+            )
         case FileNotFoundError() | ConnectionRefusedError():
             return NotRunningError(f"no HAProxy listens at {path}")
         case PermissionError():
@@ -122,6 +141,6 @@ def _told(path: str, error: OSError) -> BalancerError:
                 f"HAProxy's socket {path} is closed to the user of Lighthouse (uid {os.geteuid()}): give that user the socket, and "
                 "search permission for its directory"
             )
-        case ConnectionError() | BlockingIOError():
+        case ConnectionError():
             return BrokenOffError(f"HAProxy at {path} broke off: {error.strerror}")
     return BalancerError(f"cannot talk to HAProxy at {path}: {error.strerror or error}")

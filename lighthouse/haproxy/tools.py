@@ -20,6 +20,7 @@ from lighthouse.haproxy.refusals import Refusals
 from lighthouse.haproxy.resolver import NAMES, Names
 from lighthouse.haproxy.service import ServiceLifecycle
 from lighthouse.haproxy.sockets import Sockets
+from lighthouse.haproxy.stanzas.global_ import stats_maxconn_of
 from lighthouse.haproxy.stanzas.section import Section
 from lighthouse.haproxy.trial import Trial
 
@@ -69,7 +70,8 @@ class Tools:
 
 def tools_for(settings: HAProxySettings) -> Tools:
     """The means for these settings, with an empty memory."""
-    control = Sockets(settings.socket_file, settings.master_socket_file)
+    room = stats_maxconn_of(settings.global_lines)
+    control = Sockets(settings.socket_file, settings.master_socket_file, room)
     process = HAProxyProcess(settings)
     ours = settings.owner is Owner.LIGHTHOUSE
     return Tools(

@@ -44,6 +44,40 @@ def test_a_stopped_haproxy_is_not_started_twice(paths, monkeypatch):
     assert made.sync([])["haproxy"]["pid"] == paths.pid()
 
 
+def test_one_whose_socket_is_full_is_not_replaced(paths, monkeypatch):
+    """It has room for so few connections that Lighthouse holds none, and people find room."""
+    paths.config["global"] = ["stats maxconn 2"]
+    made = balancer(paths)
+    with backends("a", "b") as (a, b), contextlib.ExitStack() as stack:
+        made.sync([cluster("web", [a])])
+        pids = paths.pids()
+        held = [stack.enter_context(connected(paths)) for _ in range(2)]
+        for connection in held:
+            connection.sendall(b"prompt\n")
+            assert connection.recv(100)  # both are served, so none of ours is in the way
+        with contextlib.suppress(BlockingIOError):
+            while True:
+                stack.enter_context(connected(paths))
+        monkeypatch.setattr("lighthouse.haproxy.sockets.TIMEOUT", 0.2)
+        for call in (made.sync, made.preview):
+            with pytest.raises(BalancerError, match=r"all connections of .* are in use: .* raise `stats maxconn`"):
+                call([cluster("web", [a, b])])
+        assert paths.pids() == pids
+        monkeypatch.undo()
+        stack.pop_all().close()
+        report = made.sync([cluster("web", [a, b])])
+        assert (len(paths.servers("web")), paths.pids(), report["drift"]["healed"]) == (2, pids, 0)
+
+
+@contextlib.contextmanager
+def connected(paths):
+    with socket.socket(socket.AF_UNIX) as connection:
+        connection.setblocking(False)
+        connection.connect(paths.config["socket_file"])
+        connection.settimeout(10)
+        yield connection
+
+
 def test_a_master_that_is_stopped_keeps_nothing_but_a_reload_waiting(paths, monkeypatch):
     monkeypatch.setattr("lighthouse.haproxy.sockets.TIMEOUT", 0.2)
     port = free_port()

@@ -7,6 +7,7 @@ from collections.abc import Sequence
 from lighthouse.haproxy.stanzas.section import has
 from lighthouse.haproxy.stanzas.stanza import Stanza
 
+STATS_MAXCONN = 10  # HAProxy's default
 HARD_STOP = "hard-stop-after 1h"
 
 
@@ -37,3 +38,9 @@ class GlobalStanza(Stanza):
 def local_peer_of(lines: Sequence[str]) -> str:
     """The local peer that lines of ``global`` name, or nothing."""
     return next((line.split()[1] for line in lines if has((line,), "localpeer") and len(line.split()) > 1), "")
+
+
+def stats_maxconn_of(lines: Sequence[str]) -> int:
+    """How many connections the stats socket takes at a time, by lines of ``global``; the last of several counts."""
+    found = [line.split()[2] for line in lines if has((line,), "stats", "maxconn") and len(line.split()) > 2]
+    return int(found[-1]) if found and found[-1].isdecimal() else STATS_MAXCONN
