@@ -2,20 +2,22 @@
 
 Measured on 2.6.12: ``add server`` is refused for a backend without a dynamic balancing algorithm and for servers with a cookie,
 and it ignores ``default-server`` lines (haproxy#1994), so these are expanded into the command. A weight other than 0 or the one
-that the server was declared with is refused where the algorithm is not dynamic.
+that the server was declared with is refused where the algorithm is not dynamic. A server of the file is checked by TLS and with a
+PROXY header if it gets its traffic so, one that was added in plain text (2.6 to 3.4), so that too is said in the command.
 """
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from functools import lru_cache
-from itertools import pairwise
 
+from lighthouse.haproxy.keywords import Keywords, keywords_in
 from lighthouse.haproxy.member import UNSET, Member
-from lighthouse.haproxy.stanzas.section import COOKIE, Section, cookie_line, has
+from lighthouse.haproxy.stanzas.section import COOKIE, Section, cookie_line, has, uncommented
 
 _ALWAYS = ("roundrobin", "leastconn", "random", "first")  # "random" may carry a number: random(2)
+_PROXY = ("send-proxy", "send-proxy-v2", "send-proxy-v2-ssl", "send-proxy-v2-ssl-cn")
 _SPECIAL = frozenset(
     "\"'\\;#$<"
 )  # read otherwise on the socket than in the file: quotes, separators, variables, payloads
@@ -68,23 +70,33 @@ def recipe(section: Section, defaults: Sequence[str]) -> Recipe:
 @lru_cache(maxsize=8192)  # asked for every backend at every sync, and the lines hardly change
 def _recipe(lines: tuple[str, ...], template: str, defaults: tuple[str, ...]) -> Recipe:
     arguments = " ".join((*_default_server(defaults), *_default_server(lines), template.removeprefix(COOKIE).strip()))
-    words = arguments.split()
+    keywords = keywords_in(arguments)
     fixed = _fixed((*defaults, *lines))
     return Recipe(
-        arguments=arguments.strip(),
-        checked=_last(words, "check", "no-check"),
-        agent=_last(words, "agent-check", "no-agent-check"),
-        disabled=_last(words, "disabled", "enabled"),
-        obstacle=_obstacle(lines, defaults, arguments) or fixed,
+        arguments=" ".join((*arguments.split(), *_inherited(keywords))),
+        checked=keywords.last("check", "no-check"),
+        agent=keywords.last("agent-check", "no-agent-check"),
+        disabled=keywords.last("disabled", "enabled"),
+        obstacle=_obstacle(lines, defaults, arguments, keywords) or fixed,
         fixed=fixed,
-        weight=_number(words, "weight", 1),
-        maxconn=_number(words, "maxconn", 0),
-        backup=_last(words, "backup", "non-backup"),
+        weight=_number(keywords, "weight", 1),
+        maxconn=_number(keywords, "maxconn", 0),
+        backup=keywords.last("backup", "no-backup"),
     )
 
 
-def _obstacle(lines: Sequence[str], defaults: Sequence[str], arguments: str) -> str | None:
-    if cookie_line(lines, defaults) or "cookie" in arguments.split():
+def _inherited(keywords: Keywords) -> Iterator[str]:
+    """What the check of a server of the file takes over from its traffic, unless it goes to another port or address."""
+    if not keywords.last("check", "no-check") or "port" in keywords or "addr" in keywords:
+        return
+    if keywords.last("ssl", "no-ssl") and "check-ssl" not in keywords:
+        yield "check-ssl"
+    if any(keywords.last(word, f"no-{word}") for word in _PROXY) and "check-send-proxy" not in keywords:
+        yield "check-send-proxy"
+
+
+def _obstacle(lines: Sequence[str], defaults: Sequence[str], arguments: str, keywords: Keywords) -> str | None:
+    if cookie_line(lines, defaults) or "cookie" in keywords:
         return "its servers carry a cookie"
     if _SPECIAL & set(arguments):
         return "its server options hold quotes or other special characters"
@@ -107,16 +119,10 @@ def _setting(lines: Sequence[str], word: str) -> str | None:
 
 
 def _default_server(lines: Sequence[str]) -> list[str]:
-    return [line.split(None, 1)[1] for line in lines if has((line,), "default-server") and len(line.split()) > 1]
+    found = (uncommented(line).split(None, 1)[1:] for line in lines if has((line,), "default-server"))
+    return [arguments for line in found for arguments in line]
 
 
-def _last(words: Sequence[str], yes: str, no: str) -> bool:
-    """Whether the last of two opposite keywords is `yes`."""
-    said = [word for word in words if word in (yes, no)]
-    return bool(said) and said[-1] == yes
-
-
-def _number(words: Sequence[str], key: str, default: int) -> int:
-    """The number after the last `key`."""
-    found = [after for word, after in pairwise(words) if word == key and after.isdecimal()]
-    return int(found[-1]) if found else default
+def _number(keywords: Keywords, key: str, default: int) -> int:
+    value = keywords.value(key)
+    return int(value) if value and value.isdecimal() else default

@@ -4,12 +4,14 @@ import os
 import random
 import socket
 import threading
+from contextlib import ExitStack
 
 import pytest
 
 from lighthouse.haproxy.document import parse
 from lighthouse.node import Node
 from support.haproxy import Backend, Load, backends, balancer, cluster, get
+from support.pki import Authority
 from support.ports import free_port
 from support.wait import until
 
@@ -100,6 +102,30 @@ def test_the_matrix(paths, balance, cookie):
             sync(d)
             until(lambda: load.ok["d"], what="requests at the last one")
         assert load.failed == []
+        assert paths.reloads() == 0
+
+
+@pytest.mark.versions
+def test_who_joins_is_checked_as_the_file_says(paths, tmp_path):
+    """By TLS and with a PROXY header where the traffic goes so; nobody says it of the check."""
+    made, context = balancer(paths), Authority(tmp_path).server("server")
+    secure, check = "ssl verify none check inter 100ms", ["option httpchk GET /"]
+    with ExitStack() as stack:
+
+        def two(**kind):
+            return [stack.enter_context(Backend(name, **kind)) for name in "ab"]
+
+        kinds = {
+            "tls": (two(context=context), {"backend": check, "server_options": secure}, "L7OK"),
+            "default": (two(context=context), {"backend": [f"default-server {secure} # port 9"]}, "L6OK"),
+            "proxy": (two(proxied=True), {"backend": check, "server_options": "check inter 100ms send-proxy"}, "L7OK"),
+            "plain": (two(), {"server_options": secure}, "L6RSP"),
+        }
+        for count in (1, 2):
+            made.sync([cluster(name, members[:count], **options) for name, (members, options, _) in kinds.items()])
+        for name, (members, _, expected) in kinds.items():
+            wanted = {member.node.name: expected for member in members}
+            until(lambda n=name, w=wanted: of_stat(paths, n, "check_status") == w, what=f"the checks of {name}")
         assert paths.reloads() == 0
 
 

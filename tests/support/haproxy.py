@@ -116,12 +116,26 @@ class _Threaded(socketserver.ThreadingMixIn, http.server.HTTPServer):
         pass  # a client that goes away in the middle is no news
 
 
-class Backend:
-    """An HTTP server on a loopback port that answers every GET with its own name."""
+class _Proxied(_Handler):
+    def setup(self):
+        super().setup()
+        if not self.rfile.readline().startswith(b"PROXY "):
+            raise ConnectionError("there is no PROXY header")
 
-    def __init__(self, name, port=None, host="127.0.0.1"):
+
+class Backend:
+    """An HTTP server on a loopback port that answers every GET with its own name.
+
+    With a `context` it talks TLS, and one that is `proxied` answers only behind a PROXY header.
+    """
+
+    def __init__(self, name, port=None, host="127.0.0.1", *, context=None, proxied=False):
         self.name = name
-        self._server = _Threaded((host, port or free_port()), _Handler)
+        self._server = _Threaded((host, port or free_port()), _Proxied if proxied else _Handler)
+        if context:
+            self._server.socket = context.wrap_socket(
+                self._server.socket, server_side=True, do_handshake_on_connect=False
+            )
         self._server.label = name
         self._server.requests = 0
         self._thread = threading.Thread(target=self._server.serve_forever, args=(0.02,), daemon=True)

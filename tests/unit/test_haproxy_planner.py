@@ -136,6 +136,26 @@ def test_default_server_lines_are_expanded():
     ]
 
 
+@pytest.mark.parametrize(
+    ("options", "more"),
+    [
+        ("check ssl verify none", "check-ssl"),
+        ("check no-ssl ssl send-proxy-v2", "check-ssl check-send-proxy"),
+        ("check send-proxy no-send-proxy send-proxy-v2-ssl", "check-send-proxy"),
+        ("check ssl check-ssl send-proxy check-send-proxy", ""),
+        ("check ssl send-proxy port 81", ""),
+        ("check ssl addr 127.0.0.1", ""),
+        ("check ssl no-ssl send-proxy no-send-proxy", ""),
+        ("check ca-file ssl proxy-v2-options ssl", ""),
+        ("ssl send-proxy", ""),
+    ],
+)
+def test_a_check_goes_the_way_of_the_traffic(options, more):
+    """As HAProxy has it for the servers of its file."""
+    first, *_ = commands(document(cluster("web", [A], backend=[f"default-server {options} # port 9"])))
+    assert first == f"add server web/a:80 10.0.0.1:80 {options} {more}".strip()
+
+
 def test_checks_and_agents_that_were_switched_off():
     server = Server("10.0.0.1", 80, check=2, agent=2)
     assert commands(document(cluster("web", [A])), web={"a:80": server}) == [
