@@ -6,6 +6,7 @@ from collections.abc import Mapping
 from dataclasses import dataclass, field
 from typing import Any
 
+from lighthouse.exact import same
 from lighthouse.node import Node
 
 
@@ -27,3 +28,13 @@ class Cluster:
     meta_cluster: str | None = None
     default_nodes: tuple[Node, ...] = ()
     refused: Mapping[str, str] = field(default_factory=dict)
+
+    __hash__ = None  # type: ignore[assignment]  # it changes
+
+    def __eq__(self, other: object) -> bool:
+        """As nodes are compared; of two clusters the options say the same, and not only what is equal in Python."""
+        if not isinstance(other, Cluster):
+            return NotImplemented
+        mine = self.name, self.discovery, self.meta_cluster, self.nodes, self.default_nodes, self.refused
+        theirs = other.name, other.discovery, other.meta_cluster, other.nodes, other.default_nodes, other.refused
+        return mine == theirs and same(self.options, other.options)

@@ -12,6 +12,7 @@ from dataclasses import dataclass, field
 from typing import Any
 
 from lighthouse.errors import NodeError
+from lighthouse.exact import same
 from lighthouse.identity import shown, valid_host, valid_ip, valid_port
 from lighthouse.node import LEAVING, Node, leaving_key, of_somebody, plain
 
@@ -24,8 +25,19 @@ class NamedHost:
 
     host: str
     port: int
-    metadata: Mapping[str, Any] = field(default_factory=dict, hash=False)
+    metadata: Mapping[str, Any] = field(default_factory=dict)
     leaving: bool = False
+
+    def __eq__(self, other: object) -> bool:
+        """As nodes are compared."""
+        if not isinstance(other, NamedHost):
+            return NotImplemented
+        mine = self.host, self.port, self.leaving
+        return mine == (other.host, other.port, other.leaving) and same(self.metadata, other.metadata)
+
+    def __hash__(self) -> int:
+        """By what names it, which is enough."""
+        return hash((self.host, self.port))
 
     def at(self, ip: str) -> Node:
         """The node, at the address that was looked up. Raises `NodeError` where a record could not give it either."""

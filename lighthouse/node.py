@@ -13,6 +13,7 @@ from dataclasses import dataclass, field
 from typing import Any
 
 from lighthouse.errors import NodeError
+from lighthouse.exact import same
 from lighthouse.identity import shown, valid_host, valid_ip, valid_port
 from lighthouse.peer import Peer
 
@@ -33,9 +34,24 @@ class Node:
     host: str
     ip: str
     port: int
-    metadata: Mapping[str, Any] = field(default_factory=dict, hash=False)
+    metadata: Mapping[str, Any] = field(default_factory=dict)
     peer: Peer | None = None
     leaving: bool = False
+
+    def __eq__(self, other: object) -> bool:
+        """Whether both make the same record, but for the order of keys: to that ``true`` and ``1`` are two things."""
+        if self is other:
+            return True
+        if not isinstance(other, Node):
+            return NotImplemented
+        mine = self.host, self.port, self.ip, self.leaving, self.peer
+        return mine == (other.host, other.port, other.ip, other.leaving, other.peer) and same(
+            self.metadata, other.metadata
+        )
+
+    def __hash__(self) -> int:
+        """By what names and reaches it, which is enough."""
+        return hash((self.host, self.port, self.ip))
 
     @property
     def name(self) -> str:

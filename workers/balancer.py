@@ -16,6 +16,7 @@ from typing import Any
 from lighthouse.balancer import Balancer
 from lighthouse.cluster import Cluster
 from lighthouse.errors import AbsentError, LighthouseError, NodeError
+from lighthouse.exact import same
 from lighthouse.ipc.boot import EXPLAIN_TOPIC, explained_topic, members_topic
 from lighthouse.ipc.errors import ProtocolError
 from lighthouse.ipc.messages import pack, unpack
@@ -78,7 +79,7 @@ class BalancerJob:
         self._consumed.configure(config["clusters"])
         self._members.keep([item["name"] for item in config["clusters"]])
         setup = _Setup(config["plugin"], config["config"])
-        if setup == self._setup:
+        if self._setup and same(setup.own, self._setup.own):
             self._sync()
             return
         self._setup = setup

@@ -6,6 +6,7 @@ from collections.abc import Mapping, Sequence
 from typing import Any
 
 from lighthouse.cluster import Cluster
+from lighthouse.exact import same
 from lighthouse.node import Node
 from lighthouse.selection import Selected, Selection, select
 
@@ -32,7 +33,7 @@ class Consumed:
         }
         self._members = {name: nodes for name, nodes in self._members.items() if name in self._items}
         self._selected = {name: selected for name, selected in self._selected.items() if name in self._items}
-        made = {name: cluster for name, cluster in self._clusters.items() if before[name] == self._items.get(name)}
+        made = {name: cluster for name, cluster in self._clusters.items() if same(before[name], self._items.get(name))}
         self._clusters = {name: made.get(name) or self._made(name, item) for name, item in self._items.items()}
         self._silent = self._items.keys() - self._members.keys()
 

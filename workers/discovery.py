@@ -16,6 +16,7 @@ from typing import Any
 
 from lighthouse.discovery import Discovery
 from lighthouse.errors import AnnounceError
+from lighthouse.exact import same
 from lighthouse.ipc.boot import ACCEPT_TOPIC, ANNOUNCE_TOPIC, members_topic, report_topic
 from lighthouse.ipc.messages import unpack
 from lighthouse.workers import calls
@@ -135,7 +136,7 @@ class DiscoveryJob:
 
     def _cannot_set_up(self, tried: dict[str, Any], error: BaseException) -> None:
         """Without any plugin there is nothing to do; a running one goes on as it was until the configuration changes again."""
-        if tried != self._config["config"]:
+        if not same(tried, self._config["config"]):
             return  # it has changed meanwhile, and is tried next
         if self._registry.plugin is None:
             self._runtime.give_up(why(error))

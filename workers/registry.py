@@ -7,6 +7,7 @@ from collections.abc import Callable
 from typing import Any
 
 from lighthouse.discovery import Discovery
+from lighthouse.exact import same
 from lighthouse.workers.bell import Bell
 from lighthouse.workers.calls import Maintained
 from lighthouse.workers.runtime import Runtime
@@ -33,7 +34,7 @@ class Registry:
 
     def lacks(self, config: dict[str, Any]) -> bool:
         """Whether the plugin has another configuration than this, and has not refused it either."""
-        return config not in (self._applied, self._refused)
+        return not same(config, self._applied) and not same(config, self._refused)
 
     def refused(self, config: dict[str, Any] | None) -> None:
         """The plugin goes on as it was until there is another configuration than this; None lets all be tried again."""

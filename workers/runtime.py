@@ -15,6 +15,7 @@ from functools import partial
 from math import inf
 from typing import Any, Protocol
 
+from lighthouse.exact import same
 from lighthouse.ipc.boot import CONFIG_TOPIC, EXIT_BUG, EXIT_CONFIG, Boot, handover_topic, report_topic
 from lighthouse.ipc.channel import Channel
 from lighthouse.ipc.errors import ProtocolError
@@ -210,7 +211,7 @@ class Runtime:
 
     def _configure(self, job: Job, config: dict[str, Any]) -> None:
         logging_config = config.get("logging")
-        if logging_config != self._logging:
+        if not same(logging_config, self._logging):
             # It calls whatever factories the file names, so it is plugin code.
             self._logging = logging_config
             setup = partial(configure, self.boot.id, logging_config)

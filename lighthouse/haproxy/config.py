@@ -7,6 +7,7 @@ from dataclasses import dataclass, field
 from typing import Any
 
 from lighthouse.cluster import Cluster
+from lighthouse.exact import same
 from lighthouse.haproxy.document import Document
 from lighthouse.haproxy.layout import Layout, meta_members
 from lighthouse.haproxy.member import Member, members_of
@@ -125,7 +126,7 @@ class HAProxyConfig:
         """The backend of a cluster whose nodes are known. Raises `ConfigError`."""
         known = self._rendered.get(cluster.name)
         nodes = cluster.nodes or []
-        if known is not None and known.options != cluster.options:
+        if known is not None and not same(known.options, cluster.options):
             known = None
         if known is None or known.nodes != nodes:
             members, refused = members_of(nodes, ClusterOptions.of(cluster).server_metadata)

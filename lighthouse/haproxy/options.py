@@ -9,6 +9,7 @@ from typing import Any, Literal
 
 from lighthouse.cluster import Cluster
 from lighthouse.errors import ConfigError
+from lighthouse.exact import same
 from lighthouse.haproxy import fields, listeners
 from lighthouse.haproxy.listeners import MetaOptions, ProxyOptions, StatsOptions
 from lighthouse.haproxy.stanzas.section import one_line, uncommented, user_lines
@@ -218,7 +219,7 @@ class ClusterOptions:
         """What `cluster` says; read once, since the same clusters come back at every sync. Raises `ConfigError`."""
         config = cluster.options
         known = _read.get(cluster.name)
-        if known is None or known[0] != config:
+        if known is None or not same(known[0], config):
             known = _read[cluster.name] = (config, cls.from_mapping(config))
         return known[1]
 

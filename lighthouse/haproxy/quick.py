@@ -20,6 +20,7 @@ from collections.abc import Collection, Mapping, Sequence
 from dataclasses import replace
 
 from lighthouse.cluster import Cluster
+from lighthouse.exact import same
 from lighthouse.haproxy.arrange import defaults_of, looked_at, refilled_section
 from lighthouse.haproxy.deadline import Deadline
 from lighthouse.haproxy.drain import leaving
@@ -73,7 +74,9 @@ def _news(tools: Tools, clusters: Sequence[Cluster], known: Known) -> dict[str, 
         if cluster is before or cluster == before:
             continue
         name = cluster.name
-        if (name, cluster.options, cluster.meta_cluster) != (before.name, before.options, before.meta_cluster):
+        if (name, cluster.meta_cluster) != (before.name, before.meta_cluster) or not same(
+            cluster.options, before.options
+        ):
             return None
         if cluster.nodes is None or before.nodes is None or ClusterOptions.of(cluster).peers:
             return None

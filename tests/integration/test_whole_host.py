@@ -7,6 +7,7 @@ import socket
 import subprocess
 import sys
 import threading
+from dataclasses import replace
 from pathlib import Path
 
 import pytest
@@ -62,10 +63,10 @@ def states(host):
     return {node["name"]: node["state"] for node in nodes}
 
 
-def test_only_the_members_that_fit_are_in_haproxy(host, paths):
+def test_only_the_members_that_fit_are_in_haproxy_as_they_are_now(host, paths):
     gold, silver = {"labels": {"tier": "gold"}}, {"labels": {"tier": "silver"}}
     near = [
-        Node("n1", "192.0.2.1", 80, {**gold, "zone": "east"}),
+        Node("n1", "192.0.2.1", 80, {**gold, "zone": "east", "maxconn": True}),
         Node("n2", "192.0.2.2", 80, {**gold, "zone": "east"}),
     ]
     far = Node("f1", "192.0.2.3", 80, {**gold, "zone": "west"})
@@ -75,11 +76,15 @@ def test_only_the_members_that_fit_are_in_haproxy(host, paths):
         "discovery": "directory",
         "filter": {"tier": "gold"},
         "zone": {"minimum": 2},
-        "haproxy": {"port": free_port()},
+        "haproxy": {"port": free_port(), "server_metadata": ["maxconn"]},
     }
     host.write("clusters/web.yaml", cluster)
     host.start()
     until(lambda: servers(paths) == {"n1:80", "n2:80"}, what="the near ones")
+    until(lambda: "maxconn True must be" in str(document(host.status())["balancers"]), what="a value that is refused")
+    announce(host, replace(near[0], metadata={**near[0].metadata, "maxconn": 1}))
+    until(lambda: "192.0.2.1:80 maxconn 1" in paths.file.read_text(), what="its correction")
+    until(lambda: not reported(host)["refused"], what="nothing that is refused any more")
     until(lambda: states(host).get("f1:80") == states(host).get("o1:80") == "unused", what="the others told")
     (host.registry / "web" / "n2:80").unlink()
     until(lambda: servers(paths) == {"n1:80", "f1:80"}, what="too few are near, so all that fit")

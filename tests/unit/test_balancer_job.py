@@ -192,9 +192,12 @@ def test_a_cluster_that_comes_back_has_the_members_that_were_told_just_before(jo
     assert [node.name for node in Noting.seen[-1][0].nodes] == ["a:80"]
 
 
-def test_the_plugin_knows_how_long_a_call_may_take(job):
+def test_the_plugin_knows_how_long_a_call_may_take_and_is_set_up_for_each_change(job):
+    made, _, _ = job
     assert Noting.deadlines == [3.0]
-    assert job
+    for own, times in ((True, 2), (1, 3), (1, 3)):
+        made.configure(configuration(n=own))
+        assert len(Noting.deadlines) == times
 
 
 def test_a_report_that_cannot_be_sent_costs_no_worker(job):

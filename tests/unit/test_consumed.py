@@ -45,6 +45,17 @@ def test_a_cluster_that_nothing_changed_of_stays_the_same_object(consumed):
     assert consumed.clusters()[1].nodes == [A, B], "its selection is gone"
 
 
+def test_what_is_equal_to_python_and_says_something_else_is_a_change(consumed):
+    consumed.learn("web", [Node("a", "192.0.2.1", 80, {"backup": 1})])
+    (before, _) = consumed.clusters()
+    assert consumed.learn("web", [Node("a", "192.0.2.1", 80, {"backup": True})])
+    (now, _) = consumed.clusters()
+    assert now is not before
+    for peers in (True, 1):
+        consumed.configure([item("web", options={"peers": peers}), item("api")])
+        assert consumed.clusters()[0].options["peers"] is peers
+
+
 def test_a_cluster_that_was_gone_begins_anew(consumed):
     consumed.learn("web", [A])
     consumed.configure([item("api")])

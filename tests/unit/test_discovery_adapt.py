@@ -108,6 +108,11 @@ def test_a_plugin_that_adapts_goes_on(job):
     assert plugin.calls == [*before, ("adapt", 2)], "neither connected nor watched anew"
     job.configure(config(2))
     assert plugin.calls == [*before, ("adapt", 2)], "the same again is no change"
+    job.configure(config(2.0))
+    assert plugin.calls[-2:] == [("adapt", 2), ("adapt", 2.0)], (
+        "it says something else, although Python takes it for equal"
+    )
+    assert type(plugin.calls[-1][1]) is float
 
 
 def test_one_that_does_not_is_replaced_by_a_new_one_with_what_it_hands_over(job):

@@ -223,6 +223,17 @@ def test_what_is_written_can_be_read_back(clusters):
     assert again.text() == document.text()
 
 
+def test_what_is_equal_to_python_and_says_something_else_is_rendered_anew():
+    made = config(local_peer="me")
+    for peers, port in ((True, 1024), (1, 1), (True, 1024)):
+        text = made.desired([cluster("web", [A], peers=peers)], {}).document.text()
+        assert f"peer me 127.0.0.1:{port}\n" in text
+    for backup, refused in ((1, True), (True, False), (1, True)):
+        node = Node("a", "10.0.0.1", 80, {"backup": backup})
+        rendered = made.backend(cluster("web", [node], server_metadata=["backup"]))
+        assert (bool(rendered.refused), rendered.section.members[0].backup) == (refused, not refused)
+
+
 @given(CLUSTERS, st.lists(NODES, max_size=4))
 def test_the_skeleton_is_all_but_the_members(clusters, nodes):
     try:

@@ -10,8 +10,8 @@ import lighthouse.ipc
 import lighthouse.workers
 
 VALUES = {
-    "advertise", "cluster", "errors", "guard", "health", "hostname", "identity", "nerve", "node", "options", "peer", "plan",
-    "preview", "records", "role", "schedule", "service", "service_state", "selection", "settings", "version",
+    "advertise", "cluster", "errors", "exact", "guard", "health", "hostname", "identity", "nerve", "node", "options", "peer",
+    "plan", "preview", "records", "role", "schedule", "service", "service_state", "selection", "settings", "version",
 }  # fmt: skip
 API = {"balancer", "check", "configurable", "discovery", "pluggable", "secrets"}
 PLUGINS = {"checks", "directory", "haproxy", "zookeeper"}

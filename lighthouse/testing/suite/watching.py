@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from lighthouse.exact import same
 from lighthouse.testing.records import HOSTILE, record
 from lighthouse.testing.registry import Feature, Registry
 from lighthouse.testing.suite.common import Common, Hosts
@@ -43,18 +44,18 @@ class Watching(Common):
             registry.write("web", "one:80", record("one:80"))
 
     def test_a_record_that_is_replaced_is_seen_without_absence(self, registry: Registry, hosts: Hosts) -> None:
-        """Weights and labels change while a member works."""
+        """Weights and labels change while a member works; so do a word and a number that Python takes for equal."""
         self._claims(registry, Feature.DATA_CHANGES)
         registry.write("web", "one:80", record("one:80"))
         host = self._consuming(hosts, "web")
         self._sees(host, "web", "one:80")
         known = len(host.told("web"))
-        for weight in range(3):
+        for weight in (0, 2, 1, True, 1.0):
             registry.write("web", "one:80", record("one:80", weight=weight))
 
-            def told(weight: int = weight) -> bool:
+            def told(weight: float = weight) -> bool:
                 members = host.members("web") or {}
-                return "one:80" in members and members["one:80"].metadata == {"weight": weight}
+                return "one:80" in members and same(members["one:80"].metadata, {"weight": weight})
 
             host.until(told, f"weight {weight}")
         assert set(host.told("web")[known:]) == {frozenset({"one:80"})}
