@@ -20,13 +20,11 @@ from itertools import islice
 
 from lighthouse.node import Node
 from lighthouse.records import chosen
+from lighthouse.zookeeper.audit import Audit
 from lighthouse.zookeeper.entries import Entries, Entry, Settled
 from lighthouse.zookeeper.listing import Listing
 from lighthouse.zookeeper.messages import Answer, Changed, Failure, Kind, Request
 from lighthouse.zookeeper.names import Address
-
-AUDIT_SHARE = 10  # an audit reads at least this part of the records anew
-AUDIT_LEAST = 50  # and so many at least
 
 MAX_RECORDS = 20_000  # children of one cluster
 MAX_BYTES = 6 * 1024 * 1024  # of their records together; of their names too
@@ -38,16 +36,14 @@ class Picture:
     """The znodes of one cluster.
 
     ``nodes`` is None until the first complete round, then the sorted members. ``refused`` gives the reason for each child that is
-    not used, ``missed`` counts the differences that no event announced. ``problem`` says why it cannot be read, ``excess`` why it
-    is more than is kept, ``waiting`` whether an address is being looked up. ``rounds`` counts those that ended since the
-    connection.
+    not used. ``problem`` says why it cannot be read, ``excess`` why it is more than is kept, ``waiting`` whether an address is
+    being looked up. ``rounds`` counts those that ended since the connection.
     """
 
     def __init__(self, path: str) -> None:
         self.path = path
         self.nodes: list[Node] | None = None
         self.refused: dict[str, str] = {}
-        self.missed = 0
         self.problem: str | None = None
         self.excess: str | None = None
         self.rounds = 0
@@ -57,10 +53,13 @@ class Picture:
         self._unread: dict[str, None] = {}
         self._reading: set[str] = set()
         self._suspect: set[str] | None = None  # of the next list, what is to be read anew; None: all
-        self._audit = False
-        self._audited: set[str] = set()
-        self._turn = 0
+        self._audit = Audit(path)
         self.waiting = False
+
+    @property
+    def missed(self) -> int:
+        """How many differences showed that no event had announced."""
+        return self._audit.missed
 
     @property
     def records(self) -> int:
@@ -109,23 +108,14 @@ class Picture:
         self._unread.clear()
         self._reading.clear()
         self._suspect = None
-        self._audit = False
-        self._audited.clear()
+        self._audit.drop()
         self._crowded, self.rounds = False, 0
         self.problem = None
 
     def audit(self) -> None:
         """Compare with the registry what the watches told: the list, and a part of the records, all of them in turns."""
-        if not self.current:
-            return
-        self._listing, self._audit = Listing.DUE, True
-        names = sorted(self._entries)
-        share = max(AUDIT_LEAST, -(-len(names) // AUDIT_SHARE))
-        if self._turn >= len(names):
-            self._turn = 0
-        self._audited = set(names[self._turn : self._turn + share])
-        self._turn += share
-        self._suspect = set(self._audited)
+        if self.current:
+            self._listing, self._suspect = Listing.DUE, self._audit.begin(self._entries)
 
     # What comes in
 
@@ -135,7 +125,7 @@ class Picture:
             self._relist()
             return
         name = event.path.rpartition("/")[2]
-        self._audited.discard(name)
+        self._audit.told(name)
         if name not in self._entries or name in self._reading:
             return
         if event.gone:  # the list will tell whether it is there again
@@ -146,7 +136,7 @@ class Picture:
             self._unread[name] = None
 
     def _relist(self) -> None:
-        self._audit = False
+        self._audit.lists = False
         if self._listing is Listing.WATCHED:
             self._listing = Listing.CROWDED if self._crowded else Listing.DUE
 
@@ -217,9 +207,9 @@ class Picture:
             self._exceed(f"has more than {MAX_RECORDS} children: remove those that are no members")
             return
         suspect, differences = self._suspect, self._entries.follow(names)
-        if self._audit:
-            self._count(differences)
-        self._audit = False
+        if self._audit.lists:
+            self._audit.count(differences)
+        self._audit.lists = False
         self._suspect = set()
         for name, entry in self._entries.items():
             if entry is None or suspect is None or name in suspect:
@@ -228,8 +218,7 @@ class Picture:
     def _take_record(self, answer: Answer) -> None:
         name = answer.request.path.rpartition("/")[2]
         self._reading.discard(name)
-        audited = name in self._audited
-        self._audited.discard(name)
+        audited = self._audit.covers(name)
         if name not in self._entries:
             return
         known = self._entries.get(name)
@@ -237,7 +226,7 @@ class Picture:
             # Its deletion fires the watch of the list. One that nothing lists again was deleted before that watch was in place.
             self._entries.remove(name)
             if audited:
-                self._count(1)
+                self._audit.count(1)
         elif answer.failure is Failure.DENIED:
             self._entries.put(name, Entry(0, None, "this host has no permission to read it"))
         elif answer.failure is not None or answer.found is None:
@@ -245,13 +234,8 @@ class Picture:
             self._fail(answer)
         elif known is None or known.left_out or known.changed != answer.found.changed:
             if audited and known is not None:
-                self._count(1)
+                self._audit.count(1)
             self._entries.put(name, Entry.of(answer.found))
-
-    def _count(self, differences: int) -> None:
-        if differences:
-            self.missed += differences
-            log.warning("%s: %d changes that no watch had told", self.path, differences)
 
     def _fail(self, answer: Answer) -> None:
         if answer.failure is not Failure.LOST:

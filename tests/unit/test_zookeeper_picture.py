@@ -7,9 +7,10 @@ from hypothesis import strategies as st
 from lighthouse.cluster import Cluster
 from lighthouse.node import Node
 from lighthouse.zookeeper import picture
+from lighthouse.zookeeper.audit import AUDIT_LEAST
 from lighthouse.zookeeper.messages import Answer, Changed, Failure, Kind
 from lighthouse.zookeeper.names import Known, Names, Pending
-from lighthouse.zookeeper.picture import AUDIT_LEAST, Picture
+from lighthouse.zookeeper.picture import Picture
 from lighthouse.zookeeper.watcher import Watcher
 from support.zookeeper_model import Model
 
