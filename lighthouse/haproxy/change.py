@@ -142,7 +142,7 @@ class Change:
             yield self._step(Kind.READY, member.server, *revival)
 
     def _settings(self, member: Member, server: Server) -> list[str]:
-        """The commands for weight and limit. An agent may change the weight, so it is left to one that is configured."""
+        """The commands for weight, limit and TLS. An agent may change the weight, so it is left to one that is configured."""
         path = f"{self.backend}/{member.server}"
         commands = []
         weight = self._weight(member, server)
@@ -151,6 +151,8 @@ class Change:
         maxconn = self.recipe.maxconn_of(member)
         if server.maxconn not in (None, maxconn):
             commands.append(f"set maxconn server {path} {maxconn}")
+        if None not in (server.ssl, self.recipe.ssl) and server.ssl != self.recipe.ssl:
+            commands.append(f"set server {path} ssl {'on' if self.recipe.ssl else 'off'}")
         return commands
 
     def _weight(self, member: Member, server: Server) -> int:

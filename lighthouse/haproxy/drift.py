@@ -134,6 +134,7 @@ def _difference(old: Server | None, new: Server | None) -> str | None:
     changes = {
         "has another address": old.address != new.address,
         "has another weight": old.weight != new.weight and not agent,
+        "has another setting of ssl": old.ssl != new.ssl,
         "has another limit": old.maxconn != new.maxconn and None not in (old.maxconn, new.maxconn),
         "has another state": (old.admin ^ new.admin) & _FORCED and not agent,
         "is checked elsewhere": old.checked != new.checked,

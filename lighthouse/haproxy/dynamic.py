@@ -27,7 +27,8 @@ _SPECIAL = frozenset(
 class Recipe:
     """How a backend's members are put in at run time. ``obstacle`` says why they cannot be as servers of their own.
 
-    ``fixed`` says why weights cannot change; ``weight``, ``maxconn`` (0: none) and ``backup`` are those of the options.
+    ``fixed`` says why weights cannot change; ``weight``, ``maxconn`` (0: none), ``backup`` and ``ssl`` are those of the options,
+    ``ssl`` None where a variable may hold it.
     """
 
     arguments: str = ""
@@ -39,6 +40,7 @@ class Recipe:
     weight: int = 1
     maxconn: int = 0
     backup: bool = False
+    ssl: bool | None = None
 
     def add(self, backend: str, member: Member) -> tuple[str, ...]:
         """The commands for one member. HAProxy creates it disabled and unchecked."""
@@ -82,6 +84,7 @@ def _recipe(lines: tuple[str, ...], template: str, defaults: tuple[str, ...]) ->
         weight=_number(keywords, "weight", 1),
         maxconn=_number(keywords, "maxconn", 0),
         backup=keywords.last("backup", "no-backup"),
+        ssl=None if "$" in arguments else keywords.last("ssl", "no-ssl"),
     )
 
 

@@ -47,7 +47,8 @@ class Server:
 
     ``initial`` is the weight it was declared with, ``since`` the seconds since it last went up or down. ``sessions``, ``maxconn``
     (0: no limit) and ``backup`` are None unless `Sockets.running` was told to look closely. ``checked`` holds the ports and
-    addresses of its own that its check and its agent use. ``said`` is what was read.
+    addresses of its own that its check and its agent use; ``ssl`` tells whether it is reached by TLS (None: HAProxy does not say).
+    ``said`` is what was read.
     """
 
     ip: str
@@ -63,6 +64,7 @@ class Server:
     maxconn: int | None = None
     backup: bool | None = None
     checked: tuple[str, ...] = ()
+    ssl: bool | None = None
     said: tuple[str, ...] = field(default=(), compare=False, repr=False)
 
     @property
@@ -136,8 +138,9 @@ def parse_servers_state(text: str, before: Mapping[str, Server] | None = None) -
     header = next((line for line in lines if line.startswith("# ")), "")
     column = {name: index for index, name in enumerate(header[2:].split())}
     try:
-        order = [*(column[name] for name in _COLUMNS), *(column[name] for name in _CHECKED if name in column)]
-        return _servers(lines, itemgetter(*order), [column.get(name) for name in _EXTRA], before or {})
+        order = [*(column[name] for name in _COLUMNS), *(column[name] for name in (*_CHECKED, _SSL) if name in column)]
+        extra = [column.get(name) for name in _EXTRA]
+        return _servers(lines, itemgetter(*order), extra, before or {}, tells_ssl=_SSL in column)
     except (KeyError, ValueError, IndexError) as error:
         raise BalancerError(f"HAProxy's answer to `show servers state` cannot be read: {error!r}") from None
 
@@ -146,9 +149,8 @@ _COLUMNS = (
     *("be_name", "srv_name", "srv_addr", "srv_port", "srv_op_state", "srv_admin_state"),
     *("srv_uweight", "srv_check_state", "srv_agent_state"),
 )
-
-
 _CHECKED = ("srv_check_port", "srv_check_addr", "srv_agent_addr", "srv_agent_port")
+_SSL = "srv_use_ssl"  # -1 is ``no-ssl`` behind ``ssl``
 _EXTRA = ("srv_iweight", "srv_time_since_last_change")
 
 
@@ -157,6 +159,8 @@ def _servers(
     chosen: Callable[[list[str]], tuple[str, ...]],
     extra: list[int | None],
     before: Mapping[str, Server],
+    *,
+    tells_ssl: bool,
 ) -> dict[str, dict[str, Server]]:
     result: dict[str, dict[str, Server]] = {}
     for line in lines[1:]:
@@ -170,7 +174,8 @@ def _servers(
             initial, since = (0 if index is None else int(fields[index]) for index in extra)
             known = Server(
                 *(canonical(said[2]), port, operational, admin, weight, check, agent, initial, since),
-                checked=said[9:],
+                checked=said[9:-1] if tells_ssl else said[9:],
+                ssl=int(said[-1]) > 0 if tells_ssl else None,
                 said=said,
             )
         result.setdefault(said[0], {})[said[1]] = known

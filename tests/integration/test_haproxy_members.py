@@ -1,6 +1,5 @@
 """Every change of members, on every kind of backend, on a real HAProxy: no reload, no failed request, file equal to runtime."""
 
-import os
 import random
 import socket
 import threading
@@ -10,7 +9,7 @@ import pytest
 
 from lighthouse.haproxy.document import parse
 from lighthouse.node import Node
-from support.haproxy import Backend, Load, backends, balancer, cluster, get
+from support.haproxy import Backend, Load, backends, balancer, cluster, get, of_stat, state
 from support.pki import Authority
 from support.ports import free_port
 from support.wait import until
@@ -19,19 +18,6 @@ from support.wait import until
 def in_file(paths, backend):
     """``{server name: address}`` of the members in the file."""
     return {member.server: member.address for member in parse(paths.file.read_text()).backends()[backend].members}
-
-
-def state(paths, backend, column):
-    """One column of ``show servers state``, by server."""
-    lines = paths.ask(f"show servers state {backend}").splitlines()
-    index = lines[1].removeprefix("# ").split().index(column)
-    return {line.split()[3]: line.split()[index] for line in lines[2:] if line}
-
-
-def of_stat(paths, backend, column):
-    lines = paths.ask(f"show stat {backend} 4 -1").splitlines()
-    index = lines[0].removeprefix("# ").split(",").index(column)
-    return {line.split(",")[1]: line.split(",")[index] for line in lines[1:] if line}
 
 
 ALGORITHMS = {
@@ -541,75 +527,3 @@ def test_one_that_comes_back_while_it_is_leaving(paths):
             assert in_file(paths, "web") == paths.servers("web")
             download.finish()
             assert download.answer.endswith(b"halfrest")
-
-
-# -- drift ---------------------------------------------------------------------------------------------------------------------
-
-
-@pytest.mark.parametrize("lines", [[], ["balance leastconn", "cookie S insert"]], ids=["servers", "slots"])
-def test_drift_is_counted_and_healed(paths, lines):
-    made, port = balancer(paths), free_port()
-    clusters = [cluster("web", nodes(1, 2, 3, 4), port=port, backend=lines, server_options="check inter 1h")]
-    assert made.sync(clusters)["drift"] == {"healed": 0, "last": None}
-    first, second, third, fourth = paths.servers("web")
-    before = paths.servers("web"), state(paths, "web", "srv_uweight")
-    paths.ask(f"disable server web/{first};set server web/{second} addr 127.0.0.7 port 77")
-    paths.ask(f"set server web/{third} weight 9;disable health web/{fourth}")
-    report = made.sync(clusters)
-    assert report["drift"]["healed"] == 4
-    assert report["drift"]["last"]["what"].startswith(
-        f"web/{first} has another state, web/{second} has another address"
-    )
-    assert (paths.servers("web"), state(paths, "web", "srv_uweight")) == before
-    assert int(state(paths, "web", "srv_check_state")[fourth]) & 4
-    assert made.sync(clusters)["drift"]["healed"] == 4
-    made.sync([cluster("web", nodes(1, 2, 5), port=port, backend=lines, server_options="check inter 1h")])
-    assert made.sync(clusters)["drift"]["healed"] == 4, "what Lighthouse does itself is none"
-
-
-def test_what_somebody_types_about_frontends_limits_and_checks_is_healed(paths):
-    made, port = balancer(paths), free_port()
-    with backends("a") as (a,):
-        clusters = [cluster("web", [a], port=port, server_options="check inter 1h # slow")]
-        made.sync(clusters)
-        info, stat = paths.ask("show info typed"), paths.ask("show stat -1 1 -1").split(",")[:8]
-        paths.ask("disable frontend web:in;set maxconn frontend web:in 1;set maxconn global 3")
-        report = made.sync(clusters)
-        assert report["drift"]["healed"] == 3
-        assert get(port) == (200, "a")
-        assert "Maxconn" in info
-        assert paths.ask("show stat -1 1 -1").split(",")[:8] == stat
-        assert (paths.reloads(), made.sync(clusters)["last"]) == (0, {"commands": 0, "start": None, "reload": None})
-        for number, typed in enumerate(("shutdown frontend web:in", f"set server web/{a.node.name} check-port 1"), 1):
-            paths.ask(typed)
-            until(lambda n=number: made.sync(clusters) and paths.reloads() == n, what=f"what undoes {typed}")
-            assert get(port) == (200, "a")
-            assert made.sync(clusters)["drift"]["healed"] == 3 + number
-        assert made.sync(clusters)["last"]["reload"] is None
-
-
-def test_a_limit_that_somebody_changed_is_counted(paths):
-    made = balancer(paths)
-    clusters = [cluster("web", [Node("a", "127.0.0.1", 9, {"maxconn": 5})], server_metadata=["maxconn"])]
-    made.sync(clusters)
-    paths.ask("set maxconn server web/a:9 77")
-    report = made.sync(clusters)
-    assert report["drift"]["healed"] == 1
-    assert report["drift"]["last"]["what"] == "web/a:9 has another limit"
-    assert of_stat(paths, "web", "slim") == {"a:9": "5"}
-
-
-def test_a_restart_by_someone_else_is_counted(paths):
-    made, port = balancer(paths), free_port()
-    clusters = [cluster("web", nodes(1), port=port)]
-    made.sync(clusters)
-    paths.master("reload")
-    old = paths.pids()
-    report = until(lambda: (r := made.sync(clusters))["drift"]["healed"] and r, what="the drift to be seen")
-    until(lambda: len(paths.pids()) == 2, what="the old worker to end")
-    assert report["drift"]["last"]["what"] == "HAProxy was restarted or reloaded"
-    paths.stop()
-    report = made.sync(clusters)
-    assert report["drift"]["healed"] == 2
-    assert report["drift"]["last"]["what"] == "HAProxy had ended"
-    assert os.getpid() not in old

@@ -93,6 +93,20 @@ def haproxy(tmp_path):
         paths.stop()
 
 
+def state(paths, backend, column):
+    """One column of ``show servers state``, by server."""
+    lines = paths.ask(f"show servers state {backend}").splitlines()
+    index = lines[1].removeprefix("# ").split().index(column)
+    return {line.split()[3]: line.split()[index] for line in lines[2:] if line}
+
+
+def of_stat(paths, backend, column):
+    """One column of ``show stat``, by server."""
+    lines = paths.ask(f"show stat {backend} 4 -1").splitlines()
+    index = lines[0].removeprefix("# ").split(",").index(column)
+    return {line.split(",")[1]: line.split(",")[index] for line in lines[1:] if line}
+
+
 class _Handler(http.server.BaseHTTPRequestHandler):
     protocol_version = "HTTP/1.1"
 

@@ -43,8 +43,10 @@ def test_servers_state():
     servers = parse_servers_state(STATE)
     assert servers == {
         "web": {
-            "a:1": Server("127.0.0.1", 9001, checked=NOWHERE_ELSE),
-            "v6:1": Server("::ffff:102:304", 9002, operational=0, admin=1, weight=5, check=14, checked=NOWHERE_ELSE),
+            "a:1": Server("127.0.0.1", 9001, checked=NOWHERE_ELSE, ssl=False),
+            "v6:1": Server(
+                "::ffff:102:304", 9002, operational=0, admin=1, weight=5, check=14, checked=NOWHERE_ELSE, ssl=False
+            ),
         }
     }
 

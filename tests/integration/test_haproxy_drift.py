@@ -1,0 +1,138 @@
+"""What others type at HAProxy's socket, or do to its process: found, counted and healed, also if Lighthouse was away meanwhile."""
+
+import os
+import re
+
+import pytest
+
+from lighthouse.node import Node
+from lighthouse.preview import Way
+from support.haproxy import backends, balancer, cluster, get, of_stat, state
+from support.ports import free_port
+from support.wait import until
+
+pytestmark = pytest.mark.versions
+
+
+def nodes(*numbers):
+    return [Node(f"n{number}", "127.0.0.1", 9000 + number) for number in numbers]
+
+
+@pytest.mark.parametrize("lines", [[], ["balance leastconn", "cookie S insert"]], ids=["servers", "slots"])
+def test_drift_is_counted_and_healed(paths, lines):
+    made, port = balancer(paths), free_port()
+    clusters = [cluster("web", nodes(1, 2, 3, 4), port=port, backend=lines, server_options="check inter 1h")]
+    assert made.sync(clusters)["drift"] == {"healed": 0, "last": None}
+    first, second, third, fourth = paths.servers("web")
+    before = paths.servers("web"), state(paths, "web", "srv_uweight")
+    paths.ask(f"disable server web/{first};set server web/{second} addr 127.0.0.7 port 77")
+    paths.ask(f"set server web/{third} weight 9;disable health web/{fourth}")
+    report = made.sync(clusters)
+    assert report["drift"]["healed"] == 4
+    assert report["drift"]["last"]["what"].startswith(
+        f"web/{first} has another state, web/{second} has another address"
+    )
+    assert (paths.servers("web"), state(paths, "web", "srv_uweight")) == before
+    assert int(state(paths, "web", "srv_check_state")[fourth]) & 4
+    assert made.sync(clusters)["drift"]["healed"] == 4
+    made.sync([cluster("web", nodes(1, 2, 5), port=port, backend=lines, server_options="check inter 1h")])
+    assert made.sync(clusters)["drift"]["healed"] == 4, "what Lighthouse does itself is none"
+
+
+TYPED = {  # by cluster: its options; what is typed about one of its servers, and what that is called
+    "tls": ({"server_options": "ssl verify none"}, "ssl off", "another setting of ssl"),
+    "fixed": (
+        {"server_options": "ssl verify none", "backend": ["balance source"]},
+        "ssl off",
+        "another setting of ssl",
+    ),
+    "plain": (
+        {"server_options": "no-ssl", "backend": ["default-server ssl verify none"]},
+        "ssl on",
+        "another setting of ssl",
+    ),
+}
+
+
+def everything(paths):
+    columns = ("srv_op_state", "srv_admin_state", "srv_uweight", "srv_use_ssl")
+    seen = {column: {name: state(paths, name, column) for name in TYPED} for column in columns}
+    seen["srv_use_ssl"] = {
+        name: {each: use == "1" for each, use in found.items()} for name, found in seen["srv_use_ssl"].items()
+    }
+    return seen | {"slim": {name: of_stat(paths, name, "slim") for name in TYPED}}
+
+
+def test_whatever_is_typed_about_a_server_is_healed(paths, caplog):
+    """While Lighthouse looks on, and while it is away."""
+    clusters = [cluster(name, nodes(1, 2), **options) for name, (options, *_) in TYPED.items()]
+    made = balancer(paths)
+    made.sync(clusters)
+    assert made.sync(clusters)["last"]["commands"] == 0
+    before = everything(paths)
+    for away in (False, True):
+        caplog.clear()
+        for name, (_, command, _) in TYPED.items():
+            assert paths.ask(f"set server {name}/{min(paths.servers(name))} {command}").strip() in {
+                "",
+                "server ssl setting updated.",
+            }
+        assert everything(paths) != before
+        if away:
+            assert [effect.way for effect in balancer(paths).preview(clusters).effects] == [Way.RUNTIME] * len(TYPED)
+            made = balancer(paths)
+        report = made.sync(clusters)
+        assert report["drift"]["healed"] == (0 if away else len(TYPED))
+        found = [name for name, (*_, what) in TYPED.items() if re.search(f"{name}/[^ ]+ has {what}", caplog.text)]
+        assert away or found == list(TYPED)
+        assert everything(paths) == before
+        assert made.sync(clusters)["last"] == {"commands": 0, "start": None, "reload": None}
+    assert paths.reloads() == 0
+
+
+def test_what_somebody_types_about_frontends_limits_and_checks_is_healed(paths):
+    made, port = balancer(paths), free_port()
+    with backends("a") as (a,):
+        clusters = [cluster("web", [a], port=port, server_options="check inter 1h # slow")]
+        made.sync(clusters)
+        info, stat = paths.ask("show info typed"), paths.ask("show stat -1 1 -1").split(",")[:8]
+        paths.ask("disable frontend web:in;set maxconn frontend web:in 1;set maxconn global 3")
+        report = made.sync(clusters)
+        assert report["drift"]["healed"] == 3
+        assert get(port) == (200, "a")
+        assert "Maxconn" in info
+        assert paths.ask("show stat -1 1 -1").split(",")[:8] == stat
+        assert (paths.reloads(), made.sync(clusters)["last"]) == (0, {"commands": 0, "start": None, "reload": None})
+        for number, typed in enumerate(("shutdown frontend web:in", f"set server web/{a.node.name} check-port 1"), 1):
+            paths.ask(typed)
+            until(lambda n=number: made.sync(clusters) and paths.reloads() == n, what=f"what undoes {typed}")
+            assert get(port) == (200, "a")
+            assert made.sync(clusters)["drift"]["healed"] == 3 + number
+        assert made.sync(clusters)["last"]["reload"] is None
+
+
+def test_a_limit_that_somebody_changed_is_counted(paths):
+    made = balancer(paths)
+    clusters = [cluster("web", [Node("a", "127.0.0.1", 9, {"maxconn": 5})], server_metadata=["maxconn"])]
+    made.sync(clusters)
+    paths.ask("set maxconn server web/a:9 77")
+    report = made.sync(clusters)
+    assert report["drift"]["healed"] == 1
+    assert report["drift"]["last"]["what"] == "web/a:9 has another limit"
+    assert of_stat(paths, "web", "slim") == {"a:9": "5"}
+
+
+def test_a_restart_by_someone_else_is_counted(paths):
+    made, port = balancer(paths), free_port()
+    clusters = [cluster("web", nodes(1), port=port)]
+    made.sync(clusters)
+    paths.master("reload")
+    old = paths.pids()
+    report = until(lambda: (r := made.sync(clusters))["drift"]["healed"] and r, what="the drift to be seen")
+    until(lambda: len(paths.pids()) == 2, what="the old worker to end")
+    assert report["drift"]["last"]["what"] == "HAProxy was restarted or reloaded"
+    paths.stop()
+    report = made.sync(clusters)
+    assert report["drift"]["healed"] == 2
+    assert report["drift"]["last"]["what"] == "HAProxy had ended"
+    assert os.getpid() not in old
