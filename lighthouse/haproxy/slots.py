@@ -15,28 +15,31 @@ the address.
 
 from __future__ import annotations
 
+import itertools
 from collections.abc import Collection, Iterable, Mapping, Sequence
 from dataclasses import dataclass, replace
 
 from lighthouse.haproxy.dynamic import Recipe, recipe
 from lighthouse.haproxy.member import UNSET, Member
 from lighthouse.haproxy.running import Server
-from lighthouse.haproxy.stanzas.section import FREE, Section, defines
+from lighthouse.haproxy.stanzas.section import FREE, Section, defines, template_prefix
 
 LEAST_SPARE = 4
 FREE_ADDRESS = (FREE.rpartition(":")[0], int(FREE.rpartition(":")[2]))
 
 
 def slot_names(lines: Sequence[str], count: int) -> tuple[str, ...]:
-    """The names of `count` slots: ``slot1`` and so on, without those that the operator's own lines use."""
-    names: list[str] = []
-    number = 0
-    while len(names) < count:
-        number += 1
-        name = f"slot{number}"
-        if not any(defines(line, name) for line in lines):
-            names.append(name)
-    return tuple(names)
+    """The names of `count` slots: ``slot1`` and so on, without those that the operator's own lines use.
+
+    If a ``server-template`` line has that prefix, they are called ``slot_1`` and so on: its count may be a variable's.
+    """
+    prefixes = {template_prefix(line) for line in lines}
+    stem = "slot"
+    while stem in prefixes:
+        stem += "_"
+    own = [line for line in lines if line.startswith("server")]
+    names = (f"{stem}{number}" for number in itertools.count(1))
+    return tuple(itertools.islice((name for name in names if not any(defines(line, name) for line in own)), count))
 
 
 def slots_for(members: int, declared: int) -> int:

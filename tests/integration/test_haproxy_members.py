@@ -257,6 +257,18 @@ def nodes(*numbers):
     return [Node(f"n{number}", "127.0.0.1", 9000 + number) for number in numbers]
 
 
+def test_slots_beside_servers_of_the_operator_that_are_called_so(paths):
+    made, own = balancer(paths), "server-template slot {} 127.0.0.1:9"
+    for count in ("2", '"${COUNT-2}"'):
+        lines = ["balance source", own.format(count)]
+        report = made.sync([cluster("web", nodes(1, 2), backend=lines)])
+        assert report["degraded"] is None
+        assert slots(paths)[0] == "slot_1"
+        assert in_file(paths, "web").items() < paths.servers("web").items()
+    report = balancer(paths).sync([cluster("web", nodes(1, 2, 3), backend=lines)])
+    assert (report["last"]["reload"], set(report["servers"]["web"].values())) == (None, {"up"})
+
+
 def test_slots_grow_at_a_reload_when_they_run_out(paths):
     made = balancer(paths)
     made.sync([cluster("web", nodes(1), **SLOTTED)])

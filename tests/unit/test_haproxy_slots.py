@@ -16,6 +16,7 @@ from lighthouse.haproxy.planner import adopt, plan, reload_reason
 from lighthouse.haproxy.running import Running, Server
 from lighthouse.haproxy.runtime import ROUNDS
 from lighthouse.haproxy.slots import FREE_ADDRESS, slot_names, slots_for
+from lighthouse.haproxy.stanzas.section import defines
 from lighthouse.node import Node
 
 PATHS = {"config_file": "/etc/h.cfg", "socket_file": "/run/h.sock", "pid_file": "/run/h.pid"}
@@ -43,8 +44,30 @@ def test_how_many_slots(members, before, slots):
     assert slots_for(members, before) == slots
 
 
-def test_names_of_the_operators_own_servers_are_left_out():
-    assert slot_names(["server slot2 1.1.1.1:1", "server-template slot4 1 1.1.1.1:1"], 3) == ("slot1", "slot3", "slot4")
+@pytest.mark.parametrize(
+    ("line", "names"),
+    [
+        ("server slot2 1.1.1.1:1", ("slot1", "slot3", "slot4")),
+        ("server-template slot4 1 1.1.1.1:1", ("slot1", "slot2", "slot3")),
+        ("server-template slot 3 1.1.1.1:1", ("slot_1", "slot_2", "slot_3")),
+        ('server-template slot "$COUNT" 1.1.1.1:1', ("slot_1", "slot_2", "slot_3")),
+    ],
+)
+def test_names_of_the_operators_own_servers_are_left_out(line, names):
+    assert slot_names([line], 3) == names
+
+
+@pytest.mark.parametrize(
+    ("count", "own", "others"),
+    [
+        ("3", ("w1", "w3"), ("w0", "w4", "wx", "1", "w")),
+        ("2-5", ("w2", "w5"), ("w1", "w6")),
+        ('"$COUNT"', ("w1", "w99"), ("w", "wx", "ww1")),
+    ],
+)
+def test_a_template_defines_as_many_servers_as_it_says(count, own, others):
+    line = f"server-template w {count} 1.1.1.1:1"
+    assert [name for name in (*own, *others) if defines(line, name)] == list(own)
 
 
 NODES = st.dictionaries(

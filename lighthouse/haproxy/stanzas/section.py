@@ -208,6 +208,25 @@ def defines(line: str, server: str) -> bool:
     match line.split():
         case ["server", name, *_]:
             return name == server
-        case ["server-template", prefix, *_]:
-            return re.fullmatch(re.escape(prefix) + r"\d+", server, re.ASCII) is not None
+        case ["server-template", prefix, count, *_] if server.startswith(prefix):
+            return _is_among(server.removeprefix(prefix), count)
     return False
+
+
+def template_prefix(line: str) -> str | None:
+    """What the names of all servers of a ``server-template`` line begin with; None for any other line."""
+    match line.split():
+        case ["server-template", prefix, *_]:
+            return prefix
+    return None
+
+
+_COUNT = re.compile(r"(?:(\d{1,9})-)?(\d{1,9})", re.ASCII)
+
+
+def _is_among(number: str, count: str) -> bool:
+    """Whether a ``server-template`` of so many servers, ``3`` or ``2-5``, numbers one so. One whose count is not plain may."""
+    if not re.fullmatch(r"\d{1,9}", number, re.ASCII):
+        return False
+    match = _COUNT.fullmatch(count)
+    return match is None or int(match[1] or 1) <= int(number) <= int(match[2])
