@@ -91,7 +91,8 @@ class HAProxy(Balancer):
 
         * ``haproxy``: version, what this version cannot do (``limits``), ``pid`` of the master, ``worker_pid``, ``uptime`` in
           seconds, ``reloads``, and ``old_workers`` that still serve old connections;
-        * ``leaving``: the servers of each cluster that take no new connection and wait for their last to end;
+        * ``leaving``: the servers of each cluster that take no new connection and wait for their last to end, whose they were
+          (``node``; None for a slot of which this process does not know it), and where they are;
         * ``quarantined``: the clusters whose new lines HAProxy refuses, and why;
         * ``refused``: by cluster and node, what is not taken from the registry, and why;
         * ``notes``: the parts of ``degraded``, the gravest first: ``text``, and ``cluster`` if it is about one;

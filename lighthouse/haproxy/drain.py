@@ -1,4 +1,4 @@
-"""How long servers have been leaving, and which are to be cut off."""
+"""Which servers are leaving, whose they were, how long they have been at it, and which are to be cut off."""
 
 from __future__ import annotations
 
@@ -15,19 +15,34 @@ class Drain:
     """Remembers since when a server has been leaving.
 
     For one that an earlier process of ours took out, HAProxy tells how long ago its state changed. (For one that was down
-    before, that is when it went down; its connections are cut earlier then.)
+    before, that is when it went down; its connections are cut earlier then.) Whose slot it was, nothing tells any more.
     """
 
     def __init__(self, timeout: float, clock: Callable[[], float] = time.monotonic) -> None:
         self._timeout = timeout
         self._clock = clock
         self._since: dict[Place, float] = {}
+        self._nodes: dict[Place, str] = {}
         self._fresh = True
 
     @property
     def places(self) -> Collection[Place]:
         """Those that are leaving."""
         return self._since.keys()
+
+    def met(self, sections: Mapping[str, Section]) -> None:
+        """These were in force until now: a slot that its member leaves does not tell whose it was."""
+        before = {place: node for place, node in self._nodes.items() if place in self._since}
+        self._nodes = before | {
+            (backend, member.slot): member.name
+            for backend, section in sections.items()
+            if section.slots
+            for member in section.members
+        }
+
+    def node(self, place: Place) -> str | None:
+        """The name of the member that is leaving a slot, if it is known."""
+        return self._nodes.get(place) if place in self._since else None
 
     def note(self, leaving: Iterable[tuple[Place, Server]], only: Collection[str] | None = None) -> None:
         """Note those that are leaving now, and forget all others; those of other backends than `only` stay, if that is given."""

@@ -34,13 +34,16 @@ def explained(tools: Tools, backend: str, deadline: Deadline) -> dict[str, dict[
     document = next((item for item in tools.file.documents() if item.skeleton == running.skeleton), None)
     section = document.backends().get(backend) if document else None
     members = {member.server: member for member in section.members} if section else {}
-    found = {}
+    here = {member.name for member in members.values()}
+    found: dict[str, dict[str, Any]] = {}
     for name, server in running.servers.get(backend, {}).items():
         member = members.get(name)
-        found[member.name if member else name] = {
+        left = None if member else tools.drain.node((backend, name))
+        node = member.name if member else name if left is None or left in here or left in found else left
+        found[node] = {
             "server": name,
             "line": _line(section, name),
-            "address": f"[{server.ip}]:{server.port}" if ":" in server.ip else f"{server.ip}:{server.port}",
+            "address": server.place,
             "state": server.state,
             "since": server.since,
             "weight": server.weight,

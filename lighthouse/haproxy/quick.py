@@ -111,6 +111,7 @@ class _Quick:
         made = self._made()
         if made is None:
             return None
+        self._tools.drain.met(self._old)
         well = self._brought(made)
         self._tools.drift.left(self._running, self._tools.drain.places, self._before)
         if not well:

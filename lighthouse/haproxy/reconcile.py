@@ -113,6 +113,8 @@ class _Reconciliation:
         base = next((item for item in self._tools.documents() if item.skeleton == running.skeleton), None)
         running = self._reader.closely(base or desired.document, running)
         self._compare(running)
+        if base is not None:
+            self._tools.drain.met(base.backends())
         wanted = self._arranged(desired, base, running)
         if base is None and wanted.skeleton == running.skeleton:
             base = wanted  # the file is lost

@@ -7,6 +7,7 @@ from collections.abc import Collection, Mapping
 from dataclasses import replace
 from typing import Any
 
+from lighthouse.haproxy.drain import Drain
 from lighthouse.haproxy.outcome import Outcome
 from lighthouse.haproxy.running import Server
 from lighthouse.haproxy.stanzas.section import Section
@@ -31,7 +32,7 @@ class Report:
             self._missing = tools.process.missing()
         return {
             "servers": self._servers(outcome),
-            "leaving": _leaving(outcome, tools.drain.places),
+            "leaving": _leaving(outcome, tools.drain),
             **_process(outcome, tools.lifecycle.missing_master(), self._missing),
             "quarantined": {**outcome.desired.clashes, **account.quarantined},
             "refused": _refused(outcome),
@@ -111,11 +112,11 @@ def _cluster_of(note: str, clusters: Collection[str]) -> str | None:
     return found[1] if found and found[1] in clusters else None
 
 
-def _leaving(outcome: Outcome, places: Collection[tuple[str, str]]) -> dict[str, list[str]]:
-    gone: dict[str, list[str]] = {}
+def _leaving(outcome: Outcome, drain: Drain) -> dict[str, list[dict[str, str | None]]]:
+    gone: dict[str, list[dict[str, str | None]]] = {}
     backends = outcome.document.backends()
-    for backend, name in places:
+    for backend, name in sorted(drain.places):
         server = outcome.running.servers[backend][name]
-        slot = name in backends[backend].slots
-        gone.setdefault(backend, []).append(f"{server.ip}:{server.port}" if slot else name)
-    return {name: sorted(servers) for name, servers in gone.items()}
+        node = drain.node((backend, name)) if name in backends[backend].slots else name
+        gone.setdefault(backend, []).append({"server": name, "node": node, "address": server.place})
+    return gone

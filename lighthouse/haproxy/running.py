@@ -73,6 +73,11 @@ class Server:
         return self.ip, self.port
 
     @property
+    def place(self) -> str:
+        """The same for people, IPv6 in brackets."""
+        return f"[{self.ip}]:{self.port}" if ":" in self.ip else f"{self.ip}:{self.port}"
+
+    @property
     def in_maintenance(self) -> bool:
         """Whether someone, Lighthouse as a rule, put it into maintenance."""
         return bool(self.admin & Admin.FORCED_MAINT)

@@ -487,7 +487,11 @@ def test_a_long_download_through_a_leaving_node_completes(paths, lines):
         made.sync([cluster("web", [download.node], **options)])
         download.begin()
         report = made.sync([cluster("web", [b], **options)])
-        assert len(report["leaving"]["web"]) == 1
+        left, server = download.node, "slot1" if lines else download.node.name
+        at = f"127.0.0.1:{left.port}"
+        assert report["leaving"] == {"web": [{"server": server, "node": left.name, "address": at}]}
+        facts = made.explain("web")[left.name]
+        assert (facts["server"], facts["address"], facts["member"], facts["sessions"]) == (server, at, False, 1)
         assert 0 < report["again"] <= 1
         assert in_file(paths, "web") == paths.servers("web")
         assert get(port) == (200, "b")

@@ -11,6 +11,7 @@ from lighthouse.haproxy.document import Document
 from lighthouse.haproxy.drain import Drain
 from lighthouse.haproxy.drift import Drift
 from lighthouse.haproxy.frontends import Frontend
+from lighthouse.haproxy.member import Member
 from lighthouse.haproxy.memory import VERIFY, Memory
 from lighthouse.haproxy.outcome import Account, Outcome
 from lighthouse.haproxy.pace import BUDGET_PAUSE, Pace
@@ -233,6 +234,22 @@ def test_leaving_servers_of_other_backends_stay_noted():
     assert set(drain.places) == {("db", "b")}
     drain.note([(("web", "c"), SERVER)], ["web"])
     assert set(drain.places) == {("db", "b"), ("web", "c")}
+
+
+def test_whose_a_slot_was_is_known_as_long_as_it_is_leaving():
+    drain, slot = Drain(60, Clock()), ("web", "slot1")
+    one = Section("backend web", (), "", (Member("a:80", "10.0.0.1", 80, slot="slot1"),), ("slot1", "slot2"))
+    drain.met({"web": one})
+    assert drain.node(slot) is None, "it is a member"
+    drain.note([(slot, SERVER)])
+    assert drain.node(slot) == "a:80"
+    drain.met({"web": one.having(())})
+    drain.note([(slot, SERVER)])
+    assert drain.node(slot) == "a:80"
+    drain.note([])
+    drain.met({"web": one.having(())})
+    drain.note([(slot, SERVER)])
+    assert drain.node(slot) is None, "it is another one's, of whom nothing is known"
 
 
 def test_two_ends_soon_after_a_start_are_none_by_chance():
