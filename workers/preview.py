@@ -18,13 +18,13 @@ from typing import Any
 from lighthouse.balancer import Balancer
 from lighthouse.config.compiler import compile_directory
 from lighthouse.config.lastgood import LastGood
-from lighthouse.errors import ConfigError
-from lighthouse.ipc.messages import unpack
-from lighthouse.node import Node
+from lighthouse.errors import ConfigError, NodeError
+from lighthouse.ipc.errors import ProtocolError
 from lighthouse.preview import masked
 from lighthouse.role import Role
 from lighthouse.settings import Settings
 from lighthouse.workers.consumed import Consumed
+from lighthouse.workers.members import Members
 from lighthouse.workers.plugins import load, why
 
 Tell = Callable[[Mapping[str, Any]], None]
@@ -83,27 +83,32 @@ def _asked(blob: Mapping[str, Any], members: Mapping[str, str], allowed: float) 
         balancer: Balancer = load(blob["plugin"])()
         balancer.call_deadline = allowed
         balancer.apply_config(dict(blob["config"]))
-        found = balancer.preview(_consumed(blob, members).clusters())
+        consumed, unread = _consumed(blob, members)
+        found = balancer.preview(consumed.clusters())
     except BaseException as error:  # noqa: BLE001 - foreign code may raise anything, SystemExit included; the other balancers go on
         return _answer(error=why(error))
     if found is None:
         return _answer(error=f"{blob['plugin']} cannot tell what it would change: it has no `preview`")
     effects = [{"way": item.way.value, "where": item.where, "what": masked(item.what)} for item in found.effects]
-    return _answer(effects, [masked(note) for note in found.notes])
+    return _answer(effects, [masked(note) for note in (*unread, *found.notes)])
 
 
 def _answer(effects: Any = (), notes: Any = (), error: str | None = None) -> dict[str, Any]:
     return {"effects": list(effects), "notes": list(notes), "error": None if error is None else masked(error)}
 
 
-def _consumed(blob: Mapping[str, Any], members: Mapping[str, str]) -> Consumed:
-    consumed = Consumed()
+def _consumed(blob: Mapping[str, Any], members: Mapping[str, str]) -> tuple[Consumed, list[str]]:
+    """The clusters, and of which the members cannot be read, in words: as to a balancer worker they are unknown then."""
+    consumed, unread = Consumed(), []
     consumed.configure(blob["clusters"])
-    for item in blob["clusters"]:
-        if (packed := members.get(item["name"])) is not None:
-            nodes = [Node.from_mapping(node) for node in unpack(b64decode(packed))["nodes"]]
-            consumed.learn(item["name"], nodes)
-    return consumed
+    for name in (item["name"] for item in blob["clusters"] if item["name"] in members):
+        try:
+            consumed.learn(name, Members().read(name, b64decode(members[name])))
+        except (NodeError, ProtocolError) as error:
+            unread.append(
+                f"cluster {name}: the members that were told cannot be read, and count as unknown: {why(error)}"
+            )
+    return consumed, unread
 
 
 if __name__ == "__main__":

@@ -43,7 +43,7 @@ def _drift(drift: Mapping[str, Any], now: float | None) -> Iterator[str]:
 def _waiting(waiting: Mapping[str, Any]) -> Iterator[str]:
     for cluster, nodes in waiting.items():
         if isinstance(nodes, dict) and nodes:
-            names = ", ".join(map(str, sorted(nodes)[:NAMED])) + (", ..." if len(nodes) > NAMED else "")
+            names = ", ".join(sorted(map(str, nodes))[:NAMED]) + (", ..." if len(nodes) > NAMED else "")
             yield (
                 f"what nodes of cluster {cluster} ask for comes with the next reload: {names}; "
                 f"`lighthouse ctl why {cluster}` says what"
@@ -53,7 +53,7 @@ def _waiting(waiting: Mapping[str, Any]) -> Iterator[str]:
 def _refused(refused: Mapping[str, Any]) -> Iterator[str]:
     for cluster, nodes in refused.items():
         if isinstance(nodes, dict) and nodes:
-            first = min(nodes)
+            first = min(nodes, key=str)
             more = f", nor are {len(nodes) - 1} more" if len(nodes) > 1 else ""
             yield (
                 f"node {first} of cluster {cluster} is not taken as announced: {nodes[first]}{more}; "

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import logging
 from collections.abc import Mapping, Sequence
+from math import inf
 from typing import Any, ClassVar
 
 from lighthouse.balancer import Balancer
@@ -12,7 +13,7 @@ from lighthouse.errors import AbsentError, BalancerError, LighthouseError
 from lighthouse.haproxy import judge
 from lighthouse.haproxy.deadline import Deadline
 from lighthouse.haproxy.ended import Ended
-from lighthouse.haproxy.explain import explained, is_absent
+from lighthouse.haproxy.explain import GLANCE, explained, is_absent
 from lighthouse.haproxy.listeners import proxies_of
 from lighthouse.haproxy.options import CLUSTER_OPTIONS, OPTIONS, ClusterOptions, HAProxySettings
 from lighthouse.haproxy.preview import preview
@@ -106,7 +107,7 @@ class HAProxy(Balancer):
         """
         tools = self._ready()
         try:
-            outcome = reconcile(tools, clusters, Deadline(BUDGET * self.call_deadline))
+            outcome = reconcile(tools, clusters, self._deadline())
         except LighthouseError as error:
             raise _told(tools, error) from None
         self._tell_limits(outcome.running.version)
@@ -128,7 +129,11 @@ class HAProxy(Balancer):
 
     def preview(self, clusters: Sequence[Cluster]) -> Preview:
         """Tell what `sync` would change; see `Balancer.preview`. HAProxy is read, and judges a file that lies in memory."""
-        return preview(self._ready(), clusters, Deadline(BUDGET * self.call_deadline))
+        return preview(self._ready(), clusters, self._deadline())
+
+    def _deadline(self, most: float = inf) -> Deadline:
+        """For a call as a whole. What it leaves of its time is for a look at what runs, should the call fail."""
+        return Deadline(min(most, BUDGET * self.call_deadline - GLANCE))
 
     def _ready(self) -> Tools:
         if self._tools is None:
@@ -137,12 +142,11 @@ class HAProxy(Balancer):
 
     def explain(self, cluster: str) -> dict[str, dict[str, Any]]:
         """Ask HAProxy about the servers of one cluster; see `Balancer.explain`. Blocks for 3 s at most."""
-        if self._tools is None:
-            raise BalancerError("the balancer has no configuration yet")
+        tools = self._ready()
         try:
-            return explained(self._tools, cluster, Deadline(EXPLAINED))
+            return explained(tools, cluster, self._deadline(most=EXPLAINED))
         except LighthouseError as error:
-            raise _told(self._tools, error) from None
+            raise _told(tools, error) from None
 
     def _tell_limits(self, version: str) -> None:
         """Once for each version that is seen."""

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import csv
+
 from lighthouse.errors import BalancerError
 from lighthouse.haproxy.deadline import Deadline
 from lighthouse.haproxy.errors import (
@@ -57,11 +59,11 @@ class HAProxyControl:
 
     def get_active_nodes(self) -> dict[str, list[dict[str, str]]]:
         """The servers of each backend: of each, the columns of ``show stat`` by their names, such as ``svname`` and ``status``."""
-        header, *rows = self.send_command("show stat -1 4 -1").split("\n")
-        columns = header.removeprefix("# ").split(",")
+        table = csv.reader(self.send_command("show stat -1 4 -1").removeprefix("# ").splitlines())
+        columns = next(table, [])
         found: dict[str, list[dict[str, str]]] = {}
-        for row in rows:
-            node = dict(zip(columns, row.split(","), strict=False))
+        for row in table:
+            node = dict(zip(columns, row, strict=False))
             if name := node.pop("pxname", ""):
                 found.setdefault(name, []).append(node)
         return found

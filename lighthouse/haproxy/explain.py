@@ -31,7 +31,8 @@ def explained(tools: Tools, backend: str, deadline: Deadline) -> dict[str, dict[
     """
     running = tools.control.running(deadline)
     running = tools.control.details(running, [backend], deadline)
-    document = next((item for item in tools.file.documents() if item.skeleton == running.skeleton), None)
+    documents = filter(None, [tools.memory.ran, *tools.file.documents()])  # a file that is refused for now is behind
+    document = next((item for item in documents if item.skeleton == running.skeleton), None)
     section = document.backends().get(backend) if document else None
     members = {member.server: member for member in section.members} if section else {}
     here = {member.name for member in members.values()}

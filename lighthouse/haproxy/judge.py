@@ -84,11 +84,14 @@ def check_cluster(config: Mapping[str, Any]) -> None:
             raise ConfigError(f"HAProxy refuses {masked(shown(text, 200))}: {reason}", (name,))
 
 
-def complaints(section: str, lines: Sequence[str]) -> dict[int, str]:
-    """Why HAProxy refuses lines of such a section, by their index. Blocks for `CALL_TIMEOUT` at most."""
+def complaints(section: str, lines: Sequence[str], *, total: float = TOTAL_TIMEOUT) -> dict[int, str]:
+    """Why HAProxy refuses lines of such a section, by their index. Blocks for `CALL_TIMEOUT` at most.
+
+    Nothing is asked any more once this process has asked for `total` seconds.
+    """
     keys = [(_binary, section, line.strip()) for line in lines]
     if any(key not in _verdicts for key in keys):
-        found = _ask(section, [line for _, _, line in keys])
+        found = _ask(section, [line for _, _, line in keys]) if _spent < total else None
         if found is None:
             return {}
         _verdicts.update({key: found.get(index) for index, key in enumerate(keys)})
@@ -107,7 +110,7 @@ def _settings(config: Mapping[str, Any]) -> Iterator[tuple[str, Key, Sequence[st
 def _ask(section: str, lines: Sequence[str]) -> dict[int, str] | None:
     """One run of ``haproxy -c``; None if it gave no answer."""
     global _spent  # noqa: PLW0603  the budget is the process's
-    if _spent >= TOTAL_TIMEOUT or not all(line.isprintable() for line in lines):
+    if not all(line.isprintable() for line in lines):
         return None
     header = section if section in ("global", "defaults") else f"{section} judged"
     begin = time.monotonic()

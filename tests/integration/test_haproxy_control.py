@@ -9,6 +9,7 @@ import pytest
 
 from lighthouse.errors import BalancerError
 from lighthouse.haproxy import control as control_names
+from lighthouse.haproxy import judge
 from lighthouse.haproxy.balancer import HAProxy
 from lighthouse.haproxy.control import HAProxyControl
 from lighthouse.haproxy.deadline import Deadline
@@ -23,6 +24,7 @@ from lighthouse.haproxy.errors import (
 )
 from lighthouse.haproxy.errors import PermissionError as NoAdminError
 from lighthouse.haproxy.sockets import Sockets
+from lighthouse.haproxy.stanzas.stanza import Stanza
 from support.haproxy import backends, balancer, cluster, haproxy
 
 
@@ -102,6 +104,19 @@ def test_by_the_names_of_lighthouse_1_0(paths):
         paths.file.write_text(paths.file.read_text() + "nonsense\n")
         with pytest.raises(RejectedError, match="nonsense"):
             made.restart()
+
+
+def test_a_word_of_a_check_with_a_comma_moves_no_column(monkeypatch):
+    made = HAProxyControl("/config", "/socket", "/pid")
+    monkeypatch.setattr(made, "send_command", lambda _: '# pxname,svname,last_chk,mode,\nweb,a,"L7OK, fine",http,')
+    assert made.get_active_nodes() == {"web": [{"svname": "a", "last_chk": "L7OK, fine", "mode": "http", "": ""}]}
+
+
+def test_a_line_is_judged_however_many_were_before(monkeypatch):
+    monkeypatch.setattr(judge, "_spent", judge.TOTAL_TIMEOUT)
+    stanza = Stanza("backend", "x")
+    assert stanza.is_valid_line("option redispatch")
+    assert not stanza.is_valid_line("utter nonsense of today")
 
 
 def test_a_large_batch(control):

@@ -49,6 +49,11 @@ def test_what_an_old_program_cannot_do():
     assert told(haproxy={"limits": limits}, degraded="x; HAProxy 2.2 is older") == [f"balancer haproxy: {limits[0]}"]
 
 
+def test_names_of_any_kind():
+    mixed = {1: "x", "a": "y", None: "z"}
+    assert len(told(waiting={"web": mixed}, refused={"web": mixed})) == 2
+
+
 @pytest.mark.parametrize("shape", [1, [], ["x"], {"last": 3}, {"last": {"at": "x"}}, {"limits": 1}, {"web": 2}, None])
 def test_another_shape_is_passed_over(shape):
     assert told(drift=shape, waiting={"web": shape} if isinstance(shape, int) else None, haproxy=shape) == []

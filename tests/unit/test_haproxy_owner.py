@@ -3,8 +3,10 @@
 import pytest
 
 from lighthouse.errors import ConfigError
+from lighthouse.haproxy import balancer
 from lighthouse.haproxy.alerts import outside
 from lighthouse.haproxy.config import HAProxyConfig
+from lighthouse.haproxy.explain import GLANCE
 from lighthouse.haproxy.options import HAProxySettings, Owner
 from lighthouse.haproxy.versions import limits, too_old
 
@@ -75,3 +77,19 @@ def test_what_a_version_cannot_do():
     assert limits("2.6.12") == limits("") == too_old("2.4.0") == []
     assert [len(limits(version)) for version in ("2.5.1", "2.4.22", "2.2.9", "1.8.30")] == [1, 1, 2, 2]
     assert "upgrade it" in too_old("2.2.9")[0]
+
+
+@pytest.mark.parametrize("allowed", [1.0, 8.0, 60.0])
+def test_every_call_ends_before_the_worker_counts_as_hung(monkeypatch, allowed):
+    asked = {}
+    monkeypatch.setattr(balancer, "explained", lambda _tools, _cluster, deadline: asked.update(explain=deadline))
+    monkeypatch.setattr(balancer, "preview", lambda _tools, _clusters, deadline: asked.update(preview=deadline))
+    made = balancer.HAProxy()
+    made.apply_config(OURS)
+    made.call_deadline = allowed
+    made.explain("web")
+    made.preview([])
+    assert {what: deadline.remaining + GLANCE < allowed for what, deadline in asked.items()} == {
+        "explain": True,
+        "preview": True,
+    }

@@ -1,5 +1,7 @@
 """Snapshots of members: what did not change is not read again."""
 
+from base64 import b64encode
+
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
@@ -9,6 +11,7 @@ from lighthouse.ipc.errors import ProtocolError
 from lighthouse.ipc.messages import pack
 from lighthouse.node import Node
 from lighthouse.peer import Peer
+from lighthouse.workers import preview
 from lighthouse.workers.members import Members
 
 NODES = st.lists(
@@ -59,3 +62,13 @@ def test_what_cannot_be_read_changes_nothing(payload):
     with pytest.raises((NodeError, ProtocolError)):
         members.read("web", payload)
     assert members.read("web", snapshot([one]))[0] is first
+
+
+def test_a_plan_is_made_without_the_members_that_cannot_be_read():
+    blob = {"clusters": [{"name": name, "discovery": "dir", "options": {}} for name in ("db", "new", "web")]}
+    packed = {"db": pack({"nodes": [7]}), "web": snapshot([Node("a", "10.0.0.1", 80)])}
+    consumed, unread = preview._consumed(blob, {name: b64encode(data).decode() for name, data in packed.items()})
+    nodes = {cluster.name: cluster.nodes and [node.host for node in cluster.nodes] for cluster in consumed.clusters()}
+    assert nodes == {"db": None, "new": None, "web": ["a"]}
+    (told,) = unread
+    assert told.startswith("cluster db: the members that were told cannot be read, and count as unknown: ")

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
+from math import inf
 
 from lighthouse.haproxy import judge
 from lighthouse.haproxy.stanzas.section import Section
@@ -22,7 +23,7 @@ class Stanza:
 
     def is_valid_line(self, line: str) -> bool:
         """Whether the installed HAProxy knows such a line in this section, or there is none to ask. Blocks for 1 s at most."""
-        return not judge.complaints(self.section_name, [line])
+        return not judge.complaints(self.section_name, [line], total=inf)
 
     def __str__(self) -> str:
         return "\n".join(self.section().text())
