@@ -14,7 +14,7 @@ from lighthouse.haproxy.change import Kind, Step
 from lighthouse.haproxy.config import Desired
 from lighthouse.haproxy.document import Document
 from lighthouse.haproxy.member import Member
-from lighthouse.haproxy.planner import Plan
+from lighthouse.haproxy.planner import Plan, rest
 from lighthouse.haproxy.repair import paused, shut_down
 from lighthouse.haproxy.running import Running, Server
 from lighthouse.haproxy.stanzas.section import Section, defines
@@ -109,7 +109,7 @@ def of_shape(wanted: Document, running: Document | None) -> Iterator[Effect]:
     for header in new:
         if header in old and (what := "; ".join(_differences(new[header], old[header]))):
             found.append(Effect(Way.RELOAD, header, what))
-    yield from found or [Effect(Way.RELOAD, "haproxy", "the paths of its files changed, or the order of its sections")]
+    yield from found or [Effect(Way.RELOAD, "haproxy", rest(wanted, running))]
 
 
 def of_start(wanted: Document, why: str) -> Iterator[Effect]:

@@ -124,7 +124,14 @@ def reload_reason(wanted: Document, running: Document | None) -> str | None:
         *(f"{header} is gone" for header in old if header not in new),
         *(reason for header in new if header in old and (reason := _changed(new[header], old[header]))),
     ]
-    return _some(reasons) if reasons else "the paths of HAProxy's files changed"
+    return _some(reasons) if reasons else rest(wanted, running)
+
+
+def rest(wanted: Document, running: Document) -> str:
+    """What differs between two documents with the same sections and different skeletons."""
+    if wanted.comments != running.comments:
+        return "the paths of HAProxy's files changed"
+    return "the order of the sections changed"
 
 
 def _changed(new: Section, old: Section) -> str | None:

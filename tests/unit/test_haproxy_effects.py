@@ -1,5 +1,7 @@
 """The lines of a plan: every change has one, and none shows what an operator wrote."""
 
+from dataclasses import replace
+
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
@@ -79,7 +81,9 @@ def test_what_needs_a_reload(new, old, expected):
 
 def test_other_paths_have_a_line():
     one, other = document(), document(pid_file="/r/other")
-    assert shape(one, other) == [("haproxy", "the paths of its files changed, or the order of its sections")]
+    assert shape(one, other) == [("haproxy", "the paths of HAProxy's files changed")]
+    other = replace(one, sections=one.sections[::-1])
+    assert shape(one, other) == [("haproxy", "the order of the sections changed")]
 
 
 _LINES = st.lists(

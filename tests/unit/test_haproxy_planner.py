@@ -1,5 +1,7 @@
 """The planner, held against a small model of HAProxy's rules for runtime commands."""
 
+from dataclasses import replace
+
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
@@ -241,6 +243,7 @@ def test_reasons_outside_the_sections():
     wanted = document()
     assert "not ours" in reload_reason(wanted, None)
     assert "paths" in reload_reason(wanted, document(pid_file="/run/other.pid"))
+    assert reload_reason(wanted, replace(wanted, sections=wanted.sections[::-1])) == "the order of the sections changed"
     assert "defaults" in reload_reason(wanted, document(defaults=["mode http"]))
 
 
