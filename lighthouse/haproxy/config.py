@@ -9,6 +9,7 @@ from typing import Any
 from lighthouse.cluster import Cluster
 from lighthouse.exact import same
 from lighthouse.haproxy.document import Document
+from lighthouse.haproxy.kept import notes_of, still_named, with_kept
 from lighthouse.haproxy.layout import Layout, meta_members
 from lighthouse.haproxy.member import Member, members_of
 from lighthouse.haproxy.options import ClusterOptions, HAProxySettings, Owner
@@ -84,7 +85,8 @@ class HAProxyConfig:
         force, their peers, the name of this host among peers where nobody else tells it, and who listens where; `addresses` those
         of proxies' servers whose hosts are names, which HAProxy looks up itself without them.
 
-        What clashes is left out and noted; see `lighthouse.haproxy.layout`.
+        What clashes is left out and noted; see `lighthouse.haproxy.layout`. What was removed and is still named stays, which is
+        noted too; see `lighthouse.haproxy.kept`.
         Raises `ConfigError` or `NodeError` for options or a name that validation would have refused.
         """
         ordered = _in_order(clusters)
@@ -111,10 +113,12 @@ class HAProxyConfig:
         self._rendered = {
             cluster.name: self._rendered[cluster.name] for cluster in ordered if cluster.nodes is not None
         }
+        document = self._document(layout, backends)
+        kept = still_named(document.sections, previous)
         return Desired(
-            self._document(layout, backends),
+            with_kept(document, [item.section for item in kept], previous),
             frozenset(unknown),
-            tuple(layout.notes),
+            (*layout.notes, *notes_of(kept, self._rendered | dict.fromkeys(unknown))),
             refusals,
             shadowed,
             frozenset(limited),

@@ -89,13 +89,16 @@ class _Preview:
         own = [good] if service else documents if runs else ()
         ports = self._tools.ports(*own, held=runs and not documents)
         verdict = self._judged(wanted, good, ports, start=True)
-        if verdict.document is not None:
+        document = verdict.document
+        if document is None and good is not None and self._accepted(good) is None:
+            document = good
+        if document is not None:
             why = (
                 "does not answer: its service has to start it, or to reload it with our file"
                 if service
                 else "does not run"
             )
-            self._effects += of_start(verdict.document, why)
+            self._effects += of_start(document, why)
 
     def _judged(self, wanted: Document, good: Document | None, ports: Ports, *, start: bool = False) -> Verdict:
         """What a sync would find out about `wanted`; what is refused becomes a line. See `Proposals`."""

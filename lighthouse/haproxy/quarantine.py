@@ -15,6 +15,7 @@ from lighthouse.haproxy.addresses import Claims
 from lighthouse.haproxy.binds import Place, places_of
 from lighthouse.haproxy.document import Document
 from lighthouse.haproxy.errors import RejectedError
+from lighthouse.haproxy.kept import still_named, with_kept
 from lighthouse.haproxy.stanzas.frontend import entry, name_of
 from lighthouse.haproxy.stanzas.meta import changed_rules, with_own_lines_of, with_rules_of
 from lighthouse.haproxy.stanzas.section import Section
@@ -55,7 +56,8 @@ def judge_apart(wanted: Document, good: Document | None, judge: Judge, *, drop: 
 def without(wanted: Document, good: Document | None, parts: Collection[str]) -> Document:
     """`wanted`, with the sections that `good` has for `parts` in the place of theirs.
 
-    If other sections lead to a backend that is left out, it stays, empty: a client gets an answer (503).
+    If other sections lead to a backend that is left out, it stays, empty: a client gets an answer (503). What the lines of `parts`
+    name stays too, whatever became of it.
     """
     if not parts:
         return wanted
@@ -67,14 +69,16 @@ def without(wanted: Document, good: Document | None, parts: Collection[str]) -> 
         else _ruled(item, good, parts)
         for item in wanted.sections
     ]
-    sections = [item for item in kept if item is not None]
-    first = next((index for index, item in enumerate(sections) if item.header.startswith("backend ")), len(sections))
-    sections[first:first] = old.values()
-    there = {item.header for item in sections}
-    for name in sorted(part for part in parts if " " not in part):
-        if f"backend {name}" not in there and any(_leads_to(item, name) for item in sections):
-            sections.append(Section(f"backend {name}", (), ""))
-    return replace(wanted, sections=tuple(sections))
+    made = replace(wanted, sections=tuple(item for item in kept if item is not None))
+    if good is not None:
+        made = with_kept(made, old.values(), good, yields=False)
+        made = with_kept(made, [item.section for item in still_named(made.sections, good)], good)
+    there = {item.header for item in made.sections}
+    names = sorted(part for part in parts if " " not in part and f"backend {part}" not in there)
+    empty = [
+        Section(f"backend {name}", (), "") for name in names if any(_leads_to(item, name) for item in made.sections)
+    ]
+    return replace(made, sections=(*made.sections, *empty))
 
 
 def of_today(document: Document | None) -> Document | None:
@@ -139,13 +143,15 @@ class _Search:
         if first is None:
             return Verdict(self._wanted)
         refused: RejectedError | None = first
-        good = self._good
+        good, whole = self._good, self._good
         while refused is not None and self._left > 0:
             found = self._found(refused)
             news = found.keys() - self._bad.keys()
             if not news and not (self._drop and good is not None and found):
                 return Verdict(None, reason=str(first))
             if not news:
+                if good is whole and good is not None and self._refused(good) is None:
+                    return Verdict(None, reason=str(first))  # all of it serves as it was: better than parts of it
                 good = self._good = _less(good, found)  # the last good sections are refused too
             self._bad |= {part: found[part] for part in news}
             self._part_ports()
@@ -169,6 +175,7 @@ class _Search:
             or self._named(refused, self._metas)
             or named
             or self._halved(self._changed_listeners(), reason)
+            or self._halved(self._removed(), f"it is configured no more, but still named: {reason}")
         )
 
     def _named(self, refused: RejectedError, parts: Collection[str]) -> dict[str, str]:
@@ -210,6 +217,12 @@ class _Search:
 
     def _changed_listeners(self) -> set[str]:
         return {item.header for item in self._new_sections()} & {*self._proxies, *self._metas}
+
+    def _removed(self) -> set[str]:
+        """What stays if HAProxy has it named where we do not read, in the files of its owner."""
+        there = {item.header for item in self._wanted.sections}
+        old = (item.header for item in self._good.sections) if self._good else ()
+        return {header for header in old if header.startswith(("backend ", "peers ")) and header not in there}
 
     def _new_sections(self) -> list[Section]:
         old = {item.header: tuple(item.shape()) for item in self._good.sections} if self._good else {}

@@ -153,6 +153,67 @@ def test_who_listens_at_a_port_keeps_it(paths):
         assert "thief" not in paths.file.read_text()
 
 
+def test_what_others_still_name_stays_when_it_is_removed(paths):
+    """By a line, a table, peers or a server: HAProxy would refuse the file as a whole. So it is after a restart of everything."""
+    ports = {name: free_port() for name in ("a", "b", "c", "e", "meta", "peers", "px")}
+    upstream = {"port": ports["px"], "upstreams": [{"host": "127.0.0.1", "port": 9}]}
+    table = "stick-table type ip size 1k"
+    metas = {"m": {"port": ports["meta"], "frontend": ["default_backend b"]}}
+    proxied = {"px": upstream | {"options": [table]}}
+    with backends("a", "b", "b2") as (a, b, b2):
+        track = f"track b/{b.node.name}"
+        users = [
+            cluster("a", [a], port=ports["a"], frontend=["use_backend b if TRUE"]),
+            cluster(
+                "c", [a], port=ports["c"], backend=["stick-table type ip size 2k peers b", "stick on src table b:in"]
+            ),
+            cluster("d", [a], backend=["http-request track-sc0 src table px"], server_options=track),
+        ]
+        lines = {"frontend": [table], "backend": [f"{table} peers b"], "server_options": "check"}
+        removed = cluster("b", [b, b2], port=ports["b"], peers=ports["peers"], **lines)
+        more = {"meta_clusters": metas, "local_peer": "me"}
+        balancer(paths, **more, proxies=proxied).sync([removed, *users])
+        made, now = balancer(paths, **more), [*users, cluster("e", [a], port=ports["e"])]
+        plan = {(line.way, line.where) for line in made.preview(now).effects}
+        assert plan == {
+            *((Way.RELOAD, header) for header in ("frontend e:in", "backend e", "frontend b:in", "listen px")),
+            *((Way.RELOAD, header) for header in ("backend b:in", "backend px")),
+            *((Way.REFUSED, where) for where in ("cluster a", "cluster c", "cluster d", "haproxy")),
+        }
+        with Load(ports["a"]) as load:
+            report = made.sync(now)
+            load.wait_for(20)
+        assert (load.failed, set(load.ok)) == ([], {"b", "b2"})
+        for _ in range(2):
+            assert (report["quarantined"], report["pending"]) == ({}, None)
+            assert (
+                "cluster a: a line `use_backend` (frontend a:in) still names b, which is configured no more: backend b stays, with "
+                "the servers known last, until that line goes, or b comes back" in report["degraded"]
+            )
+            assert "frontend m:in: a line `default_backend` (frontend m:in) still names b" in report["degraded"]
+            assert "cluster d: a line `server_options` (backend d) still names b" in report["degraded"]
+            assert {get(ports["a"])[1], get(ports["meta"])[1]} <= {"b", "b2"}
+            assert [get(ports[name]) for name in ("c", "e")] == [(200, "a")] * 2
+            with pytest.raises(ConnectionRefusedError):
+                get(ports["b"])
+            with pytest.raises(ConnectionRefusedError):
+                get(ports["px"])
+            assert " id=me(local" in paths.ask("show peers"), "a name among peers that it has only for what stays"
+            assert made.preview(now).effects[0].way is Way.REFUSED, "nothing would change"
+            assert not any(line.way is Way.RELOAD for line in made.preview(now).effects)
+            paths.stop()
+            made = balancer(paths, **more)
+            report = made.sync(now)
+        users = [
+            cluster("a", [a], port=ports["a"]),
+            cluster("c", [a], port=ports["c"]),
+            cluster("e", [a], port=ports["e"]),
+        ]
+        report = balancer(paths).sync(users)
+        assert report["degraded"] is None
+        assert not any(header in paths.file.read_text() for header in ("backend b", "peers b", "backend px"))
+
+
 # -- the distance between reloads ----------------------------------------------------------------------------------------------
 
 
@@ -262,6 +323,26 @@ def test_hostile_records_never_reach_the_file(paths):
             assert name.isprintable()
             assert why.isprintable()
             assert len(why) < 1000
+
+
+def test_peers_that_are_still_needed_go_on(paths):
+    """Those of a cluster in quarantine, and those that a line names: in their place, without a reload."""
+    made, table = balancer(paths, local_peer="me"), "stick-table type ip size 1k peers p"
+    other, port = cluster("z", [NODE], port=free_port()), free_port()
+    made.sync([other, cluster("p", [NODE], port=port, backend=[table], peers=free_port())])
+    before = paths.file.read_text()
+    report = made.sync([other, cluster("p", [NODE], backend=["nonsense"])])
+    assert report["quarantined"].keys() == {"p"}
+    assert paths.file.read_text() == before
+    report = made.sync([other, cluster("p", [NODE], port=port, backend=[table])])
+    assert report["quarantined"] == {}
+    assert report["degraded"] == (
+        "cluster p: a line `stick-table` (backend p) still names the peers of p, which are configured no more: they stay until "
+        "that line goes, or they come back"
+    )
+    assert paths.file.read_text() == before
+    assert paths.reloads() == 0
+    assert " id=me(local" in paths.ask("show peers")
 
 
 def test_what_an_earlier_build_wrote_stays_as_it_was(paths):

@@ -247,6 +247,21 @@ def test_a_name_that_the_owner_has_already(service):
     assert get(service.port) == (200, "owner")
 
 
+def test_a_backend_that_the_owner_names_stays_when_its_cluster_is_removed(service):
+    port, other = free_port(), free_port()
+    service.start()
+    with backends("a") as (a,):
+        service.balancer().sync([cluster("web", [a])])
+        service.write_base("frontend theirs", f"\tbind 127.0.0.1:{port}", "\tdefault_backend web")
+        made = service.balancer()
+        assert any(line.where == "backend web" for line in made.preview([cluster("db", [a], port=other)]).effects)
+        report = made.sync([cluster("db", [a], port=other)])
+        assert report["degraded"].startswith(
+            "backend web is set apart: it is configured no more, but still named: Proxy 'theirs'"
+        )
+        assert get(port) == get(other) == (200, "a")
+
+
 @pytest.mark.parametrize("whose", ["owner", "stranger"])
 def test_a_port_that_is_taken(service, whose):
     """Also at the first contact: a reload that cannot bind would take the owner's ports away for two seconds."""

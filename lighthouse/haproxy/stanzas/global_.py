@@ -3,8 +3,9 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
+from dataclasses import replace
 
-from lighthouse.haproxy.stanzas.section import has
+from lighthouse.haproxy.stanzas.section import Section, has
 from lighthouse.haproxy.stanzas.stanza import Stanza
 
 STATS_MAXCONN = 10  # HAProxy's default
@@ -33,6 +34,15 @@ class GlobalStanza(Stanza):
         own.append(f"stats socket {socket_file} {socket_options} level admin expose-fd listeners")
         own += [] if shared else ["stats timeout 2m"]
         super().__init__("global", lines=(*lines, *own))
+
+
+def with_local_peer(section: Section, name: str) -> Section:
+    """The same with this name among peers, where `GlobalStanza` puts it, unless it has one."""
+    if not name or local_peer_of(section.lines):
+        return section
+    sockets = [index for index, line in enumerate(section.lines) if has((line,), "stats", "socket")]
+    at = sockets[-1] if sockets else len(section.lines)
+    return replace(section, lines=(*section.lines[:at], f"localpeer {name}", *section.lines[at:]))
 
 
 def local_peer_of(lines: Sequence[str]) -> str:
