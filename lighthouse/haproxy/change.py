@@ -111,8 +111,12 @@ class Change:
             and not server.admin & _FORCED
             and not _unchecked(server.check)
             and not _unchecked(server.agent)
+            and not self._is_put_down(server)
             and not self._settings(member, server)
         )
+
+    def _is_put_down(self, server: Server) -> bool:
+        return server.is_put_down and not self.recipe.follows
 
     def _mend(self, member: Member, server: Server) -> Iterator[Step]:
         path = f"{self.backend}/{member.server}"
@@ -130,6 +134,8 @@ class Change:
             revival.append(f"enable agent {path}")
         if server.admin & _FORCED and not elsewhere:
             revival.append(f"set server {path} state ready")
+        if self._is_put_down(server):
+            revival.append(f"set server {path} health up")
         if member.slot and moved and revival:
             # Since 3.0 an address is in force a moment after its command, so the slot is put to work when it is seen there: before,
             # it would still get requests at its old one. An agent's slot may be at work already, so that nobody would do it later.

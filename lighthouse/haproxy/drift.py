@@ -10,7 +10,9 @@ import time
 from collections.abc import Callable, Collection, Iterable, Iterator, Mapping
 from typing import Any
 
+from lighthouse.haproxy.arrange import defaults_of
 from lighthouse.haproxy.document import Document
+from lighthouse.haproxy.dynamic import Recipe, recipe
 from lighthouse.haproxy.frontends import PAUSED, STOPPED
 from lighthouse.haproxy.running import Admin, Checking, Running, Server
 
@@ -58,7 +60,9 @@ class Drift:
         skipped = {*self._passing, *touched}
         old, self._left = self._left, running
         self._note_spoilt(backends, old, running)
-        return self._counted([what for name in backends for what in _in_backend(name, old, running, skipped)])
+        return self._counted(
+            [what for name in backends for what in _in_backend(self._document, name, old, running, skipped)]
+        )
 
     def forget(self) -> None:
         """It is not known what runs."""
@@ -94,7 +98,7 @@ class Drift:
         backends = sorted(self._document.backends())
         self._note_spoilt(backends, left, now)
         for backend in backends:
-            yield from _in_backend(backend, left, now, self._passing)
+            yield from _in_backend(self._document, backend, left, now, self._passing)
 
     def _note_spoilt(self, backends: Collection[str], left: Running, now: Running) -> None:
         """Servers whose check goes elsewhere: HAProxy takes another address for it at run time, but not none again."""
@@ -117,17 +121,20 @@ def _in_frontends(frontends: Iterable[str], left: Running, now: Running) -> Iter
             yield f"{name} has another limit"
 
 
-def _in_backend(backend: str, left: Running, now: Running, skipped: Collection[tuple[str, str]]) -> Iterator[str]:
+def _in_backend(
+    document: Document, backend: str, left: Running, now: Running, skipped: Collection[tuple[str, str]]
+) -> Iterator[str]:
     old, new = left.servers.get(backend, {}), now.servers.get(backend, {})
     if old is new:
         return
     others = [name for name, server in new.items() if server is not (was := old.get(name)) and server != was]
     for name in sorted({*others, *(old.keys() - new.keys())}):
-        if (backend, name) not in skipped and (what := _difference(old.get(name), new.get(name))):
+        made = recipe(document.backends()[backend], defaults_of(document))
+        if (backend, name) not in skipped and (what := _difference(made, old.get(name), new.get(name))):
             yield f"{backend}/{name} {what}"
 
 
-def _difference(old: Server | None, new: Server | None) -> str | None:
+def _difference(made: Recipe, old: Server | None, new: Server | None) -> str | None:
     if old is None or new is None:
         return "was added" if old is None else "was deleted"
     agent = bool(new.agent & Checking.ENABLED)  # it may change the weight and the state
@@ -137,6 +144,7 @@ def _difference(old: Server | None, new: Server | None) -> str | None:
         "has another setting of ssl": old.ssl != new.ssl,
         "has another limit": old.maxconn != new.maxconn and None not in (old.maxconn, new.maxconn),
         "has another state": (old.admin ^ new.admin) & _FORCED and not agent,
+        "was put down": new.is_put_down and not old.is_put_down and not made.follows,
         "is checked elsewhere": old.checked != new.checked,
         "is checked otherwise": ((old.check ^ new.check) | (old.agent ^ new.agent)) & Checking.ENABLED,
     }

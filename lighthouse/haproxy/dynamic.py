@@ -28,7 +28,7 @@ class Recipe:
     """How a backend's members are put in at run time. ``obstacle`` says why they cannot be as servers of their own.
 
     ``fixed`` says why weights cannot change; ``weight``, ``maxconn`` (0: none), ``backup`` and ``ssl`` are those of the options,
-    ``ssl`` None where a variable may hold it.
+    ``ssl`` None where a variable may hold it. ``follows`` tells whether servers may be down that nothing checks.
     """
 
     arguments: str = ""
@@ -41,6 +41,7 @@ class Recipe:
     maxconn: int = 0
     backup: bool = False
     ssl: bool | None = None
+    follows: bool = False
 
     def add(self, backend: str, member: Member) -> tuple[str, ...]:
         """The commands for one member. HAProxy creates it disabled and unchecked."""
@@ -85,6 +86,7 @@ def _recipe(lines: tuple[str, ...], template: str, defaults: tuple[str, ...]) ->
         maxconn=_number(keywords, "maxconn", 0),
         backup=keywords.last("backup", "no-backup"),
         ssl=None if "$" in arguments else keywords.last("ssl", "no-ssl"),
+        follows="track" in keywords or "init-state" in keywords,
     )
 
 

@@ -6,8 +6,8 @@ Rules, per backend that should run:
   neither can be at run time, `Plan.blocked` says why not;
 * a member at another address, or with another weight or limit: **change**; what HAProxy takes for a server that it has at a reload
   only, a weight under a fixed map of servers or ``backup``, is no reason for one: `Plan.waiting` tells it;
-* a member that was put into maintenance or drain by hand, or whose checks were disabled: **ready**, unless the options say
-  ``disabled`` or an agent decides;
+* a member that was put into maintenance or drain by hand, or whose checks were disabled, or that has none and was put down:
+  **ready**, unless the options say ``disabled`` or an agent decides;
 * a server that is none of the members and none of the operator's own: **leave**, into maintenance, so that it gets no new
   connection, while those that it has go on (measured on 2.6.12);
 * one that has been leaving for too long: **cut**, its sessions are closed;

@@ -38,6 +38,7 @@ class Checking(IntEnum):
 # CONFIGURED_MAINT only tells that the file says ``disabled``: it stays when the server is enabled at run time.
 _MAINT = Admin.FORCED_MAINT | Admin.INHERITED_MAINT | Admin.UNRESOLVED
 _DRAIN = Admin.FORCED_DRAIN | Admin.INHERITED_DRAIN
+_NO_MORE = (0, 3)  # of ``srv_op_state``: down, stopping
 _OPERATIONAL = {0: "down", 1: "up", 2: "up", 3: "drain"}
 
 
@@ -81,6 +82,12 @@ class Server:
     def in_maintenance(self) -> bool:
         """Whether someone, Lighthouse as a rule, put it into maintenance."""
         return bool(self.admin & Admin.FORCED_MAINT)
+
+    @property
+    def is_put_down(self) -> bool:
+        """Whether it is down, or stopping, and has no check or agent that said so: somebody did, or a server that it tracks."""
+        watched = (self.check | self.agent) & Checking.CONFIGURED
+        return self.operational in _NO_MORE and not watched and not self.admin & _MAINT
 
     @property
     def state(self) -> str:

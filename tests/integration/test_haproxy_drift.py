@@ -40,17 +40,19 @@ def test_drift_is_counted_and_healed(paths, lines):
 
 
 TYPED = {  # by cluster: its options; what is typed about one of its servers, and what that is called
-    "tls": ({"server_options": "ssl verify none"}, "ssl off", "another setting of ssl"),
+    "tls": ({"server_options": "ssl verify none"}, "ssl off", "has another setting of ssl"),
     "fixed": (
         {"server_options": "ssl verify none", "backend": ["balance source"]},
         "ssl off",
-        "another setting of ssl",
+        "has another setting of ssl",
     ),
     "plain": (
         {"server_options": "no-ssl", "backend": ["default-server ssl verify none"]},
         "ssl on",
-        "another setting of ssl",
+        "has another setting of ssl",
     ),
+    "down": ({}, "health down", "was put down"),
+    "stopping": ({"backend": ["balance uri"]}, "health stopping", "was put down"),
 }
 
 
@@ -73,17 +75,15 @@ def test_whatever_is_typed_about_a_server_is_healed(paths, caplog):
     for away in (False, True):
         caplog.clear()
         for name, (_, command, _) in TYPED.items():
-            assert paths.ask(f"set server {name}/{min(paths.servers(name))} {command}").strip() in {
-                "",
-                "server ssl setting updated.",
-            }
+            answer = paths.ask(f"set server {name}/{min(paths.servers(name))} {command}").strip()
+            assert answer in {"", "server ssl setting updated."}
         assert everything(paths) != before
         if away:
             assert [effect.way for effect in balancer(paths).preview(clusters).effects] == [Way.RUNTIME] * len(TYPED)
             made = balancer(paths)
         report = made.sync(clusters)
         assert report["drift"]["healed"] == (0 if away else len(TYPED))
-        found = [name for name, (*_, what) in TYPED.items() if re.search(f"{name}/[^ ]+ has {what}", caplog.text)]
+        found = [name for name, (*_, what) in TYPED.items() if re.search(f"{name}/[^ ]+ {what}", caplog.text)]
         assert away or found == list(TYPED)
         assert everything(paths) == before
         assert made.sync(clusters)["last"] == {"commands": 0, "start": None, "reload": None}

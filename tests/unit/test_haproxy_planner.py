@@ -166,6 +166,28 @@ def test_checks_and_agents_that_were_switched_off():
     ]
 
 
+@pytest.mark.parametrize(
+    ("options", "server", "expected"),
+    [
+        ("", {}, ["set server web/a:80 health up"]),
+        ("", {"operational": 3}, ["set server web/a:80 health up"]),
+        ("", {"check": 6}, []),
+        ("", {"agent": 6}, []),
+        ("", {"admin": 1}, ["set server web/a:80 state ready"]),  # and it is up again
+        ("", {"admin": 0x20}, []),
+        ("track db/a", {}, []),
+        ("init-state down", {}, []),
+        ("ssl verify none", {"operational": 2, "ssl": False}, ["set server web/a:80 ssl on"]),
+        ("ssl verify none no-ssl", {"operational": 2, "ssl": True}, ["set server web/a:80 ssl off"]),
+        ("ssl verify none", {"operational": 2, "ssl": None}, []),
+        ("ssl ca-file ${CA}", {"operational": 2, "ssl": False}, []),
+    ],
+)
+def test_what_somebody_typed_that_no_check_undoes(options, server, expected):
+    found = Server("10.0.0.1", 80, **{"operational": 0, **server})
+    assert commands(document(cluster("web", [A], server_options=options)), web={"a:80": found}) == expected
+
+
 def test_an_agent_decides_about_maintenance():
     assert commands(document(cluster("web", [A])), web={"a:80": Server("10.0.0.1", 80, admin=1, agent=6)}) == []
 
