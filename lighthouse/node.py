@@ -21,6 +21,7 @@ _NOBODY = ("0.0.0.0", "::", "::ffff:0:0", "::ffff:0.0.0.0")  # noqa: S104  HAPro
 LEAVING = "leaving"  # the key of a record
 MAX_DEPTH = 16  # levels of metadata
 MAX_VALUES = 500  # keys and values of metadata: in memory each takes up to thirty times what it takes in a record
+_LEAST, _MOST, _LONGEST = -(2**63), 2**63 - 1, 20  # the whole numbers of 64 bits, and their characters
 MAX_RECORD = 16 * 1024  # bytes; lighthouse 1.0 writes about 250
 
 
@@ -140,7 +141,7 @@ def plain(metadata: Mapping[str, Any]) -> Mapping[str, Any]:
 
 
 def _check_plain(value: Any, depth: int) -> int:
-    """Count values; refuse what JSON can say and our own wire cannot: huge numbers, lone surrogates, endless nesting."""
+    """Count values; refuse what a plugin can say and our own wire cannot: huge numbers, lone surrogates, endless nesting."""
     if depth < 0:
         raise NodeError(f"metadata is nested deeper than {MAX_DEPTH} levels")
     if isinstance(value, dict):
@@ -152,9 +153,16 @@ def _check_plain(value: Any, depth: int) -> int:
             value.encode()
         except UnicodeEncodeError:
             raise NodeError(f"metadata {shown(value)} is not text") from None
-    elif isinstance(value, int) and not -(2**63) <= value < 2**63:
+    elif isinstance(value, int) and not _LEAST <= value <= _MOST:
         raise NodeError("metadata holds a number of more than 64 bits")
     return 1
+
+
+def _whole(text: str) -> int | str:
+    """A whole number; one that our own wire cannot say is text, as in YAML, so that who needs a number refuses it by name."""
+    if len(text) > _LONGEST or not _LEAST <= (value := int(text)) <= _MOST:
+        return text
+    return value
 
 
 def _nested(value: Any, what: str) -> Any:
@@ -164,6 +172,6 @@ def _nested(value: Any, what: str) -> Any:
 
 def _json(text: str | bytes, what: str) -> Any:
     try:
-        return json.loads(text)
+        return json.loads(text, parse_int=_whole)
     except (ValueError, RecursionError) as error:
         raise NodeError(f"{what} is not JSON: {shown(str(error), 80)}") from None

@@ -67,7 +67,7 @@ def test_only_the_members_that_fit_are_in_haproxy_as_they_are_now(host, paths):
     gold, silver = {"labels": {"tier": "gold"}}, {"labels": {"tier": "silver"}}
     near = [
         Node("n1", "192.0.2.1", 80, {**gold, "zone": "east", "maxconn": True}),
-        Node("n2", "192.0.2.2", 80, {**gold, "zone": "east"}),
+        Node("n2", "192.0.2.2", 80, {**gold, "zone": "east", "maxconn": 10**30}),
     ]
     far = Node("f1", "192.0.2.3", 80, {**gold, "zone": "west"})
     other = Node("o1", "192.0.2.4", 80, {**silver, "zone": "east"})
@@ -84,7 +84,8 @@ def test_only_the_members_that_fit_are_in_haproxy_as_they_are_now(host, paths):
     until(lambda: "maxconn True must be" in str(document(host.status())["balancers"]), what="a value that is refused")
     announce(host, replace(near[0], metadata={**near[0].metadata, "maxconn": 1}))
     until(lambda: "192.0.2.1:80 maxconn 1" in paths.file.read_text(), what="its correction")
-    until(lambda: not reported(host)["refused"], what="nothing that is refused any more")
+    until(lambda: list(reported(host)["refused"]["web"]) == ["n2:80"], what="the one that is still refused")
+    assert "maxconn '1000000" in reported(host)["refused"]["web"]["n2:80"], "a number of more than 64 bits"
     until(lambda: states(host).get("f1:80") == states(host).get("o1:80") == "unused", what="the others told")
     (host.registry / "web" / "n2:80").unlink()
     until(lambda: servers(paths) == {"n1:80", "f1:80"}, what="too few are near, so all that fit")

@@ -152,12 +152,28 @@ def test_every_node_that_is_accepted_can_be_told(metadata):
     unpack(pack(node.to_mapping()))
 
 
-@pytest.mark.parametrize(
-    "value", [2**64, -(2**63) - 1, "\ud800", {"\ud800": 1}, [[2**64]], json.loads("[" * 40 + "]" * 40)]
-)
+@pytest.mark.parametrize("value", ["\ud800", {"\ud800": 1}, json.loads("[" * 40 + "]" * 40)])
 def test_metadata_that_cannot_be_told_costs_its_node_alone(value):
     with pytest.raises(NodeError):
         Node.deserialize(json.dumps({"ip": "10.0.0.1", "port": 80, "metadata": {"x": value}}))
+
+
+@pytest.mark.parametrize("text", [str(2**63), str(-(2**63) - 1), "-" + "9" * 30, "1" * 5000])
+@pytest.mark.parametrize("nested", [True, False], ids=["as 1.0 writes it", "plain"])
+def test_a_number_that_cannot_be_told_becomes_text_and_costs_nobody(text, nested):
+    metadata = f'{{"weight": {text}, "in": [{text}], "fits": [{2**63 - 1}, {-(2**63)}, -0, 1e3]}}'
+    record = f'{{"ip": "10.0.0.1", "port": 80, "metadata": {json.dumps(metadata) if nested else metadata}}}'
+    node = Node.deserialize(record)
+    assert node.metadata == {"weight": text, "in": [text], "fits": [2**63 - 1, -(2**63), 0, 1000.0]}
+    assert Node.from_mapping(unpack(pack(node.to_mapping()))) == node
+    with pytest.raises(NodeError):
+        Node.deserialize(f'{{"ip": "10.0.0.1", "port": {text}}}')
+
+
+@pytest.mark.parametrize("value", [2**63, -(2**63) - 1, [[2**64]]])
+def test_what_a_plugin_says_is_refused_instead(value):
+    with pytest.raises(NodeError):
+        Node.from_mapping({"ip": "10.0.0.1", "port": 80, "metadata": {"x": value}})
 
 
 @given(
