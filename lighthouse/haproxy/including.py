@@ -29,8 +29,8 @@ class Inclusion(Actor):
         current = self._tools.lifecycle.appearing(self._deadline)
         if current is not None and current[0].skeleton == document.skeleton:
             return document, self._reader.closely(document, self._reader.noted(current))
-        key = f"inclusion {hashlib.sha256(document.text().encode()).hexdigest()}"
-        known = self._tools.refusals.get(key)
+        key = hashlib.sha256(document.text().encode()).hexdigest()
+        known = self._tools.refusals.inclusions.get(key)
         refused = known.reason if known else None
         if refused is None:
             self._tools.pace.reloaded()
@@ -38,7 +38,7 @@ class Inclusion(Actor):
                 running = self._reader.noted(self._tools.lifecycle.reload(document, nothing, self._deadline))
             except RejectedError as error:
                 refused = str(error)
-                self._tools.refusals.remember(key, Refusal(refused))
+                self._tools.refusals.inclusions.remember(key, Refusal(refused))
             except NotRunningError as error:
                 refused = str(error)
             else:

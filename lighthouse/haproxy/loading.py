@@ -29,12 +29,13 @@ class Loading(Actor):
 
     def futile(self, wanted: Document) -> str | None:
         """Why a reload would not help: it was made lately, for the same file."""
-        known = self._tools.refusals.get(_key(wanted)) or self._tools.refusals.get(wanted.skeleton)
+        refusals = self._tools.refusals
+        known = refusals.reloads.get(_key(wanted)) or refusals.loads.get(wanted.skeleton)
         return known.reason or None if known else None
 
     def was_futile(self, wanted: Document, obstacles: Iterable[str]) -> None:
         """A reload into this very file has left `obstacles`, for which another one would only be made again."""
-        self._tools.refusals.remember(_key(wanted), Refusal("; ".join(obstacles)))
+        self._tools.refusals.reloads.remember(_key(wanted), Refusal("; ".join(obstacles)))
 
     def load(self, wanted: Document, current: Document | None, running: Running, reason: str) -> str | None:
         """Bring in an accepted configuration. Gives the reason if HAProxy cannot run it; what ran before then runs again."""
@@ -77,7 +78,8 @@ class Loading(Actor):
             places = error.places if isinstance(error, RejectedError) else ()
             named = [item for item in suspects if item.header in places]
             self._proposals.suspect(named or suspects, wanted)
-        self._tools.refusals.remember(wanted.skeleton, Refusal(str(error), final=isinstance(error, EndedError)), retry)
+        refusal = Refusal(str(error), final=isinstance(error, EndedError))
+        self._tools.refusals.loads.remember(wanted.skeleton, refusal, retry)
 
     def _go_back(self, good: Document, running: Running) -> None:
         """Put back what ran, and load it so that HAProxy's master is whole again."""

@@ -93,7 +93,7 @@ class Ports:
 
 def key_of(section: Section, document: Document) -> str:
     """Tells a listener of `document` apart from others, by where it listens."""
-    return "\n".join(("listener", section.header, *bind_lines(section, document)))
+    return "\n".join((section.header, *bind_lines(section, document)))
 
 
 def _cause(place: Place, *, beside: bool = False) -> str | None:

@@ -46,10 +46,11 @@ class Proposals:
         wanted = parted.document
         if wanted is None:
             return parted
-        known = self._refusals.get(wanted.skeleton)
-        if known is None or (start and not known.final):
+        found = self._refusals.of_shape(wanted.skeleton, start=start)
+        if found is None:
             return None
-        self._account.look_again(self._refusals.retry_in(wanted.skeleton))
+        known, seconds = found
+        self._account.look_again(seconds)
         if known.apart:
             return _joined(parted, Verdict(without(wanted, good, known.apart), known.apart))
         return _joined(parted, Verdict(None, reason=known.reason))
@@ -63,7 +64,7 @@ class Proposals:
         if verdict.document is not wanted:
             final = start and verdict.document is None
             refusal = Refusal(verdict.reason, verdict.apart, final=final)
-            self._refusals.remember(wanted.skeleton, refusal, IDLE_RETRY if final else RETRY)
+            self._refusals.shapes.remember(wanted.skeleton, refusal, IDLE_RETRY if final else RETRY)
         return _joined(parted, verdict)
 
     def accepted(self, document: Document) -> RejectedError | None:
@@ -71,9 +72,9 @@ class Proposals:
 
         Raises `UndecidedError` if it comes to no judgement, and then at once for a while: each try may take up the time of a sync.
         """
-        undecided = f"undecided {document.skeleton}"
-        if (known := self._refusals.get(undecided)) is not None:
-            self._account.look_again(self._refusals.retry_in(undecided))
+        undecided = self._refusals.undecided
+        if (known := undecided.get(document.skeleton)) is not None:
+            self._account.look_again(undecided.retry_in(document.skeleton))
             raise UndecidedError(known.reason)
         try:
             path = self._file.propose(document.text())
@@ -83,7 +84,7 @@ class Proposals:
             return error
         except UndecidedError as error:
             self._file.discard()
-            self._refusals.remember(undecided, Refusal(str(error)))
+            undecided.remember(document.skeleton, Refusal(str(error)))
             raise
         self._memory.judged = document
         return None
@@ -96,7 +97,7 @@ class Proposals:
                 f"HAProxy could not start with {lines}; its own log may say why. It is tried again after an hour, since all "
                 f"connections are refused for a moment, or once the line is changed"
             )
-            self._refusals.remember(key_of(section, document), Refusal(reason), DEADLY_RETRY)
+            self._refusals.listeners.remember(key_of(section, document), Refusal(reason), DEADLY_RETRY)
             self._account.look_again(LOOK_AGAIN)
 
     def save(self, document: Document) -> RejectedError | None:

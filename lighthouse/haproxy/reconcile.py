@@ -56,6 +56,7 @@ def reconcile(tools: Tools, clusters: Sequence[Cluster], deadline: Deadline) -> 
     outcome = quick(tools, clusters, deadline)
     if outcome is None:
         tools.memory.forget()
+        tools.refusals.look()
         tools.control.hang_up()
         outcome = _Reconciliation(tools, clusters, deadline).run()
         tools.memory.verified(clusters, outcome)
@@ -120,6 +121,7 @@ class _Reconciliation:
             base = wanted  # the file is lost
         current, obstacles = None, dict[str, str]()
         if base is not None:
+            self._tools.refusals.runs(base)
             current = refilled(base, wanted, running)
             running, obstacles = self._brought(current, running)
             wanted = self._arranged(desired, current, running)  # a backend may have turned out to need slots

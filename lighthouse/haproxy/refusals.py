@@ -1,6 +1,7 @@
-"""Remembering what HAProxy refused, so that it is not asked the same at every sync.
+"""Remembering what was refused, so that HAProxy is not asked the same at every sync.
 
-It is forgotten when a file changes that was judged with it, or the program that judged: what was wrong may have been put right.
+Each kind has a store of its own (`Refusals`), because each ends in its own way. All of them end when a file changes that was judged
+with ours, or the program that judged: what was wrong may have been put right.
 """
 
 from __future__ import annotations
@@ -10,7 +11,9 @@ import time
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field
 
+from lighthouse.haproxy.document import Document
 from lighthouse.haproxy.errors import EndedError, RejectedError, UnfinishedError, UnstartedError
+from lighthouse.haproxy.ports import key_of
 
 RETRY = 60.0  # seconds; what is wrong outside the file, a missing certificate or a port in use, may have been put right
 DEADLY_RETRY = (
@@ -36,13 +39,11 @@ def retry_of(error: RejectedError | UnfinishedError) -> float:
     return DEADLY_RETRY if isinstance(error, EndedError | UnstartedError | UnfinishedError) else RETRY
 
 
-class Refusals:
-    """What was refused lately, by a key that changes with the configuration; `files` are judged together with it, or judge."""
+class Lately:
+    """Refusals of one kind, by a key that changes with what was refused. Each ends by itself."""
 
-    def __init__(self, clock: Callable[[], float] = time.monotonic, files: Sequence[str] = ()) -> None:
+    def __init__(self, clock: Callable[[], float]) -> None:
         self._clock = clock
-        self._files = files
-        self._seen = self._looked_at()
         self._known: dict[str, tuple[float, Refusal]] = {}
 
     def remember(self, key: str, refusal: Refusal, retry: float = RETRY) -> None:
@@ -51,18 +52,8 @@ class Refusals:
         self._known = {key: known for key, known in self._known.items() if known[0] > now}
         self._known[key] = now + retry, refusal
 
-    def hasten(self, retry: float) -> None:
-        """Let everything be tried again after `retry` seconds at the latest."""
-        end = self._clock() + retry
-        self._known = {key: (min(until, end), refusal) for key, (until, refusal) in self._known.items()}
-
-    def forget(self) -> None:
-        """Something else worked; ask again next time."""
-        self._known.clear()
-
     def get(self, key: str) -> Refusal | None:
         """How this was refused lately, or None if it may be tried."""
-        self._forget_if_changed()
         until, refusal = self._known.get(key, (0.0, None))
         return refusal if self._clock() < until else None
 
@@ -70,11 +61,72 @@ class Refusals:
         """Seconds until `key` may be tried again."""
         return max(0.0, self._known.get(key, (0.0, None))[0] - self._clock())
 
-    def _forget_if_changed(self) -> None:
+    def hasten(self, retry: float) -> None:
+        """Let everything be tried again after `retry` seconds at the latest."""
+        end = self._clock() + retry
+        self._known = {key: (min(until, end), refusal) for key, (until, refusal) in self._known.items()}
+
+    def forget(self, *keys: str) -> None:
+        """These work, whatever was thought of them."""
+        for key in keys:
+            self._known.pop(key, None)
+
+    def clear(self) -> None:
+        """Let everything be tried again."""
+        self._known.clear()
+
+    def __bool__(self) -> bool:
+        return bool(self._known)
+
+
+class Refusals:
+    """What was refused lately; `files` are judged together with ours, or judge.
+
+    ``shapes``: skeletons that ``haproxy -c`` refuses, in whole or in parts.
+    ``loads``: skeletons that it accepts and HAProxy did not come to run or live with, until it is seen to run them.
+    ``listeners``: those that may be the cause of that, by `lighthouse.haproxy.ports.key_of`, until it is seen to have them.
+    ``undecided``: skeletons about which ``haproxy -c`` came to no judgement.
+    ``reloads``: files for which a reload has left what it was to cure.
+    ``inclusions``: files that the HAProxy of a service was asked in vain to read.
+    """
+
+    def __init__(self, clock: Callable[[], float] = time.monotonic, files: Sequence[str] = ()) -> None:
+        self._files = files
+        self._seen = self._looked_at()
+        self.shapes = Lately(clock)
+        self.loads = Lately(clock)
+        self.listeners = Lately(clock)
+        self.undecided = Lately(clock)
+        self.reloads = Lately(clock)
+        self.inclusions = Lately(clock)
+        self._all = (self.shapes, self.loads, self.listeners, self.undecided, self.reloads, self.inclusions)
+
+    def look(self) -> None:
+        """Forget everything if a file has changed since this was asked last, which is before each reconciliation."""
         seen = self._looked_at()
         if seen != self._seen:
             self._seen = seen
-            self._known.clear()
+            for kind in self._all:
+                kind.clear()
+
+    def hasten(self, retry: float) -> None:
+        """Let everything be tried again after `retry` seconds at the latest."""
+        for kind in self._all:
+            kind.hasten(retry)
+
+    def of_shape(self, skeleton: str, *, start: bool = False) -> tuple[Refusal, float] | None:
+        """How this skeleton was refused, and for how many seconds it stays so; at a `start` only what goes for one."""
+        for kind in (self.shapes, self.loads):
+            known = kind.get(skeleton)
+            if known is not None and (known.final or not start):
+                return known, kind.retry_in(skeleton)
+        return None
+
+    def runs(self, document: Document) -> None:
+        """HAProxy is seen to run this, so it could load it: a reload that seemed to fail may only have taken long."""
+        self.loads.forget(document.skeleton)
+        if self.listeners:
+            self.listeners.forget(*(key_of(section, document) for section in document.sections))
 
     def _looked_at(self) -> list[tuple[int, ...] | None]:
         return [_state(path) for path in self._files]

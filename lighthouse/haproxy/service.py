@@ -43,9 +43,15 @@ class ServiceLifecycle:
         self._process = process
         self._clock = clock
         self._looking = Lifecycle(control, process)
-        self.current = self._looking.current
         self._vain: tuple[str, int] | None = None
         self._again = 0.0
+
+    def current(self, deadline: Deadline) -> Current:
+        """See `Lifecycle.current`. A reload into what runs now was not made in vain, but took long."""
+        found = self._looking.current(deadline)
+        if self._vain and found[0].skeleton == self._vain[0]:
+            self._vain = None
+        return found
 
     def appearing(self, deadline: Deadline) -> Current | None:
         """See `Lifecycle.appearing`. A master that answers has finished starting, whether its worker has read our file or not."""

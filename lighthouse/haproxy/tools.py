@@ -52,7 +52,7 @@ class Tools:
         """Who tells where HAProxy can listen, if it listens where `own` do. What it could not start with lately is known."""
 
         def failed(key: str) -> str | None:
-            known = self.refusals.get(key)
+            known = self.refusals.listeners.get(key)
             return known.reason if known else None
 
         return Ports(*filter(None, own), held=held, failed=failed)

@@ -273,6 +273,43 @@ def test_a_reload_that_fails_too_slowly_to_be_seen_is_not_made_again(paths, monk
         assert paths.reloads() == 2
 
 
+@pytest.mark.versions
+def test_a_reload_that_takes_longer_than_a_sync_is_not_held_against_what_it_brought(paths, monkeypatch):
+    """As one with large certificate stores on a busy host: for once its end is not waited for, and it succeeds."""
+    slow, gate, port, new = paths.root / "slow.lua", paths.root / "gate", free_port(), free_port()
+    waiting = f'while true do local gate = io.open("{gate}") if not gate then break end gate:close() end'
+    slow.write_text(f'if os.getenv("HAPROXY_MWORKER") then {waiting} end\n')  # not while it is judged
+    made = balancer(paths, **{"global": [f"lua-load {slow}"]})
+    with backends("a") as (a,):
+        clusters = [cluster("web", [a], port=port), cluster("new", [a], port=new)]
+        made.sync(clusters[:1])
+        gate.touch()
+        with monkeypatch.context() as patch:
+            patch.setattr("lighthouse.haproxy.lifecycle.RELOAD_TIMEOUT", 0.3)
+            with pytest.raises(BalancerError, match="has not ended its reload in time"):
+                made.sync(clusters)
+        gate.unlink()
+        until(lambda: "new:in" in stats(paths), what="the end of the reload")
+        assert made.sync(clusters)["degraded"] is None
+        # What was thought of it meanwhile keeps nothing from being put right, and nobody from coming back.
+        paths.ask("shutdown frontend new:in")
+        made._tools.memory.forget()
+        assert "new:in was shut down" in (made.sync(clusters)["last"]["reload"] or "")
+        assert get(new) == (200, "a")
+        made.sync(clusters[:1])
+        report = made.sync(clusters)
+        assert (report["degraded"], report["quarantined"]) == (None, {})
+        assert get(new) == (200, "a")
+
+
+def stats(paths):
+    """What HAProxy serves; nothing while it does not listen."""
+    try:
+        return paths.ask("show stat")
+    except OSError:
+        return ""
+
+
 def loaded(paths):
     """What the master says; nothing while it does not listen."""
     try:

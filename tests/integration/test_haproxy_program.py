@@ -71,7 +71,7 @@ def test_a_check_without_an_end_keeps_nobody_from_starting_what_was_good(paths, 
         made.sync(clusters)
         assert len(hanging.read_text().split()) == asked, "it takes up no more time of a sync"
         hanging.unlink()
-        made._tools.refusals.forget()
+        made._tools.refusals.hasten(0)
         assert made.sync(clusters)["degraded"] is None
 
 

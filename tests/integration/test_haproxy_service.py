@@ -406,8 +406,21 @@ def test_a_reload_that_brought_nothing_is_not_made_again(service, impatient):
     for _ in range(2):
         report = made.sync([cluster("web", [NODE])])
         assert "HAProxy was reloaded and does not run" in report["degraded"]
-        made._tools.refusals.forget()  # as after a minute
+        made._tools.refusals.hasten(0)  # as after a minute
     assert service.reloads() == 1
+
+
+def test_a_reload_that_was_only_not_seen_to_bring_something_is_made_again(service, monkeypatch):
+    service.start()
+    made, clusters = service.balancer(), [cluster("web", [NODE], port=free_port())]
+    with monkeypatch.context() as patch:
+        patch.setattr("lighthouse.haproxy.lifecycle.READY_TIMEOUT", 0)
+        assert "HAProxy was reloaded and does not run" in made.sync(clusters)["degraded"]
+    assert made.sync(clusters)["degraded"] is None
+    service.ask("shutdown frontend web:in")
+    made._tools.memory.forget()
+    report = made.sync(clusters)
+    assert (report["degraded"], service.reloads()) == (None, 2)
 
 
 def test_the_status_of_a_host_says_what_is_missing(service, tmp_path):

@@ -125,7 +125,7 @@ def test_a_proxy_that_fails_for_reasons_outside_costs_itself_only(paths, tmp_pat
             )
         assert caplog.messages.count("starting HAProxy") == 1
         page.write_text("HTTP/1.0 503 No\r\n\r\n")
-        made._tools.refusals.forget()  # as after a minute
+        made._tools.refusals.hasten(0)  # as after a minute
         report = made.sync(web)
         assert [get(item)[1] for item in (port, proxy, meta)] == ["a", "partner", "a"]
         assert "listen p" not in report["degraded"]
@@ -151,7 +151,7 @@ def test_what_was_refused_while_it_ran_is_asked_again_at_a_start(paths):
         # What is remembered of these is that web goes on with its last good lines, until their file vanishes, too.
         page.write_text("HTTP/1.0 503 No\r\n\r\n")
         clusters = [cluster("web", [a], port=port), db]
-        made._tools.refusals.forget()
+        made._tools.refusals.hasten(0)
         assert made.sync(clusters)["degraded"] is None
         clusters[1] = cluster("db", [a], frontend=["nonsense"], port=free_port())
         assert set(made.sync(clusters)["quarantined"]) == {"db"}
