@@ -156,7 +156,8 @@ class _Quick:
         return not todo.open and not todo.blocked
 
     def _plan(self, made: Mapping[str, Section]) -> Plan:
-        sections, servers = dict[str, Section](), dict[str, Mapping[str, Server]]()
+        sections: dict[str, Section] = {}
+        servers: dict[str, Mapping[str, Server]] = {}
         for name, section in made.items():
             pair = section, self._running.servers.get(name, {})
             # Where something waits for a reload, not all is as it should be, and all is looked at.
