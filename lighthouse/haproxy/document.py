@@ -70,12 +70,12 @@ class Document:
             object.__setattr__(self, "_backends", found)
         return self._backends
 
-    def listening(self) -> Iterator[str]:
-        """The names of the sections that should take connections: all that listen, but what an operator's own line disables."""
+    def listening(self) -> Iterator[tuple[str, tuple[str, ...]]]:
+        """Name and lines of those that should take connections: all that listen, but what an operator's own line disables."""
         for section in self.sections:
             kind, _, name = section.header.partition(" ")
             if kind in {"frontend", "listen"} and "disabled" not in section.lines:
-                yield name
+                yield name, section.lines
 
     def known(self, unknown: Collection[str]) -> Mapping[str, Section]:
         """The same without those whose members are `unknown`."""

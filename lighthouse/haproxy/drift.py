@@ -7,13 +7,12 @@ is counted here; that it is put right is the doing of the planner and of `lighth
 from __future__ import annotations
 
 import time
-from collections.abc import Callable, Collection, Iterable, Iterator, Mapping
+from collections.abc import Callable, Collection, Iterator, Mapping
 from typing import Any
 
 from lighthouse.haproxy.arrange import defaults_of
 from lighthouse.haproxy.document import Document
 from lighthouse.haproxy.dynamic import Recipe, recipe
-from lighthouse.haproxy.frontends import PAUSED, STOPPED
 from lighthouse.haproxy.running import Admin, Checking, Running, Server
 
 _FORCED = Admin.FORCED_MAINT | Admin.FORCED_DRAIN
@@ -21,14 +20,15 @@ _SHOWN = 3
 
 
 class Drift:
-    """Counts the differences since the start of this process. ``origin`` is HAProxy's process as it was seen first."""
+    """Counts the differences since the start of this process."""
 
     def __init__(self, clock: Callable[[], float] = time.time) -> None:
         self._clock = clock
-        self.origin: Running | None = None
         self._left: Running | None = None
         self._passing: Collection[tuple[str, str]] = ()
         self._document = Document((), ())
+        self._standing: tuple[int, Collection[str]] = 0, ()
+        self._of = 0
         self._spoilt: dict[str, str] = {}
         self._healed = 0
         self._last: dict[str, Any] | None = None
@@ -40,16 +40,22 @@ class Drift:
         """
         self._left, self._passing = running, frozenset(passing)
         self._document = document
-        if self.origin is None or self.origin.pid != running.pid:
-            self.origin, self._spoilt = running, {}
+        if self._of != running.pid:
+            self._of, self._spoilt = running.pid, {}
 
     def spoilt(self, running: Running) -> Mapping[str, str]:
         """What was changed in this process that only another one has right again, in words."""
-        return self._spoilt if self.origin and self.origin.pid == running.pid else {}
+        return self._spoilt if self._of == running.pid else {}
 
-    def found(self, running: Running | None) -> list[str]:
-        """A sync begins with this: what others did since the last one, in words. It is counted."""
-        differences = list(self._differences(running))
+    def found(self, running: Running | None, changes: Collection[str] = ()) -> list[str]:
+        """A sync begins with this: what others did since the last one, in words. It is counted.
+
+        `changes` is what differs from the file now, whenever that was done; what could not be put right is not counted again.
+        """
+        pid = running.pid if running else 0
+        known = self._standing[1] if self._standing[0] == pid else ()
+        differences = [*(what for what in changes if what not in known), *self._differences(running)]
+        self._standing = pid, changes
         self._left = None  # until `left`: what a sync did that failed half-way is no change from outside
         return self._counted(differences)
 
@@ -89,10 +95,6 @@ class Drift:
         if now.pid != left.pid:
             yield "HAProxy was restarted or reloaded"
             return
-        if left.limit != now.limit:
-            yield "HAProxy has another limit of connections"
-        if left.frontends != now.frontends:
-            yield from _in_frontends(self._document.listening(), left, now)
         if left.servers == now.servers:
             return
         backends = sorted(self._document.backends())
@@ -108,17 +110,6 @@ class Drift:
                 if name in old and old[name].checked != server.checked:
                     where = f"{backend}/{name}"
                     self._spoilt[where] = f"the check of {where} was sent elsewhere at HAProxy's socket"
-
-
-def _in_frontends(frontends: Iterable[str], left: Running, now: Running) -> Iterator[str]:
-    for name in sorted(frontends):
-        old, new = left.frontends.get(name), now.frontends.get(name)
-        if old is None or new is None:
-            continue
-        if old.state != new.state and new.state in {PAUSED, STOPPED}:
-            yield f"{name} was {'disabled' if new.state == PAUSED else 'shut down'}"
-        if old.limit != new.limit:
-            yield f"{name} has another limit"
 
 
 def _in_backend(

@@ -13,6 +13,7 @@ from lighthouse.haproxy.binds import is_literal
 from lighthouse.haproxy.change import Kind, Step
 from lighthouse.haproxy.config import Desired
 from lighthouse.haproxy.document import Document
+from lighthouse.haproxy.limits import changed_limits
 from lighthouse.haproxy.member import Member
 from lighthouse.haproxy.planner import Plan, rest
 from lighthouse.haproxy.repair import paused, shut_down
@@ -81,11 +82,13 @@ def _is_elsewhere(address: str, member: Member, server: Server | None) -> bool:
     return server is not None and server.address != (member.ip, member.port)
 
 
-def repaired(document: Document, running: Running) -> Iterator[Effect]:
-    """What others did to the sections that listen, and where names have other addresses.
+def repaired(document: Document, running: Running, *, shared: bool) -> Iterator[Effect]:
+    """What others did to limits and to the sections that listen, and where names have other addresses.
 
-    Not what others did to limits, of which only a process that was there before knows.
+    ``global`` may be `shared` with HAProxy's owner.
     """
+    for what, command in changed_limits(document, running, shared=shared):
+        yield Effect(Way.RUNTIME, "haproxy", f"{command}, because {what}")
     for name in paused(document, running):
         yield Effect(Way.RUNTIME, f"frontend {name}", "enable, because it was disabled at HAProxy's socket")
     for proxy, server, ip in moves(document, running):

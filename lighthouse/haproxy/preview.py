@@ -69,7 +69,7 @@ class _Preview:
             todo = plan(current, running, desired.unknown)
             self._effects += at_run_time(todo, current)
             self._notes += passing(todo)
-            self._effects += repaired(current, running)
+            self._effects += repaired(current, running, shared=self._tools.owner is Owner.SERVICE)
             if self._account.processes is None and (lost := self._tools.lifecycle.lost_master()):
                 self._effects.append(Effect(Way.RELOAD, "haproxy", lost))
         if base is not None and wanted.skeleton == base.skeleton:

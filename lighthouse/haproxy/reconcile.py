@@ -40,7 +40,7 @@ from lighthouse.haproxy.proposals import Proposals
 from lighthouse.haproxy.quarantine import Verdict
 from lighthouse.haproxy.quick import quick
 from lighthouse.haproxy.reader import Reader
-from lighthouse.haproxy.repair import repairs, shut_down
+from lighthouse.haproxy.repair import changed, repairs, shut_down
 from lighthouse.haproxy.running import Running
 from lighthouse.haproxy.runtime import LOOK_AGAIN, Runtime
 from lighthouse.haproxy.starting import Start
@@ -75,6 +75,7 @@ class _Reconciliation:
         self._reader = Reader(tools, self._account, deadline)
         self._runtime = Runtime(tools, self._account, self._reader, deadline)
         self._loading = Loading(tools, self._account, self._reader, self._proposals, deadline)
+        self._shared = tools.owner is Owner.SERVICE
 
     def run(self) -> Outcome:
         running = self._reader.first()
@@ -93,8 +94,9 @@ class _Reconciliation:
         self._finish(desired, document, running)
         return Outcome(desired, document, running, self._account)
 
-    def _compare(self, running: Running | None) -> None:
-        if found := self._tools.drift.found(running):
+    def _compare(self, running: Running | None, document: Document | None = None) -> None:
+        changes = changed(document, running, shared=self._shared) if document and running else []
+        if found := self._tools.drift.found(running, changes):
             log.warning("HAProxy was changed from outside, which is put right: %s", ", ".join(found))
 
     def _finish(self, desired: Desired, document: Document, running: Running) -> None:
@@ -113,7 +115,7 @@ class _Reconciliation:
     def _converge(self, desired: Desired, running: Running) -> tuple[Document, Running]:
         base = next((item for item in self._tools.documents() if item.skeleton == running.skeleton), None)
         running = self._reader.closely(base or desired.document, running)
-        self._compare(running)
+        self._compare(running, base)
         if base is not None:
             self._tools.drain.met(base.backends())
         wanted = self._arranged(desired, base, running)
@@ -139,7 +141,7 @@ class _Reconciliation:
         running, obstacles = self._runtime.bring(document, running)
         if self._account.processes is None and (lost := self._tools.lifecycle.lost_master()):
             obstacles = {**obstacles, "": lost}
-        if commands := repairs(document, self._tools.drift.origin, running):
+        if commands := repairs(document, running, shared=self._shared):
             log.info("putting right at HAProxy: %s", "; ".join(commands))
             self._tools.control.batch(commands, self._deadline)
             self._account.commands += len(commands)

@@ -2,10 +2,9 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
-
 from lighthouse.haproxy.document import Document
 from lighthouse.haproxy.frontends import PAUSED, STOPPED
+from lighthouse.haproxy.limits import changed_limits
 from lighthouse.haproxy.running import Running
 from lighthouse.haproxy.upstreams import moves
 
@@ -20,26 +19,24 @@ def shut_down(document: Document, running: Running) -> dict[str, str]:
     return {name: f"{name} was shut down at HAProxy's socket" for name in _in_state(document, running, STOPPED)}
 
 
-def repairs(document: Document, origin: Running | None, running: Running) -> list[str]:
-    """The commands that put right what can be; `origin` is how the same process was when it was seen first."""
+def repairs(document: Document, running: Running, *, shared: bool) -> list[str]:
+    """The commands that put right what can be; ``global`` may be `shared` with HAProxy's owner."""
     commands = [f"enable frontend {name}" for name in paused(document, running)]
     commands += [f"set server {proxy}/{server} addr {ip}" for proxy, server, ip in moves(document, running)]
-    if origin is None or origin.pid != running.pid:
-        return commands
-    return [*commands, *_limits(document, origin, running)]
+    return [*commands, *(command for _, command in changed_limits(document, running, shared=shared))]
 
 
-def _limits(document: Document, origin: Running, running: Running) -> Iterator[str]:
-    for name in document.listening():
-        old, new = origin.frontends.get(name), running.frontends.get(name)
-        if old and new and old.limit != new.limit:
-            yield f"set maxconn frontend {name} {old.limit}"
-    if origin.limit != running.limit:
-        yield f"set maxconn global {origin.limit}"
+def changed(document: Document, running: Running, *, shared: bool) -> list[str]:
+    """What others did to limits and to the sections that listen, in words."""
+    return [
+        *(what for what, _ in changed_limits(document, running, shared=shared)),
+        *(f"{name} was disabled" for name in paused(document, running)),
+        *(f"{name} was shut down" for name in shut_down(document, running)),
+    ]
 
 
 def _in_state(document: Document, running: Running, state: str) -> list[str]:
     if running.stopping:  # then all are
         return []
     found = running.frontends
-    return [name for name in document.listening() if name in found and found[name].state == state]
+    return [name for name, _ in document.listening() if name in found and found[name].state == state]

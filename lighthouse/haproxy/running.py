@@ -107,7 +107,8 @@ class Running:
     """What runs: the hash of its skeleton (None: not ours), version, process, and the servers of each backend.
 
     ``uptime`` is that of the worker, in whole seconds: since the last start or reload. ``ids`` are HAProxy's numbers of backends,
-    ``limit`` is that of its connections. A worker that is ``stopping`` has been replaced and serves its last connections.
+    ``limit`` is that of its connections and ``hard`` that with which it began, ``rates`` are those of `lighthouse.haproxy.limits`.
+    A worker that is ``stopping`` has been replaced and serves its last connections.
     """
 
     skeleton: str | None
@@ -119,6 +120,8 @@ class Running:
     stopping: bool = False
     frontends: Mapping[str, Frontend] = field(default_factory=dict)
     limit: int = 0
+    hard: int = 0
+    rates: tuple[int | None, ...] = ()
 
 
 def parse_env(text: str, variable: str) -> str | None:

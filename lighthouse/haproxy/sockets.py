@@ -23,6 +23,7 @@ from lighthouse.haproxy.errors import (
     UnknownServerError,
 )
 from lighthouse.haproxy.frontends import parse_frontends
+from lighthouse.haproxy.limits import rates_of
 from lighthouse.haproxy.processes import Processes, parse_proc
 from lighthouse.haproxy.running import (
     Running,
@@ -191,6 +192,8 @@ def _facts(env: str, info: str) -> Running:
         uptime=int(facts.get("Uptime_sec", "0")),
         stopping=facts.get("Stopping") == "1",
         limit=int(facts.get("Maxconn", "0")),
+        hard=int(facts.get("Hard_maxconn", "0")),
+        rates=rates_of(facts),
     )
 
 

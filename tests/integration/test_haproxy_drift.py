@@ -90,24 +90,54 @@ def test_whatever_is_typed_about_a_server_is_healed(paths, caplog):
     assert paths.reloads() == 0
 
 
-def test_what_somebody_types_about_frontends_limits_and_checks_is_healed(paths):
+def limits(paths):
+    info = [line for line in paths.ask("show info").splitlines() if re.match(r"Maxconn:|\w+RateLim", line)]
+    return info, [line.split(",")[:7] for line in paths.ask("show stat -1 1 -1").splitlines()]
+
+
+def test_what_somebody_types_about_frontends_and_limits_is_healed(paths):
+    """While Lighthouse looks on, and while it is away: the file counts, and where it is silent, with what HAProxy began."""
+    typed = [
+        *(f"set maxconn frontend {name} 1" for name in ("web:in", "db:in", "stats")),
+        *(
+            f"set rate-limit {what} global 1"
+            for what in ("connections", "sessions", "ssl-sessions", "http-compression")
+        ),
+        *("set maxconn global 3", "disable frontend web:in"),
+    ]
+    paths.config |= {"global": ["maxconnrate 90", "maxcomprate 5"], "stats": {"port": free_port()}}
+    with backends("a") as (a,):
+        port = free_port()
+        clusters = [cluster("web", [a], port=port, frontend=['maxconn "70"']), cluster("db", [a], port=free_port())]
+        made = balancer(paths)
+        made.sync(clusters)
+        assert made.sync(clusters)["drift"]["healed"] == 0
+        before = limits(paths)
+        for away in (False, True):
+            assert paths.ask(";".join(typed)).split() == []
+            assert limits(paths) != before
+            if away:
+                assert [effect.way for effect in balancer(paths).preview(clusters).effects] == [Way.RUNTIME] * len(
+                    typed
+                )
+                made = balancer(paths)
+            assert made.sync(clusters)["drift"]["healed"] == len(typed)
+            assert limits(paths) == before
+            assert made.sync(clusters)["last"] == {"commands": 0, "start": None, "reload": None}
+        assert get(port) == (200, "a")
+        assert paths.reloads() == 0
+
+
+def test_what_only_a_reload_heals(paths):
     made, port = balancer(paths), free_port()
     with backends("a") as (a,):
         clusters = [cluster("web", [a], port=port, server_options="check inter 1h # slow")]
         made.sync(clusters)
-        info, stat = paths.ask("show info typed"), paths.ask("show stat -1 1 -1").split(",")[:8]
-        paths.ask("disable frontend web:in;set maxconn frontend web:in 1;set maxconn global 3")
-        report = made.sync(clusters)
-        assert report["drift"]["healed"] == 3
-        assert get(port) == (200, "a")
-        assert "Maxconn" in info
-        assert paths.ask("show stat -1 1 -1").split(",")[:8] == stat
-        assert (paths.reloads(), made.sync(clusters)["last"]) == (0, {"commands": 0, "start": None, "reload": None})
         for number, typed in enumerate(("shutdown frontend web:in", f"set server web/{a.node.name} check-port 1"), 1):
             paths.ask(typed)
             until(lambda n=number: made.sync(clusters) and paths.reloads() == n, what=f"what undoes {typed}")
             assert get(port) == (200, "a")
-            assert made.sync(clusters)["drift"]["healed"] == 3 + number
+            assert made.sync(clusters)["drift"]["healed"] == number
         assert made.sync(clusters)["last"]["reload"] is None
 
 

@@ -16,7 +16,7 @@ from lighthouse.haproxy.memory import VERIFY, Memory
 from lighthouse.haproxy.outcome import Account, Outcome
 from lighthouse.haproxy.pace import BUDGET_PAUSE, Pace
 from lighthouse.haproxy.processes import Processes
-from lighthouse.haproxy.repair import repairs, shut_down
+from lighthouse.haproxy.repair import changed, repairs
 from lighthouse.haproxy.running import Running, Server, parse_ids, parse_stat, with_details
 from lighthouse.haproxy.stanzas.section import Section
 from lighthouse.haproxy.trial import SOON, Trial
@@ -84,8 +84,9 @@ def test_after_a_restart_haproxy_tells_how_long_it_has_been():
     assert drain.expired() == {("web", "a")}
 
 
-def running(pid=1, limit=0, frontends=(), **servers):
-    return Running("x", pid=pid, servers={"web": servers}, limit=limit, frontends=dict(frontends))
+def running(pid=1, limit=0, hard=0, rates=(), frontends=(), **servers):
+    facts = {"limit": limit, "hard": hard, "rates": rates, "frontends": dict(frontends)}
+    return Running("x", pid=pid, servers={"web": servers}, **facts)
 
 
 def document(*names):
@@ -116,10 +117,6 @@ WELL = Server("10.0.0.1", 80, check=6, maxconn=5)
         (running(a=Server("10.0.0.1", 80, check=2)), "web/a is checked otherwise"),
         (running(a=Server("10.0.0.1", 80, check=6, maxconn=7)), "web/a has another limit"),
         (running(a=replace(WELL, checked=("9", "-"))), "web/a is checked elsewhere"),
-        (running(limit=3, a=WELL), "HAProxy has another limit of connections"),
-        (running(frontends=entry("PAUSED"), a=WELL), "web:in was disabled"),
-        (running(frontends=entry("STOP"), a=WELL), "web:in was shut down"),
-        (running(frontends=entry(limit=1), a=WELL), "web:in has another limit"),
     ],
 )
 def test_changes_from_outside(now, what):
@@ -130,23 +127,88 @@ def test_changes_from_outside(now, what):
     assert drift.report() == {"healed": 1, "last": {"what": what, "at": 5.0}}
 
 
-def test_what_is_put_right_beside_members():
-    drift, left = Drift(), running(limit=9, frontends=entry(), a=WELL)
-    drift.left(left, [], WEB)
-    assert repairs(WEB, drift.origin, left) == []
-    now = running(limit=3, frontends=entry("PAUSED", 1), a=replace(WELL, checked=("9", "-")))
-    commands = ["enable frontend web:in", "set maxconn frontend web:in 5", "set maxconn global 9"]
-    assert repairs(WEB, drift.origin, now) == commands
-    assert repairs(WEB, drift.origin, replace(now, pid=2)) == commands[:1], "another process has limits of its own"
-    assert repairs(document("db"), drift.origin, replace(now, limit=9)) == [], "the owner's are the owner's"
+@pytest.mark.parametrize(
+    ("now", "what", "command"),
+    [
+        ({"limit": 3}, "HAProxy has another limit of connections", "set maxconn global 9"),
+        ({"frontends": entry("PAUSED")}, "web:in was disabled", "enable frontend web:in"),
+        ({"frontends": entry("STOP")}, "web:in was shut down", None),
+        ({"frontends": entry(limit=1)}, "web:in has another limit", "set maxconn frontend web:in 5"),
+        (
+            {"rates": (0, 7, None)},
+            "HAProxy has another limit of the rate of sessions",
+            "set rate-limit sessions global 0",
+        ),
+    ],
+)
+def test_what_is_put_right_beside_members(now, what, command):
+    """Whether it was typed while Lighthouse looked on or not; what cannot be put right is counted once in each process."""
+    document = replace(WEB, sections=(Section("frontend web:in", ("maxconn 5",)),))
+    well = running(limit=9, hard=9, frontends=entry())
+    typed = replace(well, **now)
+    assert (repairs(document, well, shared=False), changed(document, well, shared=False)) == ([], [])
+    assert repairs(document, typed, shared=False) == ([command] if command else [])
+    assert changed(document, typed, shared=False) == [what]
+    assert changed(document, replace(typed, stopping=True), shared=False) == [], (
+        "a replaced worker's are as they may be"
+    )
+    drift = Drift(lambda: 5.0)
+    for _ in range(3):
+        drift.found(typed, [what])
+    assert drift.report() == {"healed": 1, "last": {"what": what, "at": 5.0}}
+    drift.found(well)
+    drift.found(typed, [what])
+    drift.found(replace(typed, pid=2), [what])
+    assert drift.report()["healed"] == 3
+
+
+@pytest.mark.parametrize(
+    ("lines", "defaults", "limit"),
+    [
+        ((), (), 9),
+        (("maxconn 7", "maxconn 6"), (), 6),
+        (('maxconn "4" # few',), ("maxconn 7",), 4),
+        ((), ("maxconn 7",), 7),
+        (("maxconn 0",), ("maxconn 7",), 9),
+        (("maxconn 70000",), (), 70000),
+        (("maxconn ${MOST}",), ("maxconn 7",), None),
+        (("maxconn",), (), None),
+    ],
+)
+def test_the_limit_that_a_file_demands(lines, defaults, limit):
+    document = Document((), (Section("defaults", defaults), Section("listen web:in", lines)))
+    now = running(limit=9, hard=9, frontends=entry(limit=1))
+    expected = [] if limit is None else [f"set maxconn frontend web:in {limit}"]
+    assert repairs(document, now, shared=False) == expected
+
+
+def test_rates_that_the_file_demands():
+    document = Document((), (Section("global", ("maxconnrate 5", "maxcomprate 2")),))
+    now = running(rates=(5, 0, 0, 2048))
+    assert repairs(document, now, shared=False) == []
+    assert repairs(document, running(rates=(0, 0, 3, 7)), shared=False) == [
+        "set rate-limit connections global 5",
+        "set rate-limit ssl-sessions global 0",
+        "set rate-limit http-compression global 2",
+    ]
+    assert repairs(document, running(rates=(0, 0, 3, 7)), shared=True) == [], "the owner's are the owner's"
+
+
+def test_sections_that_are_left_as_they_are():
+    now = running(frontends=entry("PAUSED", 1))
+    assert repairs(document("db"), now, shared=False) == [], "the owner's are the owner's"
     off = replace(WEB, sections=(Section("frontend web:in", ("disabled",)),))
-    assert repairs(off, drift.origin, replace(now, limit=9)) == [], "an operator's own line says so"
+    assert repairs(off, now, shared=False) == [], "an operator's own line says so"
+
+
+def test_a_check_that_was_sent_elsewhere():
+    drift = Drift()
+    drift.left(running(a=WELL), [], WEB)
+    now = running(a=replace(WELL, checked=("9", "-")))
     drift.found(now)
     drift.left(now, [], WEB)
     assert list(drift.spoilt(now)) == ["web/a"], "until a reload, however often it is looked at"
     assert drift.spoilt(running(pid=2)) == {}
-    assert shut_down(WEB, replace(now, frontends=entry("STOP"))) != {}
-    assert shut_down(WEB, replace(now, frontends=entry("STOP"), stopping=True)) == {}, "a replaced worker's all are"
 
 
 def test_what_is_no_change_from_outside():
