@@ -175,7 +175,7 @@ def test_a_flood_of_output_is_rotated_and_hurts_nobody(site):
     before = generation(site, "checker")
     with Peace(site):
         site.misbehave("checker", "flood")
-        until(lambda: "flood 019999" in site.stack.log("checker/web"), within=60, what="the flood to be over")
+        until(lambda: "flood 005999" in site.stack.log("checker/web"), within=60, what="the flood to be over")
     assert generation(site, "checker") == before
 
 

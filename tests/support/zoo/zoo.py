@@ -84,7 +84,7 @@ def children():
 
 def flood():
     line = "x" * 100
-    for number in range(20000):
+    for number in range(6000):
         print(f"flood {number:06d} {line}", flush=number % 1000 == 0)
 
 
