@@ -2,13 +2,13 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Collection, Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import replace
 
 from lighthouse.haproxy.document import Document
 from lighthouse.haproxy.dynamic import recipe
 from lighthouse.haproxy.running import Running, Server
-from lighthouse.haproxy.slots import Before, freed, placed, slotted
+from lighthouse.haproxy.slots import Before, placed, slotted
 from lighthouse.haproxy.stanzas.section import Section
 from lighthouse.haproxy.upstreams import readdressed
 from lighthouse.haproxy.versions import takes_servers
@@ -69,15 +69,6 @@ def _mapped(document: Document, function: Callable[[Section], Section]) -> Docum
     """The document with other sections; itself if they are the same, because what was derived from it is kept then."""
     sections = tuple(map(function, document.sections))
     return document if sections == document.sections else replace(document, sections=sections)
-
-
-def looked_at(sections: Mapping[str, Section], running: Running, limited: Collection[str]) -> set[str]:
-    """The backends about which ``show stat`` must be asked: for limits, for backups, and for slots that are being left."""
-    found = {name for name in limited if name in sections}
-    for name, section in sections.items():
-        if section.slots and freed(section, running.servers.get(name, {})):
-            found.add(name)
-    return found
 
 
 def defaults_of(document: Document) -> tuple[str, ...]:

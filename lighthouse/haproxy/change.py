@@ -74,7 +74,7 @@ class Change:
 
     def waiting(self) -> dict[str, str]:
         """What members get with the next reload only, by their names. A registry is no reason for a reload."""
-        if self.recipe.fixed is None and all(server.backup is None for server in self.have.values()):
+        if self.recipe.fixed is None and self._is_free_of_backups():
             return {}
         found = ((member, self.have.get(member.server)) for member in self.section.members)
         return {
@@ -155,7 +155,7 @@ class Change:
         if server.weight != weight and not server.agent & Checking.CONFIGURED:
             commands.append(f"set server {path} weight {weight}")
         maxconn = self.recipe.maxconn_of(member)
-        if server.maxconn not in (None, maxconn):
+        if maxconn is not None and server.maxconn not in (None, maxconn):
             commands.append(f"set maxconn server {path} {maxconn}")
         if None not in (server.ssl, self.recipe.ssl) and server.ssl != self.recipe.ssl:
             commands.append(f"set server {path} ssl {'on' if self.recipe.ssl else 'off'}")
@@ -166,6 +166,13 @@ class Change:
         weight = self.recipe.weight_of(member)
         return weight if self.recipe.fixed is None or not weight else server.initial
 
+    def _is_free_of_backups(self) -> bool:
+        """Whether certainly each server is a backup, or is none, as the options say: the common case, told quickly."""
+        usual = self.recipe.backup
+        return all(server.backup in (None, usual) for server in self.have.values()) and not any(
+            member.backup for member in self.section.members
+        )
+
     def _late(self, member: Member, server: Server) -> Iterator[str]:
         weight, due = self.recipe.weight_of(member), self._weight(member, server)
         if weight != due and not server.agent & Checking.CONFIGURED:
@@ -173,8 +180,8 @@ class Change:
                 f"weight {weight} is wanted and {due} runs until the next reload, because {self.recipe.fixed}: "
                 f"choose an algorithm that takes weights at run time, `balance roundrobin` or `hash-type consistent` for instance"
             )
-        backup = member.backup or self.recipe.backup
-        if server.backup not in (None, backup):
+        backup = self.recipe.backup_of(member)
+        if backup is not None and server.backup not in (None, backup):
             yield (
                 f"backup {str(backup).lower()} is wanted and {str(server.backup).lower()} runs until the next reload, because "
                 f"HAProxy cannot change it for a server that it has: "

@@ -28,7 +28,8 @@ class Recipe:
     """How a backend's members are put in at run time. ``obstacle`` says why they cannot be as servers of their own.
 
     ``fixed`` says why weights cannot change; ``weight``, ``maxconn`` (0: none), ``backup`` and ``ssl`` are those of the options,
-    ``ssl`` None where a variable may hold it. ``follows`` tells whether servers may be down that nothing checks.
+    None where a variable may hold them, or where HAProxy derives the limit. ``follows`` tells whether servers may be down that
+    nothing checks.
     """
 
     arguments: str = ""
@@ -38,8 +39,8 @@ class Recipe:
     obstacle: str | None = None
     fixed: str | None = None
     weight: int = 1
-    maxconn: int = 0
-    backup: bool = False
+    maxconn: int | None = 0
+    backup: bool | None = False
     ssl: bool | None = None
     follows: bool = False
 
@@ -60,9 +61,13 @@ class Recipe:
         """The weight that a member should have."""
         return self.weight if member.weight == UNSET else member.weight
 
-    def maxconn_of(self, member: Member) -> int:
-        """The most connections at a time that a member should get; 0 is no limit."""
+    def maxconn_of(self, member: Member) -> int | None:
+        """The most connections at a time that a member should get; 0 is no limit, None that the file alone tells."""
         return self.maxconn if member.maxconn == UNSET else member.maxconn
+
+    def backup_of(self, member: Member) -> bool | None:
+        """Whether a member should be a backup; None that the file alone tells."""
+        return True if member.backup else self.backup
 
 
 def recipe(section: Section, defaults: Sequence[str]) -> Recipe:
@@ -83,8 +88,8 @@ def _recipe(lines: tuple[str, ...], template: str, defaults: tuple[str, ...]) ->
         obstacle=_obstacle(lines, defaults, arguments, keywords) or fixed,
         fixed=fixed,
         weight=_number(keywords, "weight", 1),
-        maxconn=_number(keywords, "maxconn", 0),
-        backup=keywords.last("backup", "no-backup"),
+        maxconn=None if "$" in arguments or "minconn" in keywords else _number(keywords, "maxconn", 0),
+        backup=None if "$" in arguments else keywords.last("backup", "no-backup"),
         ssl=None if "$" in arguments else keywords.last("ssl", "no-ssl"),
         follows="track" in keywords or "init-state" in keywords,
     )

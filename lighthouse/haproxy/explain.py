@@ -30,7 +30,7 @@ def explained(tools: Tools, backend: str, deadline: Deadline) -> dict[str, dict[
     Raises `lighthouse.errors.BalancerError`.
     """
     running = tools.control.running(deadline)
-    running = tools.control.details(running, [backend], deadline)
+    running = tools.control.details(running, deadline, [backend])
     documents = filter(None, [tools.memory.ran, *tools.file.documents()])  # a file that is refused for now is behind
     document = next((item for item in documents if item.skeleton == running.skeleton), None)
     section = document.backends().get(backend) if document else None

@@ -28,7 +28,7 @@ class Inclusion(Actor):
         # It may have been starting while the file was made ready.
         current = self._tools.lifecycle.appearing(self._deadline)
         if current is not None and current[0].skeleton == document.skeleton:
-            return document, self._reader.closely(document, self._reader.noted(current))
+            return document, self._reader.closely(self._reader.noted(current))
         key = hashlib.sha256(document.text().encode()).hexdigest()
         known = self._tools.refusals.inclusions.get(key)
         refused = known.reason if known else None
@@ -43,7 +43,7 @@ class Inclusion(Actor):
                 refused = str(error)
             else:
                 self._account.reload = "HAProxy had not read our file"
-                return document, self._reader.closely(document, running)
+                return document, self._reader.closely(running)
         self._account.trouble.insert(0, f"HAProxy does not serve the clusters: {refused}")
         return document, nothing
 

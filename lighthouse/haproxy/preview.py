@@ -59,7 +59,7 @@ class _Preview:
 
     def _change(self, desired: Desired, documents: Sequence[Document], running: Running) -> None:
         base = next((item for item in documents if item.skeleton == running.skeleton), None)
-        running = self._reader.closely(base or desired.document, running)
+        running = self._reader.closely(running)
         wanted = arranged(desired.document, base, running, self._tools.obstacle)
         if base is None and wanted.skeleton == running.skeleton:
             base = wanted  # the file is lost

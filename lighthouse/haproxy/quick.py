@@ -21,7 +21,7 @@ from dataclasses import replace
 
 from lighthouse.cluster import Cluster
 from lighthouse.exact import same
-from lighthouse.haproxy.arrange import defaults_of, looked_at, refilled_section
+from lighthouse.haproxy.arrange import defaults_of, refilled_section
 from lighthouse.haproxy.deadline import Deadline
 from lighthouse.haproxy.drain import leaving
 from lighthouse.haproxy.errors import BrokenOffError, HAProxyControlError, NotRunningError, UnwrittenError
@@ -172,18 +172,21 @@ class _Quick:
         """Take the steps and read back. Whether it is the HAProxy that is known, and took new servers."""
         tools, before = self._tools, self._running
         commands = commands_of(todo)
-        closely = {name for name, section in made.items() if section.slots or name in self._desired.limited}
+        closely = {name for name, section in made.items() if section.slots or self._is_close(name)}
         answers, running = tools.control.exchange(before, commands, self._backends, closely, self._deadline)
         self._account.commands += len(commands)
         if (running.pid, running.skeleton, running.stopping) != (before.pid, before.skeleton, False):
             return False
-        self._running = tools.control.details(running, self._unseen(made, running), self._deadline)
+        self._running = tools.control.details(running, self._deadline, _unseen(closely, running))
         touched = {(step.backend, step.server) for step in todo.steps}
         if found := tools.drift.seen(self._running, self._backends, touched):
             log.warning("HAProxy was changed from outside, which is put right: %s", ", ".join(found))
         return not refused_joins(tools, todo, answers, made)
 
-    def _unseen(self, made: Mapping[str, Section], running: Running) -> set[str]:
-        """The backends of which details count, but could not be asked for: they had no server before."""
-        found = looked_at(made, running, self._desired.limited)
-        return {name for name in found if any(item.sessions is None for item in running.servers[name].values())}
+    def _is_close(self, backend: str) -> bool:
+        return backend in self._desired.limited or backend in self._late
+
+
+def _unseen(backends: Collection[str], running: Running) -> set[str]:
+    """Those of which details could not be asked for with the rest: they had no server before."""
+    return {name for name in backends if any(item.sessions is None for item in running.servers[name].values())}

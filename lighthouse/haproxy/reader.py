@@ -2,10 +2,9 @@
 
 from __future__ import annotations
 
-from collections.abc import Collection, Sequence
+from collections.abc import Sequence
 
 from lighthouse.cluster import Cluster
-from lighthouse.haproxy.arrange import looked_at
 from lighthouse.haproxy.config import Desired
 from lighthouse.haproxy.deadline import Deadline
 from lighthouse.haproxy.document import Document
@@ -21,10 +20,9 @@ APPEAR_TIMEOUT = 1.0  # seconds that a process which exists, but does not answer
 
 
 class Reader:
-    """Reads within one deadline, and notes what the master says. ``watched``: backends that are asked for details."""
+    """Reads within one deadline, and notes what the master says."""
 
     def __init__(self, tools: Tools, account: Account, deadline: Deadline) -> None:
-        self.watched: Collection[str] = ()
         self._tools = tools
         self._account = account
         self._deadline = deadline
@@ -37,9 +35,7 @@ class Reader:
         adopted = {name: adopt(name, running, on_disk) for name in unknown}
         in_force = (item for item in documents if running is not None and item.skeleton == running.skeleton)
         addresses = self._addresses(documents, running)
-        desired = self._tools.config.desired(clusters, adopted, next(in_force, on_disk), addresses)
-        self.watched = desired.limited
-        return desired
+        return self._tools.config.desired(clusters, adopted, next(in_force, on_disk), addresses)
 
     def _addresses(self, documents: Sequence[Document], running: Running | None) -> Addresses:
         """Where the servers of proxies are whose hosts are names. Asks the resolver, which may take its time once for each name."""
@@ -59,18 +55,17 @@ class Reader:
             current = found
         return self.noted(current)
 
-    def again(self, document: Document) -> Running:
+    def again(self) -> Running:
         """Read back. A master that could not be asked is not asked again, because that may take its time."""
         if self._account.processes is None:
             running = self._tools.control.running(self._deadline)
         else:
             running = self.noted(self._tools.lifecycle.current(self._deadline))
-        return self.closely(document, running)
+        return self.closely(running)
 
-    def closely(self, document: Document, running: Running) -> Running:
-        """The same with the details of those backends for which they decide something."""
-        backends = looked_at(document.backends(), running, self.watched)
-        return self._tools.control.details(running, backends, self._deadline)
+    def closely(self, running: Running) -> Running:
+        """The same with the details of all servers: whatever is allowed now, anybody may have set a limit."""
+        return self._tools.control.details(running, self._deadline)
 
     def noted(self, current: Current) -> Running:
         """What runs, of what a start or a reload ended with."""

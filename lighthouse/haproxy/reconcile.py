@@ -114,7 +114,7 @@ class _Reconciliation:
 
     def _converge(self, desired: Desired, running: Running) -> tuple[Document, Running]:
         base = next((item for item in self._tools.documents() if item.skeleton == running.skeleton), None)
-        running = self._reader.closely(base or desired.document, running)
+        running = self._reader.closely(running)
         self._compare(running, base)
         if base is not None:
             self._tools.drain.met(base.backends())
@@ -133,7 +133,7 @@ class _Reconciliation:
             self._account.held_up(error)
             takes_files = isinstance(error, UndecidedError)
         now = current or wanted
-        running = self._reader.again(now)
+        running = self._reader.again()
         return self._settled(now, running) if current and takes_files else (now, running)
 
     def _brought(self, document: Document, running: Running) -> tuple[Running, dict[str, str]]:
@@ -145,7 +145,7 @@ class _Reconciliation:
             log.info("putting right at HAProxy: %s", "; ".join(commands))
             self._tools.control.batch(commands, self._deadline)
             self._account.commands += len(commands)
-            running = self._reader.again(document)
+            running = self._reader.again()
         obstacles = {**obstacles, **shut_down(document, running), **stranded(document, running)}
         return running, {**obstacles, **self._tools.drift.spoilt(running)}
 
@@ -174,8 +174,8 @@ class _Reconciliation:
         refused = verdict.reason or self._loading.futile(wanted) or self._loading.load(wanted, current, running, reason)
         if refused is not None:
             self._account.trouble.append(f"the new configuration is not in force: {refused}")
-            return self._settled(current, self._reader.again(current)) if current else (wanted, running)
-        running, obstacles = self._brought(wanted, self._reader.again(wanted))
+            return self._settled(current, self._reader.again()) if current else (wanted, running)
+        running, obstacles = self._brought(wanted, self._reader.again())
         if obstacles:
             self._loading.was_futile(wanted, obstacles.values())
         return wanted, running

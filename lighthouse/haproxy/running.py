@@ -47,7 +47,7 @@ class Server:
     """One server as it runs. ``admin`` holds bits of `Admin`, ``check`` and ``agent`` bits of `Checking`.
 
     ``initial`` is the weight it was declared with, ``since`` the seconds since it last went up or down. ``sessions``, ``maxconn``
-    (0: no limit) and ``backup`` are None unless `Sockets.running` was told to look closely. ``checked`` holds the ports and
+    (0: no limit) and ``backup`` are what `Sockets.details` read last, None if it did not. ``checked`` holds the ports and
     addresses of its own that its check and its agent use; ``ssl`` tells whether it is reached by TLS (None: HAProxy does not say).
     ``said`` is what was read.
     """
@@ -144,10 +144,10 @@ def parse_version(text: str) -> str:
     return match[0] if match else text
 
 
-def parse_servers_state(text: str, before: Mapping[str, Server] | None = None) -> dict[str, dict[str, Server]]:
+def parse_servers_state(text: str, before: Servers | None = None) -> dict[str, dict[str, Server]]:
     """``show servers state``. Raises `BalancerError` if it is not of that format.
 
-    `before`: servers of the only backend in it; one of which nothing else is said now is the same object, ``since`` included.
+    `before`: servers of the same process; one at work of which nothing else is said now is the same object, details included.
     """
     lines = text.split("\n")
     header = next((line for line in lines if line.startswith("# ")), "")
@@ -166,6 +166,7 @@ _COLUMNS = (
 )
 _CHECKED = ("srv_check_port", "srv_check_addr", "srv_agent_addr", "srv_agent_port")
 _SSL = "srv_use_ssl"  # -1 is ``no-ssl`` behind ``ssl``
+_NONE: Mapping[str, Server] = {}
 _EXTRA = ("srv_iweight", "srv_time_since_last_change")
 
 
@@ -173,7 +174,7 @@ def _servers(
     lines: list[str],
     chosen: Callable[[list[str]], tuple[str, ...]],
     extra: list[int | None],
-    before: Mapping[str, Server],
+    before: Servers,
     *,
     tells_ssl: bool,
 ) -> dict[str, dict[str, Server]]:
@@ -183,8 +184,8 @@ def _servers(
             continue
         fields = line.split(" ")
         said = chosen(fields)
-        known = before.get(said[1])
-        if known is None or known.said != said or known.sessions is not None:
+        known = before.get(said[0], _NONE).get(said[1])
+        if known is None or known.said != said or known.admin:  # in maintenance it counts how long
             port, operational, admin, weight, check, agent = map(int, said[3:9])
             initial, since = (0 if index is None else int(fields[index]) for index in extra)
             known = Server(
@@ -203,24 +204,30 @@ def parse_ids(text: str) -> dict[str, str]:
     return {row[1]: row[0] for row in rows if len(row) > 1}
 
 
-def parse_stat(text: str) -> dict[str, tuple[int, int, bool]]:
-    """``show stat ID 4 -1``: sessions, limit of sessions (0: none) and whether it is a backup, by server.
-
-    Raises `BalancerError` if it is not of that format.
-    """
-
-    def read(name: str, now: str, limit: str, backup: str) -> tuple[str, tuple[int, int, bool]]:
-        return name, (int(now or 0), int(limit or 0), backup == "1")
-
-    return dict(rows_of(text, ("svname", "scur", "slim", "bck"), read))
+Details = tuple[int, int, bool]
+"""Sessions, limit of sessions (0: none) and whether it is a backup."""
 
 
-def with_details(servers: Mapping[str, Server], details: Mapping[str, tuple[int, int, bool]]) -> dict[str, Server]:
-    """The same servers with what `parse_stat` tells of them."""
+def parse_stat(text: str) -> dict[str, dict[str, Details]]:
+    """``show stat ID 4 -1``: the details of each server, by its backend. Raises `BalancerError` if it is not of that format."""
+    found: dict[str, dict[str, Details]] = {}
+
+    def read(backend: str, name: str, now: str, limit: str, backup: str) -> tuple[str, str, Details]:
+        return backend, name, (int(now or 0), int(limit or 0), backup == "1")
+
+    for backend, name, details in rows_of(text, ("pxname", "svname", "scur", "slim", "bck"), read):
+        found.setdefault(backend, {})[name] = details
+    return found
+
+
+def with_details(servers: Mapping[str, Server], details: Mapping[str, Details]) -> dict[str, Server]:
+    """The same servers with what `parse_stat` tells of them; one of which it is known already is the same object."""
     result = dict(servers)
-    for name, (sessions, maxconn, backup) in details.items():
-        if name in result:
-            result[name] = replace(result[name], sessions=sessions, maxconn=maxconn, backup=backup)
+    for name, server in servers.items():
+        found = details.get(name)
+        if found is not None and (server.sessions, server.maxconn, server.backup) != found:
+            sessions, maxconn, backup = found
+            result[name] = replace(server, sessions=sessions, maxconn=maxconn, backup=backup)
     return result
 
 

@@ -40,7 +40,7 @@ class Runtime:
             if not todo.steps:
                 break
             refused |= self._execute(todo, document)
-            running = self._reader.again(document)
+            running = self._reader.again()
             todo = plan(document, running, self.unknown, drain.expired())
             if not todo.open:
                 break

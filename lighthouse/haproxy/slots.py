@@ -16,7 +16,7 @@ the address.
 from __future__ import annotations
 
 import itertools
-from collections.abc import Collection, Iterable, Mapping, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass, replace
 
 from lighthouse.haproxy.dynamic import Recipe, recipe
@@ -108,14 +108,6 @@ def placed(section: Section, members: Iterable[Member], made: Recipe, before: Be
     return section.having(sorted(result, key=lambda member: order[member.slot]))
 
 
-def freed(section: Section, servers: Mapping[str, Server]) -> Collection[str]:
-    """The slots without a member that still have the address of the one who left."""
-    used = {member.slot for member in section.members}
-    return [
-        slot for slot in section.slots if slot not in used and slot in servers and servers[slot].address != FREE_ADDRESS
-    ]
-
-
 def _serves(server: Server | None, member: Member) -> bool:
     return server is not None and server.address == (member.ip, member.port)
 
@@ -125,6 +117,6 @@ def _reluctance(server: Server | None, member: Member, made: Recipe) -> tuple[bo
     if server is None:
         return False, False, False, 0
     misfit = bool(made.fixed) and made.weight_of(member) not in (0, server.initial)
-    unlike = server.backup is not None and server.backup != (member.backup or made.backup)
+    unlike = server.backup not in (None, made.backup_of(member))
     clean = server.address == FREE_ADDRESS
     return misfit or unlike, not clean, bool(server.sessions), 0 if clean else -server.since

@@ -57,26 +57,31 @@ class Sockets:
         self.master_socket_file = master_socket_file
         self._room = room
         self._waiting: Dialogue | None = None
+        self._seen = Running(None)  # all details; what is said of a server again is not read again
 
-    def details(self, running: Running, backends: Collection[str], deadline: Deadline) -> Running:
-        """The same, with what only ``show stat`` tells about the servers of `backends`. Raises like `running`."""
-        asked = sorted(set(backends) & set(running.ids))
+    def details(self, running: Running, deadline: Deadline, backends: Collection[str] | None = None) -> Running:
+        """The same, with what only ``show stat`` tells about the servers of `backends`, or of all. Raises like `running`."""
+        asked = ["-1"] if backends is None else [running.ids[name] for name in sorted(set(backends) & set(running.ids))]
         if not asked:
             return running
         servers = dict(running.servers)
-        answers = self.batch([f"show stat {running.ids[backend]} 4 -1" for backend in asked], deadline.within(TIMEOUT))
-        for backend, answer in zip(asked, answers, strict=True):
+        for answer in self.batch([f"show stat {number} 4 -1" for number in asked], deadline.within(TIMEOUT)):
             raise_refusal(answer)
-            servers[backend] = with_details(servers[backend], parse_stat(answer))
-        return replace(running, servers=servers)
+            found = parse_stat(answer)
+            servers |= {name: with_details(servers[name], found[name]) for name in found.keys() & servers.keys()}
+        result = replace(running, servers=servers)
+        if backends is None:
+            self._seen = result
+        return result
 
     def running(self, deadline: Deadline) -> Running:
         """What runs now. Raises `NotRunningError`, `NoAnswerError`, `HAProxyControlError` or `BalancerError`."""
         env, state, stat, info = self.batch(_READ, deadline.within(TIMEOUT))
         raise_refusal(state)
+        facts = _facts(env, info)
         return replace(
-            _facts(env, info),
-            servers=parse_servers_state(state),
+            facts,
+            servers=parse_servers_state(state, self._seen.servers if self._seen.pid == facts.pid else None),
             ids=parse_ids(state),
             frontends=parse_frontends(stat),
         )
@@ -127,11 +132,11 @@ class Sockets:
         for answer in looks:
             raise_refusal(answer)
         for name, state in zip(names, looks, strict=False):
-            servers[name] = parse_servers_state(state, running.servers.get(name)).get(name, {})
+            servers[name] = parse_servers_state(state, running.servers).get(name, {})
             if name not in ids:  # it had no server before
                 ids |= parse_ids(state)
         for name, stat in zip(detailed, looks[len(names) :], strict=True):
-            servers[name] = with_details(servers[name], parse_stat(stat))
+            servers[name] = with_details(servers[name], parse_stat(stat).get(name, {}))
         servers |= {name: kept(servers[name], running.servers.get(name, {})) for name in detailed}
         now = replace(_facts(env, info), servers=servers, ids=ids, frontends=running.frontends)
         return answers[: len(commands)], now

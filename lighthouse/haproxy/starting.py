@@ -119,7 +119,7 @@ class Start(Actor):
             self._tools.refusals.loads.remember(document.skeleton, Refusal(str(error), final=True), seconds)
             raise
         self._tools.trial.begin(document.skeleton)
-        return document, self._reader.closely(document, running)
+        return document, self._reader.closely(running)
 
     def _second(
         self, verdict: Verdict, spare: Document | None, refused: RejectedError, ports: Ports

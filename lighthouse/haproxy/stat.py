@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Sequence
+from operator import itemgetter
 from typing import TypeVar
 
 from lighthouse.errors import BalancerError
@@ -19,7 +20,7 @@ def rows_of(text: str, names: Sequence[str], read: Callable[..., T]) -> list[T]:
     column = {name: index for index, name in enumerate(lines[0].removeprefix("# ").split(","))}
     try:
         order = [column[name] for name in names]
-        rows = ([line.split(",")[index] for index in order] for line in lines[1:] if line)
-        return [read(*row) for row in rows]
+        chosen, width = itemgetter(*order), max(order) + 1  # what follows may hold commas, in quotes
+        return [read(*chosen(line.split(",", width))) for line in lines[1:] if line]
     except (KeyError, ValueError, IndexError) as error:
         raise BalancerError(f"HAProxy's answer to `show stat` cannot be read: {error!r}") from None

@@ -142,14 +142,25 @@ def test_what_only_a_reload_heals(paths):
 
 
 def test_a_limit_that_somebody_changed_is_counted(paths):
-    made = balancer(paths)
-    clusters = [cluster("web", [Node("a", "127.0.0.1", 9, {"maxconn": 5})], server_metadata=["maxconn"])]
+    """Whether or not nodes may set limits."""
+    made, node = balancer(paths), Node("a", "127.0.0.1", 9, {"maxconn": 5})
+    clusters = [
+        cluster("free", [node], server_metadata=["maxconn"]),
+        cluster("plain", [node], server_options="maxconn 3"),
+        cluster("range", [node], server_options="minconn 2 maxconn 4"),
+        cluster("slots", [node], backend=["balance source"]),
+    ]
     made.sync(clusters)
-    paths.ask("set maxconn server web/a:9 77")
-    report = made.sync(clusters)
-    assert report["drift"]["healed"] == 1
-    assert report["drift"]["last"]["what"] == "web/a:9 has another limit"
-    assert of_stat(paths, "web", "slim") == {"a:9": "5"}
+    limits = {"free": {"a:9": "5"}, "plain": {"a:9": "3"}, "slots": of_stat(paths, "slots", "slim")}
+    for count, name in enumerate(limits, 1):
+        server = next(iter(limits[name]))
+        paths.ask(f"set maxconn server {name}/{server} 77")
+        report = made.sync(clusters)
+        assert report["drift"]["healed"] == count
+        assert report["drift"]["last"]["what"] == f"{name}/{server} has another limit"
+        assert of_stat(paths, name, "slim") == limits[name]
+    assert made.sync(clusters)["last"]["commands"] == 0, "a limit that HAProxy derives is left alone"
+    assert set(of_stat(paths, "slots", "slim").values()) == {""}
 
 
 def test_a_restart_by_someone_else_is_counted(paths):

@@ -9,7 +9,7 @@ import pytest
 
 from lighthouse.haproxy.document import parse
 from lighthouse.node import Node
-from support.haproxy import Backend, Load, backends, balancer, cluster, get, of_stat, state
+from support.haproxy import Backend, Load, backends, balancer, cluster, get, of_stat, rows_of_stat, state
 from support.pki import Authority
 from support.ports import free_port
 from support.wait import until
@@ -187,6 +187,8 @@ def test_limits_from_the_metadata(paths, lines):
         assert report["degraded"] is None
         (member,) = parse(paths.file.read_text()).backends()["web"].members
         assert of_stat(paths, "web", "slim")[member.server] == str(limit or "")
+    report = made.sync([cluster("web", [Node("a", "127.0.0.1", 9, metadata)], backend=lines)])
+    assert (report["degraded"], of_stat(paths, "web", "slim")[member.server]) == (None, ""), "nobody may any more"
     assert paths.reloads() == 0
 
 
@@ -395,10 +397,12 @@ def test_a_thousand_changes_in_a_row(paths):
         "sticky": {"backend": ["cookie S insert"], "server_options": "weight 3"},
     }
     options = {name: more | {"server_metadata": ["weight"]} for name, more in kinds.items()}
+    permissions = (["weight"], ["weight", "maxconn", "backup"])
 
     def member(number, name):
         weight = dice.choice([0, 9]) if name != "fixed" else 0
         metadata = {"weight": weight} if dice.random() < 0.2 else {}
+        metadata |= {"maxconn": number + 1, "backup": True} if dice.random() < 0.2 else {}
         return Node(f"n{number}", f"127.0.0.{dice.randint(1, 2)}", 9000 + number, metadata)
 
     def members(name):
@@ -411,6 +415,8 @@ def test_a_thousand_changes_in_a_row(paths):
         now[name] = members(name)
         if number % 50 == 49:
             made = balancer(paths)
+        if number % 20 == 19:
+            options[name] |= {"server_metadata": dice.choice(permissions)}
         if number % 97 == 96:
             name = dice.choice(list(options))
             for server in list(paths.servers(name))[:2]:
@@ -425,9 +431,22 @@ def test_a_thousand_changes_in_a_row(paths):
             assert set(report["servers"][key]) == {node.name for node in now[key]}
             weights = state(paths, key, "srv_uweight")
             usual = 3 if key == "sticky" else 1
-            by_name = {item.name: item.server for item in parse(paths.file.read_text()).backends()[key].members}
+            by_name = {item.name: item for item in parse(paths.file.read_text()).backends()[key].members}
+            looked_at = key == name or number % 10 == 0
+            details, late = (
+                rows_of_stat(paths, key, "slim", "bck") if looked_at else None,
+                report["waiting"].get(key, {}),
+            )
             for node in now[key]:
-                assert weights[by_name[node.name]] == str(node.metadata.get("weight", usual)), number
+                item = by_name[node.name]
+                assert weights[item.server] == str(node.metadata.get("weight", usual)), number
+                if details is None:
+                    continue
+                limit, spare = details[item.server]
+                may = len(options[key]["server_metadata"]) > 1
+                assert limit == str(node.metadata.get("maxconn", "") if may else ""), number
+                assert item.backup == (may and "backup" in node.metadata), number
+                assert (spare == "01"[item.backup]) != (node.name in late), number
         if number % 100 == 0:
             assert balancer(paths).sync(clusters)["last"] == {"commands": 0, "start": None, "reload": None}
     assert paths.reloads() == 0

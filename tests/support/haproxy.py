@@ -102,9 +102,15 @@ def state(paths, backend, column):
 
 def of_stat(paths, backend, column):
     """One column of ``show stat``, by server."""
+    return {server: value for server, (value,) in rows_of_stat(paths, backend, column).items()}
+
+
+def rows_of_stat(paths, backend, *columns):
+    """Some columns of ``show stat``, by server."""
     lines = paths.ask(f"show stat {backend} 4 -1").splitlines()
-    index = lines[0].removeprefix("# ").split(",").index(column)
-    return {line.split(",")[1]: line.split(",")[index] for line in lines[1:] if line}
+    header = lines[0].removeprefix("# ").split(",")
+    rows = (dict(zip(header, line.split(","), strict=False)) for line in lines[1:] if line)
+    return {row["svname"]: tuple(row[column] for column in columns) for row in rows}
 
 
 class _Handler(http.server.BaseHTTPRequestHandler):

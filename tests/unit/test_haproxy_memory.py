@@ -236,11 +236,12 @@ def test_versions():
 
 def test_show_stat():
     text = "# pxname,svname,scur,slim,bck,\nweb,a,3,7,0,\nweb,b,0,,1,\n\n"
-    details = parse_stat(text)
-    assert details == {"a": (3, 7, False), "b": (0, 0, True)}
-    servers = with_details({"a": WELL, "c": WELL}, details)
+    details = parse_stat(text + 'db,c,0,,0,"a, b"\n')
+    assert details == {"web": {"a": (3, 7, False), "b": (0, 0, True)}, "db": {"c": (0, 0, False)}}
+    servers = with_details({"a": WELL, "c": WELL}, details["web"])
     assert (servers["a"].sessions, servers["a"].maxconn, servers["a"].backup) == (3, 7, False)
     assert servers["c"] == WELL
+    assert with_details(servers, details["web"])["a"] is servers["a"]
     assert parse_ids("1\n# be_id be_name srv_id\n7 web 1 x\n7 web 2 y\n") == {"web": "7"}
 
 

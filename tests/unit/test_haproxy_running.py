@@ -52,17 +52,19 @@ def test_servers_state():
 
 
 def test_a_server_of_which_the_same_is_said_is_the_same_object():
-    before = parse_servers_state(STATE)["web"]
+    before = parse_servers_state(STATE)
     later = STATE.replace(" 1 1 0 1 0 2", " 1 1 77 1 0 2")  # only the time goes on
-    assert parse_servers_state(later, before)["web"]["a:1"] is before["a:1"]
+    assert parse_servers_state(later, before)["web"]["a:1"] is before["web"]["a:1"]
     changed = parse_servers_state(STATE.replace(" 9001 ", " 9011 "), before)["web"]
     assert changed["a:1"].address == ("127.0.0.1", 9011)
-    assert changed["v6:1"] is before["v6:1"]
+    assert changed["v6:1"] is not before["web"]["v6:1"], "it is in maintenance, and tells for how long"
+    assert parse_servers_state(later, {"db": before["web"]})["web"]["a:1"] is not before["web"]["a:1"]
 
 
-def test_one_that_was_looked_at_closely_is_read_anew_because_its_sessions_are_not_said():
-    before = with_details(parse_servers_state(STATE)["web"], {"a:1": (3, 0, False)})
-    assert parse_servers_state(STATE, before)["web"]["a:1"].sessions is None
+def test_one_of_which_something_else_is_said_has_details_that_are_not_known():
+    before = {"web": with_details(parse_servers_state(STATE)["web"], {"a:1": (3, 0, False)})}
+    assert parse_servers_state(STATE, before)["web"]["a:1"].sessions == 3
+    assert parse_servers_state(STATE.replace(" 9001 ", " 9011 "), before)["web"]["a:1"].sessions is None
 
 
 def test_columns_are_found_by_name():
