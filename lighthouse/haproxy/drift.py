@@ -1,4 +1,4 @@
-"""Noticing what others did to HAProxy: somebody restarted it, or typed at its socket.
+"""Noticing what others did to HAProxy: somebody restarted it, typed at its socket, or changed its file.
 
 After each sync it is known what runs. What differs from that at the beginning of the next one was done by someone else. It
 is counted here; that it is put right is the doing of the planner and of `lighthouse.haproxy.repair`, which ask what should be.
@@ -13,6 +13,7 @@ from typing import Any
 from lighthouse.haproxy.arrange import defaults_of
 from lighthouse.haproxy.document import Document
 from lighthouse.haproxy.dynamic import Recipe, recipe
+from lighthouse.haproxy.files import Alteration
 from lighthouse.haproxy.running import Admin, Checking, Running, Server
 
 _FORCED = Admin.FORCED_MAINT | Admin.FORCED_DRAIN
@@ -47,15 +48,20 @@ class Drift:
         """What was changed in this process that only another one has right again, in words."""
         return self._spoilt if self._of == running.pid else {}
 
-    def found(self, running: Running | None, changes: Collection[str] = ()) -> list[str]:
-        """A sync begins with this: what others did since the last one, in words. It is counted.
+    def found(
+        self, running: Running | None, changes: Collection[str] = (), file: Alteration | None = None
+    ) -> list[str]:
+        """A sync begins with this: what others did since the last one, and to the `file`, in words. It is counted.
 
         `changes` is what differs from the file now, whenever that was done; what could not be put right is not counted again.
         """
         pid = running.pid if running else 0
         known = self._standing[1] if self._standing[0] == pid else ()
         differences = [*(what for what in changes if what not in known), *self._differences(running)]
+        differences += [file.what] if file else []
         self._standing = pid, changes
+        if file and file.reshaped and self._left is not None and pid not in (0, self._left.pid):
+            self._of, self._spoilt = pid, {"": "HAProxy was loaded with a file that somebody had changed"}
         self._left = None  # until `left`: what a sync did that failed half-way is no change from outside
         return self._counted(differences)
 

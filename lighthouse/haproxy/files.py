@@ -10,6 +10,7 @@ from __future__ import annotations
 import errno
 import os
 from contextlib import suppress
+from dataclasses import dataclass
 from pathlib import Path
 
 from lighthouse.haproxy.document import Document, parse
@@ -26,6 +27,17 @@ _REMEDIES = {
 }
 
 
+_Stamp = tuple[int, int, int, int]
+
+
+@dataclass(frozen=True, slots=True)
+class Alteration:
+    """What somebody did to the file, and whether more than its members differs for who has read it since."""
+
+    what: str
+    reshaped: bool
+
+
 class ConfigFile:
     """``config_file``, its candidate, and the last good version that a reload may have to come back to.
 
@@ -38,6 +50,31 @@ class ConfigFile:
         self.good = path + ".good"
         self.unjudged = False
         self._parsed: dict[str, tuple[str, Document | None]] = {}
+        self._left: tuple[_Stamp | None, str | None] | None = None
+
+    def holds(self, document: Document) -> bool:
+        """Whether the file says what `document` does."""
+        text = self.text()
+        if text != document.text():
+            return False
+        if self._left is None:
+            self._left = _stamp(self.path), text
+        return True
+
+    def is_touched(self) -> bool:
+        """Whether somebody may have changed the file since it was left. Costs one look at it, and reads nothing."""
+        return self._left is not None and _stamp(self.path) != self._left[0]
+
+    def altered(self) -> Alteration | None:
+        """What somebody did to the file since it was left, told once: what it says now is taken for left."""
+        if self._left is None or not self.is_touched():
+            return None
+        stamp, text, before = _stamp(self.path), self.text(), self._left[1]
+        self._left = stamp, text
+        if text == before:
+            return None
+        how = "deleted" if stamp is None else "replaced" if text is None else "edited"
+        return Alteration(f"{self.path} was {how}", reshaped=text is not None and _skeleton(text) != _skeleton(before))
 
     def text(self) -> str | None:
         """What is on disk now, or None."""
@@ -69,7 +106,9 @@ class ConfigFile:
     def commit(self, document: Document) -> None:
         """Make the candidate, which holds `document`, the file, in one step. Raises `UnwrittenError`."""
         _move(self.candidate, self.path)
-        self._parsed[self.path] = document.text(), document
+        text = document.text()
+        self._parsed[self.path] = text, document
+        self._left = _stamp(self.path), text
         self.unjudged = False
 
     def write(self, document: Document, *, judged: bool = True) -> None:
@@ -97,8 +136,23 @@ class ConfigFile:
         document = self._document(self.good)
         if document is not None:
             _move(self.good, self.path)
+            self._left = _stamp(self.path), self.text()
             self.unjudged = False
         return document
+
+
+def _stamp(path: str) -> _Stamp | None:
+    """By what a file is recognised as unchanged, or None; the change time is there because nobody can set it back."""
+    try:
+        found = os.stat(path)  # noqa: PTH116  as `os.replace` below
+    except OSError:
+        return None
+    return found.st_ino, found.st_size, found.st_mtime_ns, found.st_ctime_ns
+
+
+def _skeleton(text: str | None) -> str | None:
+    document = None if text is None else parse(text)
+    return document.skeleton if document else None
 
 
 def _read(path: str) -> str | None:

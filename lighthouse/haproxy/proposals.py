@@ -107,7 +107,7 @@ class Proposals:
         of it runs already. One that was written without HAProxy's judgement gets it now; if it is refused, what was accepted last
         takes its place, if that is what runs.
         """
-        if self._file.text() == document.text() and not self._file.unjudged:
+        if self._file.holds(document) and not self._file.unjudged:
             return None
         good = self._memory.judged
         try:

@@ -46,7 +46,7 @@ def quick(tools: Tools, clusters: Sequence[Cluster], deadline: Deadline) -> Outc
     if news is None:
         return None
     busy = {backend for backend, _ in tools.drain.places}
-    if not news and not busy:
+    if (not news and not busy) or tools.file.is_touched():
         return None
     try:
         outcome = _Quick(tools, known, news, busy, deadline).run()

@@ -96,7 +96,7 @@ class _Reconciliation:
 
     def _compare(self, running: Running | None, document: Document | None = None) -> None:
         changes = changed(document, running, shared=self._shared) if document and running else []
-        if found := self._tools.drift.found(running, changes):
+        if found := self._tools.drift.found(running, changes, self._tools.file.altered()):
             log.warning("HAProxy was changed from outside, which is put right: %s", ", ".join(found))
 
     def _finish(self, desired: Desired, document: Document, running: Running) -> None:

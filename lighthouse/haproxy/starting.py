@@ -147,7 +147,7 @@ class Start(Actor):
 
     def _with(self, document: Document, good: Document | None) -> Running:
         """`good` is what to go back to."""
-        if self._tools.file.unjudged or self._tools.file.text() != document.text():
+        if self._tools.file.unjudged or not self._tools.file.holds(document):
             refused = self._proposals.accepted(document)
             if refused is not None:
                 raise refused

@@ -141,6 +141,35 @@ def test_what_only_a_reload_heals(paths):
         assert made.sync(clusters)["last"]["reload"] is None
 
 
+def test_a_file_that_somebody_changes_is_put_right_and_counted_once(paths, caplog):
+    made = balancer(paths)
+    a, b = [Node(name, "127.0.0.1", 9) for name in "ab"]
+    made.sync([cluster("web", [a])])
+    spoils = {
+        "edited": lambda: paths.file.write_text(paths.file.read_text() + "\nlisten x\n\tbind 127.0.0.1:1\n"),
+        "deleted": paths.file.unlink,
+        "replaced": lambda: (paths.file.unlink(), paths.file.mkdir()),
+    }
+    for number, (how, spoil) in enumerate(spoils.items(), 1):
+        for nodes in ([a], [a, b]):  # with nothing else to do, and along with a change
+            made.sync([cluster("web", [a])])
+            right = paths.file.read_text()
+            spoil()
+            caplog.clear()
+            report = made.sync([cluster("web", nodes)])
+            assert report["drift"]["last"]["what"] == f"{paths.file} was {how}"
+            assert f"{paths.file} was {how}" in caplog.text
+            if how == "replaced":
+                assert "remove the directory" in report["degraded"]
+                assert made.sync([cluster("web", nodes)])["drift"] == report["drift"], "it is counted once"
+                paths.file.rmdir()
+            assert made.sync([cluster("web", [a])])["drift"]["healed"] == 2 * number - (nodes == [a])
+            assert paths.file.read_text() == right
+    paths.file.touch()
+    assert made.sync([cluster("web", [a])])["drift"]["healed"] == 6, "it says what it said"
+    assert paths.reloads() == 0
+
+
 def test_a_limit_that_somebody_changed_is_counted(paths):
     """Whether or not nodes may set limits."""
     made, node = balancer(paths), Node("a", "127.0.0.1", 9, {"maxconn": 5})

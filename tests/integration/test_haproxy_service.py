@@ -226,6 +226,14 @@ def test_an_owner_that_restarts_it_finds_the_right_members_in_the_file(service):
         service.ask(f"set server web/{a.node.name} state maint")
         report = made.sync([cluster("web", [a, b], port=port)])
         assert (report["drift"]["healed"], report["servers"]["web"][a.node.name]) == (2, "up")
+        right = service.file.read_text()
+        service.file.write_text(right.replace("\nbackend web\n", "\nbackend web\n\tfullconn 77\n"))
+        service.end()
+        service.start()
+        report = made.sync([cluster("web", [a, b], port=port)])
+        assert "loaded with a file that somebody had changed" in report["last"]["reload"]
+        assert (report["degraded"], report["drift"]["healed"], service.file.read_text()) == (None, 4, right)
+        assert made.sync([cluster("web", [a, b], port=port)])["last"] == {"commands": 0, "start": None, "reload": None}
 
 
 def test_what_the_owner_does_to_its_own_servers_is_no_drift(service):

@@ -10,6 +10,7 @@ from lighthouse.haproxy.config import Desired
 from lighthouse.haproxy.document import Document
 from lighthouse.haproxy.drain import Drain
 from lighthouse.haproxy.drift import Drift
+from lighthouse.haproxy.files import Alteration
 from lighthouse.haproxy.frontends import Frontend
 from lighthouse.haproxy.member import Member
 from lighthouse.haproxy.memory import VERIFY, Memory
@@ -300,6 +301,29 @@ def test_leaving_servers_of_other_backends_stay_noted():
     assert set(drain.places) == {("db", "b")}
     drain.note([(("web", "c"), SERVER)], ["web"])
     assert set(drain.places) == {("db", "b"), ("web", "c")}
+
+
+def test_a_changed_file_counts_and_calls_for_a_reload_only_of_a_process_that_may_have_read_it():
+    drift, left = Drift(lambda: 7.0), running(a=WELL)
+    edited = Alteration("x was edited", reshaped=True)
+    drift.left(left, (), Document((), ()))
+    assert drift.found(left, file=edited) == ["x was edited"]
+    assert drift.report() == {"healed": 1, "last": {"what": "x was edited", "at": 7.0}}
+    assert not drift.spoilt(left)
+    drift.left(left, (), Document((), ()))
+    other = replace(left, pid=left.pid + 1)
+    assert drift.found(other, file=replace(edited, reshaped=False)) == [
+        "HAProxy was restarted or reloaded",
+        "x was edited",
+    ]
+    assert not drift.spoilt(other), "its members are put right at run time"
+    drift.left(left, (), Document((), ()))
+    assert len(drift.found(other, file=edited)) == 2
+    assert "loaded with a file" in drift.spoilt(other)[""]
+    drift.left(other, (), Document((), ()))
+    assert drift.spoilt(other), "until there is another process"
+    drift.left(replace(left, pid=left.pid + 2), (), Document((), ()))
+    assert not drift.spoilt(replace(left, pid=left.pid + 2))
 
 
 def test_whose_a_slot_was_is_known_as_long_as_it_is_leaving():
