@@ -165,6 +165,9 @@ def _whole(text: str) -> int | str:
     return value
 
 
+_DECODER = json.JSONDecoder(parse_int=_whole)  # made once: `json.loads` would make one for each record
+
+
 def _nested(value: Any, what: str) -> Any:
     """Lighthouse 1.0 nests JSON texts; plain objects are accepted too."""
     return _json(value, what) if isinstance(value, str) else value
@@ -172,6 +175,7 @@ def _nested(value: Any, what: str) -> Any:
 
 def _json(text: str | bytes, what: str) -> Any:
     try:
-        return json.loads(text, parse_int=_whole)
+        decoded = text if isinstance(text, str) else text.decode(json.detect_encoding(text), "surrogatepass")
+        return _DECODER.decode(decoded)
     except (ValueError, RecursionError) as error:
         raise NodeError(f"{what} is not JSON: {shown(str(error), 80)}") from None
