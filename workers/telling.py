@@ -14,6 +14,7 @@ from lighthouse.ipc.frames import MAX_SNAPSHOT
 from lighthouse.ipc.messages import pack, pack_list, pack_map, unpack
 from lighthouse.node import Node
 from lighthouse.settings import MassLoss as Rules
+from lighthouse.workers.plugins import why
 
 SHOWN = 5  # members that a line of the log names
 MOST = 50  # refused records, and members that left, that are told
@@ -35,8 +36,10 @@ class Member:
 
     @classmethod
     def of(cls, node: Node, since: float) -> Member:
-        """A node that is told."""
-        return cls(node, since, pack({**node.to_mapping(), "since": since}))
+        """A node that is told. Raises whatever, if nobody could read it: plugins make nodes of what they find."""
+        packed = pack({**node.to_mapping(), "since": since})
+        Node.from_mapping(unpack(packed))
+        return cls(node, since, packed)
 
 
 @dataclass(slots=True)
@@ -81,12 +84,20 @@ class Telling:
 
     def answered(self, nodes: Iterable[Node], refused: Mapping[str, str], now: float, rules: Rules | None) -> None:
         """The registry gave a complete answer, with these records that cannot be used, and why."""
-        some = sorted(refused.items())[:MOST]
-        self.refused_total = len(refused)
+        moment, leaving = self._moment(now), set[str]()
+        answer, bad = dict[str, Member](), dict(refused)
+        for node in nodes:
+            if node.leaving:
+                leaving.add(node.name)
+                continue
+            try:
+                answer[node.name] = self._member(node, moment)
+            except Exception as error:  # noqa: BLE001  a plugin may put anything into it, which costs this node alone
+                bad[node.name] = f"it cannot be told: {why(error)}"
+        some = sorted(bad.items())[:MOST]
+        self.refused_total = len(bad)
         self.refused = [{"record": record[:TEXT], "reason": reason[:TEXT]} for record, reason in some]
-        all_of_them = list(nodes)
-        answer = {node.name: node for node in all_of_them if not node.leaving}
-        leaving = {node.name for node in all_of_them if node.leaving} - answer.keys()
+        leaving -= answer.keys()
         self.leaving |= leaving
         if self._become(self.guard.answered(answer, now, rules, leaving), answer, now, rules):
             self.problem = None
@@ -102,13 +113,16 @@ class Telling:
         if guard is not self.guard:
             self._become(guard, {}, now, None)
 
-    def _become(self, guard: Guard, answer: Mapping[str, Node], now: float, rules: Rules | None) -> bool:
+    def _moment(self, now: float) -> float:
+        return round(self.epoch + now, 3)
+
+    def _become(self, guard: Guard, answer: Mapping[str, Member], now: float, rules: Rules | None) -> bool:
         """Tell what `guard` says: of its members those of the answer as they are there, the others as they were.
 
         Returns whether it can be told.
         """
-        moment = round(self.epoch + now, 3)
-        members = {name: self._member(name, answer.get(name), moment) for name in sorted(guard.told)}
+        moment = self._moment(now)
+        members = {name: answer.get(name) or self.members[name] for name in sorted(guard.told)}
         gone = {name: when for name, when in self.gone.items() if name not in guard.told}
         gone |= dict.fromkeys(sorted(self.guard.told - guard.told), moment)
         gone = dict(list(gone.items())[-MOST:])
@@ -135,10 +149,8 @@ class Telling:
         self.guard, self.members, self.gone, self.leaving, self.payload = guard, members, gone, leaving, payload
         return True
 
-    def _member(self, name: str, node: Node | None, moment: float) -> Member:
-        if node is None:
-            return self.members[name]
-        known = self.members.get(name)
+    def _member(self, node: Node, moment: float) -> Member:
+        known = self.members.get(node.name)
         if known is not None and known.node == node:
             return known
         return Member.of(node, known.since if known is not None and known.since else moment)

@@ -62,6 +62,25 @@ def test_members_are_told_once_sorted(one):
     assert told(one) == {}
 
 
+@pytest.mark.parametrize(
+    "bad",
+    [
+        *(Node("c", "10.0.0.3", 80, {"x": value}) for value in (2**64, {1: "a"}, {"a"}, object(), "\ud800")),
+        Node("c\n", "10.0.0.3", 80),
+        Node("c", "10.0.0.3", "80"),
+        Node("c", "c", 80),
+        Node("c", "10.0.0.3", 80, None),
+    ],
+)
+def test_a_node_that_nobody_could_read_costs_itself(one, bad):
+    watch(one, nodes=[A, bad, B])[1].set()
+    (payload,) = raw(one).values()
+    document = unpack(payload)
+    assert [node["host"] for node in document["nodes"]] == ["a", "b"]
+    assert [item["record"] for item in document["refused"]] == [bad.name]
+    assert document["refused"][0]["reason"]
+
+
 def test_a_plugin_that_signals_from_within_start_watching_is_heard(one):
     cluster, signal = one.made("web")
     cluster.nodes = [A]
