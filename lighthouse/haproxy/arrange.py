@@ -7,6 +7,7 @@ from dataclasses import replace
 
 from lighthouse.haproxy.document import Document
 from lighthouse.haproxy.dynamic import recipe
+from lighthouse.haproxy.held import with_held
 from lighthouse.haproxy.running import Running, Server
 from lighthouse.haproxy.slots import Before, placed, slotted
 from lighthouse.haproxy.stanzas.section import Section
@@ -23,6 +24,7 @@ def arranged(
     """
     old = base.backends() if base else {}
     defaults = defaults_of(wanted)
+    named = wanted.named
     dynamic = takes_servers(running.version)
 
     def arrange(section: Section) -> Section:
@@ -31,16 +33,16 @@ def arranged(
             return section
         before = Before(old.get(name), running.servers.get(name, {}))
         reason = obstacle(section) if dynamic else "this HAProxy takes no servers at run time"
-        made = slotted(section, defaults, before, reason)
+        made = with_held(slotted(section, defaults, before, reason), named.get(name, ()), before)
         return before.section if before.section == made and before.section else made
 
-    return _mapped(wanted, arrange)
+    return wanted.mapped(arrange)
 
 
 def refilled(base: Document, wanted: Document, running: Running) -> Document:
     """The skeleton of `base` with the members of `wanted`, and its addresses of names; what only `base` has keeps its own."""
     new = wanted.backends()
-    defaults = defaults_of(base)
+    defaults, named = defaults_of(base), base.named
 
     def refill(section: Section) -> Section:
         name = section.backend
@@ -48,9 +50,13 @@ def refilled(base: Document, wanted: Document, running: Running) -> Document:
             return readdressed(section, wanted)
         if name not in new:
             return section
-        return refilled_section(section, new[name], defaults, running.servers.get(name, {}))
+        servers = running.servers.get(name, {})
+        made = with_held(
+            refilled_section(section, new[name], defaults, servers), named.get(name, ()), Before(section, servers)
+        )
+        return section if made == section else made
 
-    return _mapped(base, refill)
+    return base.mapped(refill)
 
 
 def refilled_section(base: Section, wanted: Section, defaults: Sequence[str], servers: Mapping[str, Server]) -> Section:
@@ -63,12 +69,6 @@ def refilled_section(base: Section, wanted: Section, defaults: Sequence[str], se
     before = Before(base, servers)
     made = placed(base, members, recipe(base, defaults), before) if base.slots else base.having(sorted(members))
     return base if made == base else made
-
-
-def _mapped(document: Document, function: Callable[[Section], Section]) -> Document:
-    """The document with other sections; itself if they are the same, because what was derived from it is kept then."""
-    sections = tuple(map(function, document.sections))
-    return document if sections == document.sections else replace(document, sections=sections)
 
 
 def defaults_of(document: Document) -> tuple[str, ...]:

@@ -54,7 +54,7 @@ class Change:
 
     def is_none(self) -> bool:
         """Whether nothing differs: the common case, told quickly."""
-        if len(self.have) != len(self.section.slots or self.section.members):
+        if len(self.have) != len(self.section.slots or self.section.members) + len(self.section.held):
             return False
         wanted = {member.server: member for member in self.section.members}
         return all(
@@ -98,7 +98,7 @@ class Change:
             if not server.in_maintenance:
                 agent = (f"disable agent {self.backend}/{name}",) if server.agent & Checking.ENABLED else ()
                 yield self._step(Kind.LEAVE, name, *agent, f"set server {self.backend}/{name} state maint")
-            if name in self.section.slots:
+            if name in self.section.slots or name in self.section.held:
                 yield from self._free(name, server)
             else:
                 yield from self._delete(name)
@@ -124,9 +124,9 @@ class Change:
         changes = [f"set server {path} addr {member.ip} port {member.port}"] if moved else []
         changes += self._settings(member, server)
         # An agent that is at work may itself have put its server into maintenance; in a free slot none is at work.
-        elsewhere = self.recipe.disabled or (
-            server.agent & Checking.CONFIGURED and not (member.slot and (moved or _unchecked(server.agent)))
-        )
+        rests = moved and (bool(member.slot) or server.address == FREE_ADDRESS)
+        idle = rests or _unchecked(server.agent)
+        elsewhere = self.recipe.disabled or (server.agent & Checking.CONFIGURED and not idle)
         revival = []
         if _unchecked(server.check):
             revival.append(f"enable health {path}")
@@ -136,11 +136,11 @@ class Change:
             revival.append(f"set server {path} state ready")
         if self._is_put_down(server):
             revival.append(f"set server {path} health up")
-        if member.slot and moved and revival:
-            # Since 3.0 an address is in force a moment after its command, so the slot is put to work when it is seen there: before,
-            # it would still get requests at its old one. An agent's slot may be at work already, so that nobody would do it later.
+        if rests and revival:
+            # Since 3.0 an address is in force a moment after its command, so the server is put to work once it is seen there: it
+            # would still get requests at its old one. An agent may be at work already, so that nobody would do it later.
             now = revival if server.agent & Checking.CONFIGURED else ()
-            yield self._step(Kind.JOIN, member.server, *changes, *now)
+            yield self._step(Kind.JOIN if member.slot else Kind.CHANGE, member.server, *changes, *now)
             return
         if changes:
             yield self._step(Kind.CHANGE, member.server, *changes)

@@ -10,11 +10,12 @@ from __future__ import annotations
 
 import hashlib
 import re
-from collections.abc import Collection, Iterator, Mapping, Sequence
+from collections.abc import Callable, Collection, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field, replace
 
 from lighthouse.errors import ConfigError, NodeError
 from lighthouse.haproxy.member import Member, keywords_of, member_named
+from lighthouse.haproxy.mentions import servers_named
 from lighthouse.haproxy.slots import slot_names
 from lighthouse.haproxy.stanzas.section import DRAINED, MEMBERS, Section
 
@@ -33,6 +34,7 @@ class Document:
     _text: str = field(default="", init=False, repr=False, compare=False)
     _index: Mapping[str, int] = field(default_factory=dict, init=False, repr=False, compare=False)
     _backends: Mapping[str, Section] = field(default_factory=dict, init=False, repr=False, compare=False)
+    _named: Mapping[str, frozenset[str]] | None = field(default=None, init=False, repr=False, compare=False)
 
     @property
     def skeleton(self) -> str:
@@ -40,6 +42,24 @@ class Document:
         if not self._skeleton:
             object.__setattr__(self, "_skeleton", _hash(self))
         return self._skeleton
+
+    @property
+    def named(self) -> Mapping[str, frozenset[str]]:
+        """The servers that lines name, by backend: no file without them is accepted. Few documents have any."""
+        if self._named is None:
+            object.__setattr__(self, "_named", servers_named(self.sections))
+        return self._named or {}
+
+    @property
+    def question(self) -> str:
+        """What HAProxy's judgement depends on: the skeleton, and which of the servers that lines name are not there."""
+        absent = [
+            f"{name}/{server}"
+            for name, servers in sorted(self.named.items())
+            if (section := self.backends().get(name)) is not None
+            for server in sorted(servers - section.servers)
+        ]
+        return " ".join((self.skeleton, *absent))
 
     def text(self) -> str:
         """The file. Equal documents give equal bytes."""
@@ -94,7 +114,17 @@ class Document:
         object.__setattr__(made, "_pieces", tuple(pieces))
         object.__setattr__(made, "_skeleton", self.skeleton)
         object.__setattr__(made, "_index", positions)
+        object.__setattr__(made, "_named", self.named)
         object.__setattr__(made, "_backends", {**self.backends(), **backends})
+        return made
+
+    def mapped(self, function: Callable[[Section], Section]) -> Document:
+        """The same with other members and slots; itself if nothing differs, because what was derived from it is kept then."""
+        sections = tuple(map(function, self.sections))
+        if sections == self.sections:
+            return self
+        made = replace(self, sections=sections)
+        object.__setattr__(made, "_named", self.named)
         return made
 
     def _positions(self) -> Mapping[str, int]:
@@ -143,14 +173,15 @@ def _section(block: Sequence[str]) -> Section:
     own = tuple(lines[:index])
     slots = slot_names(own, int(mark[1])) if mark[1] else ()
     empty = Section(block[0], own, mark[2] or "", (), slots)
-    members = (_member(empty, line) for line in block[index + 2 :])
-    return empty.having(member for member in members if member)
+    servers = {line.split()[1]: _member(empty, line) for line in block[index + 2 :]}
+    made = empty.having(member for member in servers.values() if member)
+    return made.holding(name for name, member in servers.items() if member is None and name not in slots)
 
 
 def _member(section: Section, line: str) -> Member | None:
-    """The member of a server line; None for a free slot. Raises `ValueError` or `NodeError` for a line that is not ours."""
+    """The member of a server line; None for one without. Raises `ValueError` or `NodeError` for a line that is not ours."""
     _, server, address, *_ = line.split()
-    if server in section.slots and line == section.free_line(server):
+    if (server in section.slots or not section.slots) and line == section.free_line(server):
         return None
     drained = bool(section.slots) and line.endswith(DRAINED)
     before = section.opening(server, address, disabled=drained)

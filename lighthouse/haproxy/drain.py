@@ -67,13 +67,17 @@ class Drain:
 def leaving(sections: Mapping[str, Section], servers: Servers) -> list[tuple[Place, Server]]:
     """The servers of these backends that are none of the members and have not gone yet.
 
-    In slots: those whose last session has not ended.
+    In slots, and of those that are held: those whose last session has not ended.
     """
     found = []
     for backend, section in sections.items():
         members = {member.slot or member.name for member in section.members}
         for name, server in servers.get(backend, {}).items():
-            if name in members or section.is_pinned(name) or (name in section.slots and not server.sessions):
+            if (
+                name in members
+                or section.is_pinned(name)
+                or (not server.sessions and (name in section.slots or name in section.held))
+            ):
                 continue
             found.append(((backend, name), server))
     return found

@@ -137,6 +137,8 @@ def _step(step: Step, section: Section) -> str | None:
             return f"change server {name}{slot}: {', '.join(told)}"
         case Kind.READY:
             return f"enable server {name}{slot}"
+        case Kind.LEAVE if step.server in section.held:
+            return f"disable server {name}: it has left, and its line stays, because others name it"
         case Kind.LEAVE:
             return f"remove server {name} once its connections have ended"
     return None

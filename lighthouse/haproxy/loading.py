@@ -30,7 +30,7 @@ class Loading(Actor):
     def futile(self, wanted: Document) -> str | None:
         """Why a reload would not help: it was made lately, for the same file."""
         refusals = self._tools.refusals
-        known = refusals.reloads.get(_key(wanted)) or refusals.loads.get(wanted.skeleton)
+        known = refusals.reloads.get(_key(wanted)) or refusals.loads.get(wanted.question)
         return known.reason or None if known else None
 
     def was_futile(self, wanted: Document, obstacles: Iterable[str]) -> None:
@@ -79,7 +79,7 @@ class Loading(Actor):
             named = [item for item in suspects if item.header in places]
             self._proposals.suspect(named or suspects, wanted)
         refusal = Refusal(str(error), final=isinstance(error, EndedError))
-        self._tools.refusals.loads.remember(wanted.skeleton, refusal, retry)
+        self._tools.refusals.loads.remember(wanted.question, refusal, retry)
 
     def _go_back(self, good: Document, running: Running) -> None:
         """Put back what ran, and load it so that HAProxy's master is whole again."""

@@ -8,7 +8,7 @@ words are those of its configuration manual, chapters 4 and 7. What is only said
 from __future__ import annotations
 
 import re
-from collections.abc import Iterator
+from collections.abc import Iterable, Iterator
 from dataclasses import dataclass
 from functools import lru_cache
 
@@ -42,9 +42,33 @@ def lines_of(section: Section) -> Iterator[str]:
         yield section.template
 
 
+def servers_named(sections: Iterable[Section]) -> dict[str, frozenset[str]]:
+    """The servers that `sections` name, by backend, but those that the operator's own lines define."""
+    found: dict[str, set[str]] = {}
+    backends: dict[str, Section] = {}
+    for section in sections:
+        if section.backend is not None:
+            backends[section.backend] = section
+        for backend, server in _servers_in(section.header, section.lines, section.template):
+            found.setdefault(backend, set()).add(server)
+    named = {
+        name: frozenset(server for server in servers if not backends[name].is_pinned(server))
+        for name, servers in found.items()
+        if name in backends
+    }
+    return {name: servers for name, servers in named.items() if servers}
+
+
 def mentions(line: str) -> Mentions:
     """What a line names. Of the arguments of a sample fetch each may be a name: who asks knows what there is."""
     return _read(line) if _NAMER.search(line) else _NONE
+
+
+@lru_cache(maxsize=8192)
+def _servers_in(header: str, lines: tuple[str, ...], template: str | None) -> tuple[tuple[str, str], ...]:
+    own = header.partition(" ")[2]
+    found = (place for line in (*lines, template or "") for place in mentions(line).servers)
+    return tuple((backend or own, server) for backend, server in found)
 
 
 @lru_cache(maxsize=4096)  # asked for every line at every whole comparison, and the lines hardly change

@@ -12,7 +12,7 @@ Rules, per backend that should run:
   connection, while those that it has go on (measured on 2.6.12);
 * one that has been leaving for too long: **cut**, its sessions are closed;
 * one that is in maintenance already: **delete**, which HAProxy refuses while it has connections, so it is asked again at each sync;
-  a slot is **free** again, at its neutral address, when its last session has ended;
+  a slot, or a server that lines name, is **free** again, at its neutral address, when its last session has ended;
 * a backend whose members are unknown is left alone.
 
 Joins come before leaves, so that no backend is empty in between.

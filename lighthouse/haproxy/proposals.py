@@ -46,7 +46,7 @@ class Proposals:
         wanted = parted.document
         if wanted is None:
             return parted
-        found = self._refusals.of_shape(wanted.skeleton, start=start)
+        found = self._refusals.of_shape(wanted.question, start=start)
         if found is None:
             return None
         known, seconds = found
@@ -64,7 +64,7 @@ class Proposals:
         if verdict.document is not wanted:
             final = start and verdict.document is None
             refusal = Refusal(verdict.reason, verdict.apart, final=final)
-            self._refusals.shapes.remember(wanted.skeleton, refusal, IDLE_RETRY if final else RETRY)
+            self._refusals.shapes.remember(wanted.question, refusal, IDLE_RETRY if final else RETRY)
         return _joined(parted, verdict)
 
     def accepted(self, document: Document) -> RejectedError | None:

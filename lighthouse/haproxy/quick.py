@@ -10,7 +10,8 @@ say what should be, not what to add to what is. But it is seen in the answers, b
 and by its own word that it is being replaced; then everything is compared at once.
 
 The file is not judged by ``haproxy -c`` here: its lines are made of the parts of lines that HAProxy has accepted, just now or at
-its start. A whole reconciliation lets it be judged (`lighthouse.haproxy.proposals`).
+its start, and a leave is quick only if no line names the server (`lighthouse.haproxy.held`). A whole reconciliation lets the file
+be judged (`lighthouse.haproxy.proposals`).
 """
 
 from __future__ import annotations
@@ -85,6 +86,8 @@ def _news(tools: Tools, clusters: Sequence[Cluster], known: Known) -> dict[str, 
             return None
         if not rendered.section.has_shape_of(backends[name]):
             return None
+        if (named := known.outcome.document.named.get(name)) and named - rendered.section.servers:
+            return None  # no file without them is accepted
         news[name] = rendered.section
     return news
 
@@ -172,7 +175,7 @@ class _Quick:
         """Take the steps and read back. Whether it is the HAProxy that is known, and took new servers."""
         tools, before = self._tools, self._running
         commands = commands_of(todo)
-        closely = {name for name, section in made.items() if section.slots or self._is_close(name)}
+        closely = {name for name, section in made.items() if section.slots or section.held or self._is_close(name)}
         answers, running = tools.control.exchange(before, commands, self._backends, closely, self._deadline)
         self._account.commands += len(commands)
         if (running.pid, running.skeleton, running.stopping) != (before.pid, before.skeleton, False):

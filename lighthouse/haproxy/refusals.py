@@ -82,8 +82,8 @@ class Lately:
 class Refusals:
     """What was refused lately; `files` are judged together with ours, or judge.
 
-    ``shapes``: skeletons that ``haproxy -c`` refuses, in whole or in parts.
-    ``loads``: skeletons that it accepts and HAProxy did not come to run or live with, until it is seen to run them.
+    ``shapes``: what ``haproxy -c`` refuses, in whole or in parts, by `lighthouse.haproxy.document.Document.question`.
+    ``loads``: what it accepts and HAProxy did not come to run or live with, by the same, until it is seen to run it.
     ``listeners``: those that may be the cause of that, by `lighthouse.haproxy.ports.key_of`, until it is seen to have them.
     ``undecided``: skeletons about which ``haproxy -c`` came to no judgement.
     ``reloads``: files for which a reload has left what it was to cure.
@@ -114,17 +114,17 @@ class Refusals:
         for kind in self._all:
             kind.hasten(retry)
 
-    def of_shape(self, skeleton: str, *, start: bool = False) -> tuple[Refusal, float] | None:
-        """How this skeleton was refused, and for how many seconds it stays so; at a `start` only what goes for one."""
+    def of_shape(self, question: str, *, start: bool = False) -> tuple[Refusal, float] | None:
+        """How this was refused, and for how many seconds it stays so; at a `start` only what goes for one."""
         for kind in (self.shapes, self.loads):
-            known = kind.get(skeleton)
+            known = kind.get(question)
             if known is not None and (known.final or not start):
-                return known, kind.retry_in(skeleton)
+                return known, kind.retry_in(question)
         return None
 
     def runs(self, document: Document) -> None:
         """HAProxy is seen to run this, so it could load it: a reload that seemed to fail may only have taken long."""
-        self.loads.forget(document.skeleton)
+        self.loads.forget(document.question)
         if self.listeners:
             self.listeners.forget(*(key_of(section, document) for section in document.sections))
 

@@ -107,7 +107,7 @@ class Start(Actor):
 
         None means as long as anything that was refused; so it is where something serves.
         """
-        known = self._tools.refusals.loads.get(document.skeleton)
+        known = self._tools.refusals.loads.get(document.question)
         if known is not None and known.final:
             raise RejectedError(known.reason)
         try:
@@ -116,7 +116,7 @@ class Start(Actor):
             raise  # it may be free at any moment
         except RejectedError as error:
             seconds = retry_of(error) if retry is None or self._runs else retry
-            self._tools.refusals.loads.remember(document.skeleton, Refusal(str(error), final=True), seconds)
+            self._tools.refusals.loads.remember(document.question, Refusal(str(error), final=True), seconds)
             raise
         self._tools.trial.begin(document.skeleton)
         return document, self._reader.closely(running)

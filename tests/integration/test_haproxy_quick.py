@@ -4,6 +4,7 @@ import os
 import random
 import socket
 import stat
+import subprocess
 
 import pytest
 
@@ -12,7 +13,7 @@ from lighthouse.haproxy.document import parse
 from lighthouse.haproxy.process import HAProxyProcess
 from lighthouse.haproxy.sockets import Sockets
 from lighthouse.node import Node
-from support.haproxy import balancer, cluster
+from support.haproxy import Load, backends, balancer, cluster, get
 from support.ports import free_port
 from support.wait import until
 
@@ -238,6 +239,80 @@ def test_the_file_is_judged_afterwards_and_taken_back_if_it_is_refused(paths):
     refuses.unlink()
     assert made.sync(clusters(a=nodes(1, 2, 3)))["degraded"] is None
     assert agree(paths, "a")
+
+
+def accepted(paths):
+    return subprocess.run(["haproxy", "-c", "-f", paths.file], capture_output=True, check=False).returncode == 0
+
+
+def test_a_server_that_lines_name_keeps_its_line_when_it_leaves(paths):
+    """HAProxy neither accepts a file without it nor deletes it: it is a free server until its member is back."""
+    port, other = free_port(), free_port()
+    with backends("a", "b", "c") as (a, b, c):
+        name = a.node.name
+        users = [
+            cluster("db", [b], port=other, frontend=[f"http-request return status 202 if {{ srv_is_up(web/{name}) }}"]),
+            cluster("follower", [b], server_options=f"track web/{name}"),
+        ]
+
+        def everyone(*members, **more):
+            options = {"backend": [f"use-server '{name}' if TRUE"], "server_options": "check inter 100ms"} | more
+            return [cluster("web", members, port=port, **options), *users]
+
+        made = balancer(paths)
+        made.sync(everyone(a, b))
+        text = paths.file.read_text()
+        with Load(port) as load:
+            until(lambda: load.ok["a"] > 10, what="requests at the one that the rule names")
+            assert not load.ok["b"]
+            [effect] = made.preview(everyone(b)).effects
+            assert effect.what == f"disable server {name}: it has left, and its line stays, because others name it"
+            for members in ((b,), (b, c), (c,), (b,)):
+                assert made.sync(everyone(*members))["degraded"] is None
+                assert accepted(paths)
+                load.wait_for(10)
+                assert agree(paths, "web")
+            until(lambda: made.sync(everyone(b))["leaving"] == {}, what="the end of the last connections")
+            until(lambda: get(other) == (200, "b"), what="the word that it is not up")
+            assert made.preview(everyone(b)).effects == ()
+            report = made.sync(everyone(a, b))
+            load.wait_for(10)
+            assert report["drift"]["healed"] == 0
+        assert load.failed == []
+        assert paths.file.read_text() == text
+        made.sync(everyone(b))
+        paths.stop()
+        made = balancer(paths)
+        assert made.sync(everyone(b))["degraded"] is None
+        assert get(port) == (200, "b")
+        made.sync(everyone(a, b))
+        until(lambda: get(port) == (200, "a"), what="its return to an HAProxy that never had it")
+        assert made.sync(everyone(a, b))["last"] == {"commands": 0, "start": None, "reload": None}
+        assert (paths.reloads(), paths.file.read_text()) == (0, text)
+        made.sync(everyone(b))
+        users.clear()
+        assert made.sync(everyone(b, backend=[]))["degraded"] is None
+        assert name not in paths.file.read_text()
+
+
+def test_a_rule_for_a_server_that_never_was_there_is_judged_again_when_it_comes(paths):
+    made, port = balancer(paths), free_port()
+    with backends("a", "b") as (a, b):
+        made.sync([cluster("web", [b], port=port)])
+        for number in range(2):
+            ruled = {"port": port, "backend": [f"use-server {a.node.name} if TRUE", f"timeout queue {number + 1}s"]}
+            report = made.sync([cluster("web", [b], **ruled)])
+            assert "unable to find server" in report["quarantined"]["web"]
+            assert get(port) == (200, "b")
+            if number:
+                paths.stop()
+                for file in paths.root.glob("haproxy.cfg*"):
+                    file.unlink()
+                made = balancer(paths)
+                assert made.sync([cluster("web", [b], **ruled)])["quarantined"].keys() == {"web"}
+            assert made.sync([cluster("web", [a, b], **ruled)])["quarantined"] == {}
+            assert get(port) == (200, "a")
+            made.sync([cluster("web", [b], port=port)])
 
 
 def test_a_cluster_that_was_changed_in_place_is_noticed(paths):

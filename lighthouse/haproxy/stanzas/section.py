@@ -32,7 +32,8 @@ class Section:
     """A header and its lines. ``template`` is None where no members belong, else what follows the address in a member's line.
 
     ``slots`` names the servers that are declared for members to come, where HAProxy takes no server at run time
-    (`lighthouse.haproxy.slots`); a member then stands in the slot that it names.
+    (`lighthouse.haproxy.slots`); a member then stands in the slot that it names. ``held`` names the servers of members that have
+    left whose lines stay, disabled, because other lines name them (`lighthouse.haproxy.held`).
     """
 
     header: str
@@ -40,6 +41,7 @@ class Section:
     template: str | None = None
     members: tuple[Member, ...] = ()
     slots: tuple[str, ...] = ()
+    held: tuple[str, ...] = ()
     _outline: str = field(default="", init=False, repr=False, compare=False)
     _rendered: str = field(default="", init=False, repr=False, compare=False)
 
@@ -66,10 +68,20 @@ class Section:
         """The same with other members, and other slots if any are given."""
         return Section(self.header, self.lines, self.template, tuple(members), self.slots if slots is None else slots)
 
+    def holding(self, servers: Iterable[str]) -> Section:
+        """The same, with the lines of these servers held and of no others."""
+        held = tuple(sorted(servers))
+        return self if held == self.held else replace(self, held=held)
+
     def has_shape_of(self, other: Section) -> bool:
         """Whether they differ in their members at most."""
         mine = self.header, self.lines, self.template, self.slots
         return mine == (other.header, other.lines, other.template, other.slots)
+
+    @property
+    def servers(self) -> frozenset[str]:
+        """The servers for members that it declares, with or without a member."""
+        return frozenset((*(member.server for member in self.members), *self.slots, *self.held))
 
     @property
     def lasting(self) -> tuple[str, ...]:
@@ -108,6 +120,7 @@ class Section:
         yield from self.shape()
         if not self.slots:
             yield from map(self.server_line, self.members)
+            yield from map(self.free_line, self.held)
             return
         placed = {member.slot: member for member in self.members}
         for slot in self.slots:
@@ -128,7 +141,7 @@ class Section:
         return " ".join(part for part in (opening, keywords, name) if part)
 
     def free_line(self, slot: str) -> str:
-        """The line of a slot without a member. ``disabled`` stands first, because a comment in the options would hide it."""
+        """The line of a server without a member. ``disabled`` stands first, because a comment in the options would hide it."""
         return self.opening(slot, FREE, disabled=True)
 
     def opening(self, server: str, address: str, *, disabled: bool) -> str:
@@ -205,7 +218,7 @@ def cookie_line(lines: Sequence[str], defaults: Sequence[str]) -> str | None:
 
 def defines(line: str, server: str) -> bool:
     """Whether a line of the operator defines this server."""
-    match line.split():
+    match line.replace('"', "").replace("'", "").split():
         case ["server", name, *_]:
             return name == server
         case ["server-template", prefix, count, *_] if server.startswith(prefix):
