@@ -103,6 +103,10 @@ class ConfigFile:
         _write(self.candidate, text)
         return self.candidate
 
+    def proposed(self) -> str | None:
+        """What the candidate says, or None if there is none."""
+        return _read(self.candidate)
+
     def commit(self, document: Document) -> None:
         """Make the candidate, which holds `document`, the file, in one step. Raises `UnwrittenError`."""
         _move(self.candidate, self.path)

@@ -30,6 +30,7 @@ class Proposals:
         self._memory = tools.memory
         self._account = account
         self._deadline = deadline
+        self._judged: Document | None = None  # what was accepted just now
 
     def parted(self, wanted: Document, good: Document | None, ports: Ports, *, start: bool = False) -> Verdict:
         """What of `wanted` needs no port that is taken, `good` being what was in force. HAProxy need not be asked for that.
@@ -68,10 +69,12 @@ class Proposals:
         return _joined(parted, verdict)
 
     def accepted(self, document: Document) -> RejectedError | None:
-        """Write the candidate and let HAProxy judge it. Gives the reason if it refuses.
+        """Write the candidate and let HAProxy judge it, once. Gives the reason if it refuses.
 
         Raises `UndecidedError` if it comes to no judgement, and then at once for a while: each try may take up the time of a sync.
         """
+        if document == self._judged and self._file.proposed() == document.text():
+            return None
         undecided = self._refusals.undecided
         if (known := undecided.get(document.skeleton)) is not None:
             self._account.look_again(undecided.retry_in(document.skeleton))
@@ -86,7 +89,7 @@ class Proposals:
             self._file.discard()
             undecided.remember(document.skeleton, Refusal(str(error)))
             raise
-        self._memory.judged = document
+        self._memory.judged = self._judged = document
         return None
 
     def suspect(self, listeners: Sequence[Section], document: Document) -> None:

@@ -44,6 +44,28 @@ def test_a_program_that_never_ends_its_check(paths, tmp_path, monkeypatch):
         balancer(paths, binary=str(program)).sync([])
 
 
+def test_each_change_is_judged_once(paths, tmp_path):
+    """A judgement takes most of the time of a sync where there are large certificate stores."""
+    calls, program, port = tmp_path / "calls", tmp_path / "bin" / "haproxy", free_port()
+    program.parent.mkdir()
+    program.write_text(f'#!/bin/sh\necho " $* " >>{calls}\nexec {shutil.which("haproxy")} "$@"\n')
+    program.chmod(0o700)
+    made = balancer(paths, binary=str(program))
+
+    def judgements(*clusters):
+        calls.write_text("")
+        report = made.sync(clusters)
+        assert report["degraded"] is None
+        return calls.read_text().count(" -c "), report["last"]["reload"] is not None
+
+    web = cluster("web", [NODE], port=port)
+    assert judgements(web) == (1, False)
+    assert judgements(cluster("web", [NODE], port=port, backend=["timeout queue 3s"])) == (1, True)
+    paths.stop()
+    assert judgements(web) == (1, False)
+    assert judgements(web, cluster("db", [NODE])) == (1, True)
+
+
 def test_a_check_without_an_end_keeps_nobody_from_starting_what_was_good(paths, tmp_path, monkeypatch):
     hanging, port = tmp_path / "hanging", free_port()
     program = tmp_path / "bin" / "haproxy"
