@@ -133,7 +133,7 @@ class HAProxy(Balancer):
 
     def _deadline(self, most: float = inf) -> Deadline:
         """For a call as a whole. What it leaves of its time is for a look at what runs, should the call fail."""
-        return Deadline(min(most, BUDGET * self.call_deadline - GLANCE))
+        return Deadline(min(most, BUDGET * self.call_deadline - GLANCE), self.call_deadline)
 
     def _ready(self) -> Tools:
         if self._tools is None:

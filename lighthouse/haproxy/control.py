@@ -5,7 +5,7 @@ from __future__ import annotations
 import csv
 
 from lighthouse.errors import BalancerError
-from lighthouse.haproxy.deadline import Deadline
+from lighthouse.haproxy.deadline import CALL, Deadline
 from lighthouse.haproxy.errors import (
     HAProxyControlError,
     NotRunningError,
@@ -18,11 +18,11 @@ from lighthouse.haproxy.lifecycle import Lifecycle
 from lighthouse.haproxy.options import HAProxySettings
 from lighthouse.haproxy.process import HAProxyProcess
 from lighthouse.haproxy.running import parse_info
-from lighthouse.haproxy.sockets import TIMEOUT, Sockets
+from lighthouse.haproxy.sockets import Sockets
 from lighthouse.haproxy.versions import parsed
 from lighthouse.identity import shown
 
-RESTART_TIMEOUT = 8.0  # seconds
+TIMEOUT = 2.0  # seconds
 
 __all__ = [
     "HAProxyControl",
@@ -51,7 +51,7 @@ class HAProxyControl:
 
     def get_version(self) -> tuple[int, ...]:
         """The version of the installed program, ``(2, 6, 12)`` for instance; empty if it does not tell."""
-        return parsed(self._process.version(Deadline(RESTART_TIMEOUT)))
+        return parsed(self._process.version(Deadline(CALL)))
 
     def get_info(self) -> dict[str, str]:
         """What ``show info`` tells."""
@@ -85,7 +85,7 @@ class HAProxyControl:
 
         Raises `lighthouse.haproxy.errors.RejectedError` if HAProxy refuses the file.
         """
-        deadline, document = Deadline(RESTART_TIMEOUT), self._file.document()
+        deadline, document = Deadline(CALL), self._file.document()
         if document is None:
             raise BalancerError(f"there is no {self._file.path} that Lighthouse has written")
         self._process.check(self._file.path, document, deadline)

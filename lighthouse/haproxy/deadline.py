@@ -4,11 +4,18 @@ from __future__ import annotations
 
 import time
 
+CALL = 8.0  # seconds; the default of `deadlines.call`
+
 
 class Deadline:
-    """Counts down from ``seconds``; every step asks how much of its own limit is left within it."""
+    """Counts down from ``seconds``; every step asks how much of its own limit is left within it.
 
-    def __init__(self, seconds: float) -> None:
+    The limits of steps are shares of the time that a ``call`` of a plugin may take, so that who raises it raises them all.
+    """
+
+    def __init__(self, seconds: float, call: float = CALL) -> None:
+        self.call = call
+        self._seconds = seconds
         self._end = time.monotonic() + seconds
 
     @property
@@ -18,7 +25,18 @@ class Deadline:
 
     def within(self, seconds: float) -> Deadline:
         """A deadline for one step: `seconds` from now, but not later than this one."""
-        return Deadline(min(seconds, self.remaining))
+        return Deadline(min(seconds, self.remaining), self.call)
+
+    def share(self, share: float) -> Deadline:
+        """A deadline for one step: that share of the call from now, but not later than this one."""
+        return self.within(share * self.call)
+
+    def has(self, share: float) -> bool:
+        """Whether all of that share is left."""
+        return self.remaining >= share * self.call
+
+    def __str__(self) -> str:
+        return f"{self._seconds:.2g} s of the {self.call:g} s that `deadlines.call` allows"
 
     def __bool__(self) -> bool:
         return self.remaining > 0

@@ -23,9 +23,9 @@ from lighthouse.haproxy.processes import Processes
 from lighthouse.haproxy.running import Running
 from lighthouse.haproxy.sockets import Sockets
 
-READY_TIMEOUT = 3.0  # seconds until a new process answers
-RELOAD_TIMEOUT = 3.5  # seconds; a failing reload tries for 2 s to bind its ports, and a busy host takes its time
-SETTLE_TIMEOUT = 1.0  # seconds until only the new worker answers
+READY = 3 / 8  # of a call, until a new process answers
+RELOAD = 3.5 / 8  # of a call; a failing reload tries for 2 s to bind its ports, and a busy host takes its time
+SETTLE = 1 / 8  # of a call, until only the new worker answers
 _PAUSE = 0.005
 _ENDED = "HAProxy ended right after its start; its own log may say why"
 
@@ -54,7 +54,7 @@ class Lifecycle:
         if before is None or not self._process.serves_our_files(before.master):
             pids = {running.pid, *self._process.find(), *([before.master] if before else [])}
             return self.start(document, deadline, sorted(pids))
-        ended, limit = self.ended(before, document), deadline.within(RELOAD_TIMEOUT)
+        ended, limit = self.ended(before, document), deadline.share(RELOAD)
         self._control.reload(limit)
         ended(limit)
         return self._ready(document, (running.pid,), deadline)
@@ -80,7 +80,7 @@ class Lifecycle:
             if processes is None or processes.worker in (None, running.pid):
                 return running, processes
             if waiting is None:
-                waiting = deadline.within(SETTLE_TIMEOUT)
+                waiting = deadline.share(SETTLE)
             elif not waiting:
                 return running, processes
             time.sleep(_PAUSE)
@@ -101,7 +101,7 @@ class Lifecycle:
         """
         if not self._control.master_socket_file:
             return None
-        waiting = deadline.within(RELOAD_TIMEOUT)
+        waiting = deadline.share(RELOAD)
         while True:
             try:
                 found = self._control.processes(deadline)
@@ -145,7 +145,7 @@ class Lifecycle:
         gone = self._process.gone([before.master])
 
         def wait(deadline: Deadline) -> None:
-            deadline = deadline.within(RELOAD_TIMEOUT)
+            deadline = deadline.share(RELOAD)
             while deadline:
                 try:
                     if self._has_reloaded(before, document, deadline):
@@ -154,7 +154,7 @@ class Lifecycle:
                     if gone():
                         raise EndedError("HAProxy ended when it was to run it; its own log may say why") from None
                 time.sleep(_PAUSE)
-            raise UnfinishedError("HAProxy has not ended its reload in time; it is looked at again")
+            raise UnfinishedError(f"HAProxy has not ended its reload within {deadline}; it is looked at again")
 
         return wait
 
@@ -191,7 +191,7 @@ class Lifecycle:
 
         None if that did not come in time. Raises `EndedError` once all of it is `gone`.
         """
-        deadline = deadline.within(READY_TIMEOUT)
+        deadline = deadline.share(READY)
         while deadline:
             try:
                 running, processes = self.current(deadline)

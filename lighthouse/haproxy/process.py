@@ -23,8 +23,8 @@ from lighthouse.haproxy.options import HAProxySettings, Owner
 from lighthouse.haproxy.program import run
 from lighthouse.haproxy.running import parse_version
 
-CHECK_TIMEOUT = 3.0  # seconds; 1000 clusters take 0.1 s, host names in the operator's lines may wait for a resolver
-START_TIMEOUT = 3.5  # seconds; HAProxy itself tries for 2 s to bind a port that another process still holds
+CHECK = 3 / 8  # of a call; 1000 clusters take 0.1 s, host names in the operator's lines may wait for a resolver
+START = 3.5 / 8  # of a call; HAProxy itself tries for 2 s to bind a port that another process still holds
 
 
 class HAProxyProcess:
@@ -42,10 +42,12 @@ class HAProxyProcess:
         """
         base = self._settings.base_files
         files = [part for file in (*base, path) for part in ("-f", file)]
-        code, output = self._run(["-c", *files], deadline.within(CHECK_TIMEOUT))
+        limit = deadline.share(CHECK)
+        code, output = self._run(["-c", *files], limit)
         if code is None:
             raise UndecidedError(
-                "`haproxy -c` did not end in time: see that a resolver answers for the host names in the lines, or write addresses"
+                f"`haproxy -c` did not end within {limit}: raise that if it needs longer, as for many certificates or on a busy "
+                f"host; or it waits for a resolver that does not answer, if the lines hold host names: write addresses then"
             )
         if code == 0:
             return
@@ -70,7 +72,7 @@ class HAProxyProcess:
 
     def version(self, deadline: Deadline) -> str:
         """The version of the program, which a start or a reload brings; empty if it does not tell. Raises `BalancerError`."""
-        code, output = self._run(["-v"], deadline.within(CHECK_TIMEOUT))
+        code, output = self._run(["-v"], deadline.share(CHECK))
         found = re.search(r"version (\S+)", output)
         return parse_version(found[1]) if found and code == 0 else ""
 
@@ -84,9 +86,10 @@ class HAProxyProcess:
         arguments += ["-f", settings.config_file]
         if replaced:
             arguments += ["-sf", *map(str, replaced)]
-        code, output = self._run(arguments, deadline.within(START_TIMEOUT))
+        limit = deadline.share(START)
+        code, output = self._run(arguments, limit)
         if code is None:
-            raise BalancerError("HAProxy did not start in time")
+            raise BalancerError(f"HAProxy did not start within {limit}: raise that if it needs longer")
         if code:
             told = is_judgement(output)
             text = self.reason(output, document) if told else f"HAProxy {self._end_of(code, output)}"

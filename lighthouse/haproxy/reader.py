@@ -16,7 +16,7 @@ from lighthouse.haproxy.running import Running
 from lighthouse.haproxy.tools import Tools
 from lighthouse.haproxy.upstreams import Addresses, addresses_for, names_in
 
-APPEAR_TIMEOUT = 1.0  # seconds that a process which exists, but does not answer, is given to do so
+APPEAR = 1 / 8  # of a call, that a process which exists, but does not answer, is given to do so
 
 
 class Reader:
@@ -49,7 +49,7 @@ class Reader:
         try:
             current = lifecycle.current(self._deadline)
         except (NotRunningError, BrokenOffError):
-            found = lifecycle.appearing(self._deadline.within(APPEAR_TIMEOUT))
+            found = lifecycle.appearing(self._deadline.share(APPEAR))
             if found is None:
                 return None
             current = found

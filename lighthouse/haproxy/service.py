@@ -14,7 +14,7 @@ from lighthouse.errors import BalancerError
 from lighthouse.haproxy.deadline import Deadline
 from lighthouse.haproxy.document import Document
 from lighthouse.haproxy.errors import NoAccessError, NoAnswerError, NotRunningError, RejectedError, UnfinishedError
-from lighthouse.haproxy.lifecycle import RELOAD_TIMEOUT, Current, Lifecycle
+from lighthouse.haproxy.lifecycle import RELOAD, Current, Lifecycle
 from lighthouse.haproxy.options import HAProxySettings
 from lighthouse.haproxy.process import HAProxyProcess
 from lighthouse.haproxy.processes import Processes
@@ -25,7 +25,7 @@ from lighthouse.identity import shown
 
 VAIN_RETRY = 600.0  # seconds until a reload that brought nothing is tried again
 GLANCE = 0.2  # seconds to look at what runs after a failure
-COMMAND_TIMEOUT = 3.0  # seconds; `systemctl reload` judges the configuration first
+COMMAND = 3 / 8  # of a call; `systemctl reload` judges the configuration first
 
 
 class ServiceLifecycle:
@@ -121,11 +121,11 @@ class ServiceLifecycle:
     def _ask(self, document: Document, before: Processes | None, deadline: Deadline) -> None:
         ended = self._looking.ended(before, document) if before else None
         if self._settings.reload_command:
-            self._run(deadline.within(COMMAND_TIMEOUT))
+            self._run(deadline.share(COMMAND))
         elif ended is None:
             raise NotRunningError(self._absent())
         else:
-            deadline = deadline.within(RELOAD_TIMEOUT)
+            deadline = deadline.share(RELOAD)
             self._control.reload(deadline)
         if ended is None:
             return
@@ -148,7 +148,7 @@ class ServiceLifecycle:
         said = " ".join(output.split())
         said = f": {shown(said[-300:], 300)}" if said else ""
         if code is None:
-            raise RejectedError(f"{name} did not end within {COMMAND_TIMEOUT:g} s and was killed{said}")
+            raise RejectedError(f"{name} did not end within {deadline} and was killed{said}")
         raise RejectedError(f"{name} failed with exit code {code}{said}")
 
     def _hint(self) -> str:

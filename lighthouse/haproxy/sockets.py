@@ -40,7 +40,7 @@ from lighthouse.haproxy.stanzas.global_ import STATS_MAXCONN
 from lighthouse.haproxy.talk import Dialogue, Talk
 from lighthouse.identity import shown
 
-TIMEOUT = 2.0  # seconds; HAProxy answers within milliseconds unless it is stopped or the host is starved
+ANSWER = 2 / 8  # of a call; HAProxy answers within milliseconds unless it is stopped or the host is starved
 PREPARE = 0.1  # seconds; there is nothing to wait for, unless too many wait already
 PATIENCE = 60  # seconds for which HAProxy keeps a conversation that was only begun; its own 10 s are as long as between two syncs
 ROOM = 3  # connections at least: of fewer none is held, so that people find room, too
@@ -65,7 +65,7 @@ class Sockets:
         if not asked:
             return running
         servers = dict(running.servers)
-        for answer in self.batch([f"show stat {number} 4 -1" for number in asked], deadline.within(TIMEOUT)):
+        for answer in self.batch([f"show stat {number} 4 -1" for number in asked], deadline.share(ANSWER)):
             raise_refusal(answer)
             found = parse_stat(answer)
             servers |= {name: with_details(servers[name], found[name]) for name in found.keys() & servers.keys()}
@@ -76,7 +76,7 @@ class Sockets:
 
     def running(self, deadline: Deadline) -> Running:
         """What runs now. Raises `NotRunningError`, `NoAnswerError`, `HAProxyControlError` or `BalancerError`."""
-        env, state, stat, info = self.batch(_READ, deadline.within(TIMEOUT))
+        env, state, stat, info = self.batch(_READ, deadline.share(ANSWER))
         raise_refusal(state)
         facts = _facts(env, info)
         return replace(
@@ -115,7 +115,7 @@ class Sockets:
         Gives the answers, and what runs then: of the other backends, what was in `running`. Raises like `running`.
         """
         begun, self._waiting = self._waiting, None
-        with begun or Dialogue(self.socket_file, deadline.within(TIMEOUT)) as dialogue:
+        with begun or Dialogue(self.socket_file, deadline.share(ANSWER)) as dialogue:
             dialogue.ask(*commands)
             dialogue.send()  # the questions can wait until HAProxy is at work
             names = list(backends)
@@ -126,7 +126,7 @@ class Sockets:
                 *(f"show stat {running.ids[name]} 4 -1" for name in detailed),
             )
             dialogue.ask(*questions)
-            answers = dialogue.answers(deadline.within(TIMEOUT))[-len(commands) - len(questions) :]
+            answers = dialogue.answers(deadline.share(ANSWER))[-len(commands) - len(questions) :]
         env, info, *looks = answers[len(commands) :]
         servers, ids = dict(running.servers), dict(running.ids)
         for answer in looks:
@@ -178,7 +178,7 @@ class Sockets:
             talk.heard(deadline)
 
     def _master(self, command: str, deadline: Deadline, *, line: bool = False) -> str:
-        within = deadline.within(TIMEOUT)
+        within = deadline.share(ANSWER)
         with Talk(self.master_socket_file, within) as talk:
             talk.say(command, "quit")
             if answer := talk.heard(within, line=line):

@@ -13,6 +13,7 @@ import yaml
 
 from lighthouse.cli.document import document
 from lighthouse.errors import BalancerError
+from lighthouse.haproxy.deadline import CALL
 from lighthouse.haproxy.document import parse
 from lighthouse.haproxy.process import HAProxyProcess
 from lighthouse.node import Node
@@ -37,10 +38,10 @@ def service(tmp_path):
 @pytest.fixture
 def impatient(monkeypatch):
     """For tests in which the awaited never comes."""
-    monkeypatch.setattr("lighthouse.haproxy.lifecycle.READY_TIMEOUT", 0.3)
-    monkeypatch.setattr("lighthouse.haproxy.lifecycle.RELOAD_TIMEOUT", 0.3)
-    monkeypatch.setattr("lighthouse.haproxy.service.COMMAND_TIMEOUT", 0.5)
-    monkeypatch.setattr("lighthouse.haproxy.reader.APPEAR_TIMEOUT", 0.1)
+    monkeypatch.setattr("lighthouse.haproxy.lifecycle.READY", 0.3 / CALL)
+    monkeypatch.setattr("lighthouse.haproxy.lifecycle.RELOAD", 0.3 / CALL)
+    monkeypatch.setattr("lighthouse.haproxy.service.COMMAND", 0.5 / CALL)
+    monkeypatch.setattr("lighthouse.haproxy.reader.APPEAR", 0.1 / CALL)
 
 
 def by_command(service):
@@ -205,7 +206,7 @@ def test_a_reload_command_that_hangs_is_killed_with_all_that_it_started(service,
     service.balancer().sync([cluster("web", [NODE])])
     script = service.script(f"sleep 600 &\necho $! > {service.root}/child\nwait")
     report = service.balancer(reload_command=[script]).sync([cluster("web", [NODE]), cluster("db", [NODE])])
-    assert "did not end within 0.5 s and was killed" in report["degraded"]
+    assert "did not end within 0.5 s of the 8 s that `deadlines.call` allows and was killed" in report["degraded"]
     child = int((service.root / "child").read_text())
     until(
         lambda: not Path(f"/proc/{child}").exists() or ") Z " in Path(f"/proc/{child}/stat").read_text(), what="its end"
@@ -422,7 +423,7 @@ def test_a_reload_that_was_only_not_seen_to_bring_something_is_made_again(servic
     service.start()
     made, clusters = service.balancer(), [cluster("web", [NODE], port=free_port())]
     with monkeypatch.context() as patch:
-        patch.setattr("lighthouse.haproxy.lifecycle.READY_TIMEOUT", 0)
+        patch.setattr("lighthouse.haproxy.lifecycle.READY", 0)
         assert "HAProxy was reloaded and does not run" in made.sync(clusters)["degraded"]
     assert made.sync(clusters)["degraded"] is None
     service.ask("shutdown frontend web:in")

@@ -10,6 +10,7 @@ from pathlib import Path
 import pytest
 
 from lighthouse.errors import BalancerError
+from lighthouse.haproxy.deadline import CALL
 from lighthouse.haproxy.document import parse
 from lighthouse.haproxy.process import HAProxyProcess
 from support.haproxy import backends, balancer, cluster, get
@@ -29,7 +30,7 @@ def test_a_stopped_haproxy_is_not_started_twice(paths, monkeypatch):
     made = balancer(paths)
     made.sync([])
     pids = paths.pids()
-    monkeypatch.setattr("lighthouse.haproxy.sockets.TIMEOUT", 0.2)
+    monkeypatch.setattr("lighthouse.haproxy.sockets.ANSWER", 0.2 / CALL)
     for pid in pids:
         os.kill(pid, signal.SIGSTOP)
     until(lambda: all(stopped(pid) for pid in pids), what="every thread of HAProxy to stop")
@@ -58,7 +59,7 @@ def test_one_whose_socket_is_full_is_not_replaced(paths, monkeypatch):
         with contextlib.suppress(BlockingIOError):
             while True:
                 stack.enter_context(connected(paths))
-        monkeypatch.setattr("lighthouse.haproxy.sockets.TIMEOUT", 0.2)
+        monkeypatch.setattr("lighthouse.haproxy.sockets.ANSWER", 0.2 / CALL)
         for call in (made.sync, made.preview):
             with pytest.raises(BalancerError, match=r"all connections of .* are in use: .* raise `stats maxconn`"):
                 call([cluster("web", [a, b])])
@@ -79,7 +80,7 @@ def connected(paths):
 
 
 def test_a_master_that_is_stopped_keeps_nothing_but_a_reload_waiting(paths, monkeypatch):
-    monkeypatch.setattr("lighthouse.haproxy.sockets.TIMEOUT", 0.2)
+    monkeypatch.setattr("lighthouse.haproxy.sockets.ANSWER", 0.2 / CALL)
     port = free_port()
     with backends("a", "b") as (a, b):
         made = balancer(paths)
@@ -104,7 +105,7 @@ def test_a_master_that_is_stopped_keeps_nothing_but_a_reload_waiting(paths, monk
 def test_one_that_serves_and_cannot_be_replaced_is_left_alone(paths, monkeypatch):
     """A start that fails may cost it connections, so that it is not tried as often as where nothing runs."""
     monkeypatch.setattr("lighthouse.haproxy.starting.IDLE_RETRY", 0)
-    monkeypatch.setattr("lighthouse.haproxy.reader.APPEAR_TIMEOUT", 0.1)
+    monkeypatch.setattr("lighthouse.haproxy.reader.APPEAR", 0.1 / CALL)
     starts, start, port = [], HAProxyProcess.start, free_port()
     with backends("a") as (a,):
         made, clusters = balancer(paths), [cluster("web", [a], port=port)]
