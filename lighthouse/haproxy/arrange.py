@@ -67,7 +67,7 @@ def refilled_section(base: Section, wanted: Section, defaults: Sequence[str], se
         return wanted
     members = [replace(item, slot="") for item in wanted.members if not base.is_pinned(item.name)]
     before = Before(base, servers)
-    made = placed(base, members, recipe(base, defaults), before) if base.slots else base.having(sorted(members))
+    made = placed(base, members, recipe(base, defaults), before) if base.slots else base.filled(sorted(members))
     return base if made == base else made
 
 

@@ -7,6 +7,7 @@ from dataclasses import dataclass
 from enum import IntEnum
 
 from lighthouse.haproxy.dynamic import Recipe
+from lighthouse.haproxy.ids import free_id, rank_of
 from lighthouse.haproxy.member import Member
 from lighthouse.haproxy.running import Admin, Checking, Server
 from lighthouse.haproxy.slots import FREE_ADDRESS
@@ -44,13 +45,17 @@ def _unchecked(state: int) -> bool:
 
 @dataclass(frozen=True, slots=True)
 class Change:
-    """One backend: what it should have and has, and the steps between them."""
+    """One backend: what it should have and has, and the steps between them.
+
+    ``all`` are the servers that it has, those that are left alone included: a joining server must have an id of its own.
+    """
 
     backend: str
     section: Section
     have: Mapping[str, Server]
     recipe: Recipe
     expired: Collection[tuple[str, str]]
+    all: Mapping[str, Server]
 
     def is_none(self) -> bool:
         """Whether nothing differs: the common case, told quickly."""
@@ -87,11 +92,10 @@ class Change:
         """What can be done at run time."""
         wanted = {member.server: member for member in self.section.members}
         for name, member in wanted.items():
-            server = self.have.get(name)
-            if server is not None:
+            if (server := self.have.get(name)) is not None:
                 yield from self._mend(member, server)
-            elif not self.recipe.obstacle and not self.section.slots:
-                yield self._step(Kind.JOIN, name, *self.recipe.add(self.backend, member))
+        if not self.recipe.obstacle and not self.section.slots:
+            yield from self._joins()
         for name, server in self.have.items():
             if name in wanted or self.section.is_pinned(name):
                 continue
@@ -102,6 +106,21 @@ class Change:
                 yield from self._free(name, server)
             else:
                 yield from self._delete(name)
+
+    def _joins(self) -> Iterator[Step]:
+        joining = [member for member in self.section.members if member.server not in self.have]
+        if not joining:
+            return
+        section, used = self.section, {server.id for server in self.all.values()}
+        ours = {
+            name: server.id for name, server in self.all.items() if section.is_ranked and not section.is_pinned(name)
+        }
+        for member in joining:
+            number = rank_of(member.name, ours, used) if section.is_ranked else free_id(member.id, used)
+            used.add(number)
+            ours[member.name] = number
+            commands = self.recipe.add(self.backend, member, number if section.gives_ids else None)
+            yield self._step(Kind.JOIN, member.server, *commands)
 
     # -- a member --------------------------------------------------------------------------------------------------------------
 

@@ -174,13 +174,15 @@ def _section(block: Sequence[str]) -> Section:
     slots = slot_names(own, int(mark[1])) if mark[1] else ()
     empty = Section(block[0], own, mark[2] or "", (), slots)
     servers = {line.split()[1]: _member(empty, line) for line in block[index + 2 :]}
-    made = empty.having(member for member in servers.values() if member)
+    made = empty.filled([member for member in servers.values() if member])
     return made.holding(name for name, member in servers.items() if member is None and name not in slots)
 
 
 def _member(section: Section, line: str) -> Member | None:
     """The member of a server line; None for one without. Raises `ValueError` or `NodeError` for a line that is not ours."""
-    _, server, address, *_ = line.split()
+    _, server, address, *more = line.split()
+    if section.gives_ids and more[:1] == ["id"] and more[1:]:  # a file of an earlier version has none
+        line = line.replace(f" id {more[1]}", "", 1)
     if (server in section.slots or not section.slots) and line == section.free_line(server):
         return None
     drained = bool(section.slots) and line.endswith(DRAINED)

@@ -14,7 +14,7 @@ from functools import lru_cache
 
 from lighthouse.haproxy.keywords import Keywords, keywords_in
 from lighthouse.haproxy.member import UNSET, Member
-from lighthouse.haproxy.stanzas.section import COOKIE, Section, cookie_line, has, uncommented
+from lighthouse.haproxy.stanzas.section import COOKIE, RANK, Section, cookie_line, has, setting, uncommented
 
 _ALWAYS = ("roundrobin", "leastconn", "random", "first")  # "random" may carry a number: random(2)
 _PROXY = ("send-proxy", "send-proxy-v2", "send-proxy-v2-ssl", "send-proxy-v2-ssl-cn")
@@ -44,10 +44,11 @@ class Recipe:
     ssl: bool | None = None
     follows: bool = False
 
-    def add(self, backend: str, member: Member) -> tuple[str, ...]:
-        """The commands for one member. HAProxy creates it disabled and unchecked."""
+    def add(self, backend: str, member: Member, number: int | None) -> tuple[str, ...]:
+        """The commands for one member. HAProxy creates it disabled and unchecked, and refuses an id that another server has."""
         server = f"{backend}/{member.name}"
-        parts = ("add server", server, member.address, self.arguments, member.keywords)
+        given = "" if number is None else f"id {number}"
+        parts = ("add server", server, member.address, given, self.arguments, member.keywords)
         commands = [" ".join(part for part in parts if part)]
         if self.checked:
             commands.append(f"enable health {server}")
@@ -77,7 +78,8 @@ def recipe(section: Section, defaults: Sequence[str]) -> Recipe:
 
 @lru_cache(maxsize=8192)  # asked for every backend at every sync, and the lines hardly change
 def _recipe(lines: tuple[str, ...], template: str, defaults: tuple[str, ...]) -> Recipe:
-    arguments = " ".join((*_default_server(defaults), *_default_server(lines), template.removeprefix(COOKIE).strip()))
+    own = template.removeprefix(RANK).removeprefix(COOKIE).strip()
+    arguments = " ".join((*_default_server(defaults), *_default_server(lines), own))
     keywords = keywords_in(arguments)
     fixed = _fixed((*defaults, *lines))
     return Recipe(
@@ -114,18 +116,12 @@ def _obstacle(lines: Sequence[str], defaults: Sequence[str], arguments: str, key
 
 
 def _fixed(lines: Sequence[str]) -> str | None:
-    balance = _setting(lines, "balance") or "roundrobin"
+    balance = setting(lines, "balance") or "roundrobin"
     if balance.startswith(_ALWAYS):
         return None
-    if balance != "static-rr" and _setting(lines, "hash-type") == "consistent":
+    if balance != "static-rr" and setting(lines, "hash-type") == "consistent":
         return None
     return f"`balance {balance}` has a fixed map of servers"
-
-
-def _setting(lines: Sequence[str], word: str) -> str | None:
-    """The argument of the last line that begins with `word`."""
-    found = [line.split()[1] for line in lines if has((line,), word) and len(line.split()) > 1]
-    return found[-1] if found else None
 
 
 def _default_server(lines: Sequence[str]) -> list[str]:

@@ -3,12 +3,14 @@
 from __future__ import annotations
 
 import re
-from collections.abc import Collection, Iterable, Mapping
+from collections.abc import Collection, Iterable, Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from functools import lru_cache
+from operator import attrgetter
 from typing import Any
 
 from lighthouse.errors import NodeError
+from lighthouse.haproxy.ids import clashing, id_of, others, ranks
 from lighthouse.identity import shown, valid_host, valid_ip, valid_port
 from lighthouse.node import Node
 
@@ -25,6 +27,7 @@ class Member:
 
     ``weight``, ``maxconn`` and ``backup`` are what the node asked for itself; `UNSET` and False leave it to the options.
     ``slot`` names the declared server that it has, where HAProxy takes no other; see `lighthouse.haproxy.slots`.
+    ``moved`` is its id if that is not the one of its name; see `numbered` and `ranked`.
     """
 
     name: str
@@ -34,6 +37,8 @@ class Member:
     maxconn: int = UNSET
     backup: bool = False
     slot: str = ""
+    moved: int = 0
+    _id: int = field(default=0, init=False, repr=False, compare=False)
     _place: str = field(default="", init=False, repr=False, compare=False)
     _keywords: str | None = field(default=None, init=False, repr=False, compare=False)
 
@@ -48,10 +53,22 @@ class Member:
         return f"[{self.ip}]:{self.port}" if ":" in self.ip else f"{self.ip}:{self.port}"
 
     @property
+    def own_id(self) -> int:
+        """The id of its name; made once, since a member lives through many syncs."""
+        if not self._id:
+            object.__setattr__(self, "_id", id_of(self.name))
+        return self._id
+
+    @property
+    def id(self) -> int:
+        """Its id among the members of its backend."""
+        return self.moved or self.own_id
+
+    @property
     def place(self) -> str:
-        """Name and address; made once, since a member lives through many syncs."""
+        """Name, address and id; made once."""
         if not self._place:
-            object.__setattr__(self, "_place", f"{self.name} {self.address}")
+            object.__setattr__(self, "_place", f"{self.name} {self.address} id {self.id}")
         return self._place
 
     @property
@@ -105,6 +122,28 @@ def member_named(name: str, ip: str, port: int) -> Member:
     if not _NAME.fullmatch(name):
         raise NodeError(f"server name {shown(name)} is not one that HAProxy accepts")
     return Member(name, valid_ip(ip), valid_port(port))
+
+
+def numbered(members: Sequence[Member], taken: Collection[int] = ()) -> Sequence[Member]:
+    """The members of one backend, no two of which have one id, nor one that is `taken`."""
+    ids = [member.own_id for member in members]
+    clashes = clashing(ids, taken)
+    if not clashes and not any(map(attrgetter("moved"), members)):
+        return members
+    sharing = {member.name: number for member, number in zip(members, ids, strict=True) if number in clashes}
+    moved = others(sharing, ids, taken)
+    return _moved(members, [moved.get(member.name, 0) for member in members])
+
+
+def ranked(members: Iterable[Member], taken: Collection[int] = ()) -> Sequence[Member]:
+    """The same where ids must be in the order of names."""
+    ordered = sorted(members)
+    return _moved(ordered, ranks(len(ordered), taken))
+
+
+def _moved(members: Sequence[Member], ids: Sequence[int]) -> list[Member]:
+    pairs = zip(members, ids, strict=True)
+    return [member if member.moved == number else replace(member, moved=number) for member, number in pairs]
 
 
 def keywords_of(member: Member, words: list[str]) -> Member:

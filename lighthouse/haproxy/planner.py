@@ -72,14 +72,16 @@ def plan_of(
     defaults: Sequence[str],
     servers: Servers,
     expired: Collection[tuple[str, str]] = (),
+    everything: Servers | None = None,
 ) -> Plan:
-    """The same for some backends and their servers."""
+    """The same for some backends and their servers; `everything` that runs, if these are not all of them."""
     steps: list[Step] = []
     blocked: dict[str, str] = {}
     waiting: dict[str, Mapping[str, str]] = {}
     for backend, section in sections.items():
         have = servers.get(backend, {})
-        change = Change(backend, section, have, recipe(section, defaults), expired)
+        every = have if everything is None else everything.get(backend, {})
+        change = Change(backend, section, have, recipe(section, defaults), expired, every)
         if late := change.waiting():
             waiting[backend] = late
         if change.is_none():

@@ -169,7 +169,7 @@ class _Quick:
             sections[name], servers[name] = pair
         drain = self._tools.drain
         drain.note(leaving(sections, servers), self._backends)
-        return plan_of(sections, self._defaults, servers, drain.expired())
+        return plan_of(sections, self._defaults, servers, drain.expired(), self._running.servers)
 
     def _exchanged(self, made: Mapping[str, Section], todo: Plan) -> bool:
         """Take the steps and read back. Whether it is the HAProxy that is known, and took new servers."""

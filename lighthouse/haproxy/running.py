@@ -46,10 +46,10 @@ _OPERATIONAL = {0: "down", 1: "up", 2: "up", 3: "drain"}
 class Server:
     """One server as it runs. ``admin`` holds bits of `Admin`, ``check`` and ``agent`` bits of `Checking`.
 
-    ``initial`` is the weight it was declared with, ``since`` the seconds since it last went up or down. ``sessions``, ``maxconn``
-    (0: no limit) and ``backup`` are what `Sockets.details` read last, None if it did not. ``checked`` holds the ports and
-    addresses of its own that its check and its agent use; ``ssl`` tells whether it is reached by TLS (None: HAProxy does not say).
-    ``said`` is what was read.
+    ``initial`` is the weight it was declared with, ``since`` the seconds since it last went up or down, ``id`` its number in its
+    backend. ``sessions``, ``maxconn`` (0: no limit) and ``backup`` are what `Sockets.details` read last, None if it did not.
+    ``checked`` holds the ports and addresses of its own that its check and its agent use; ``ssl`` tells whether it is reached by
+    TLS (None: HAProxy does not say). ``said`` is what was read.
     """
 
     ip: str
@@ -61,6 +61,7 @@ class Server:
     agent: int = 0
     initial: int = field(default=1, compare=False)
     since: int = field(default=0, compare=False)
+    id: int = field(default=0, compare=False)
     sessions: int | None = None
     maxconn: int | None = None
     backup: bool | None = None
@@ -162,7 +163,7 @@ def parse_servers_state(text: str, before: Servers | None = None) -> dict[str, d
 
 _COLUMNS = (
     *("be_name", "srv_name", "srv_addr", "srv_port", "srv_op_state", "srv_admin_state"),
-    *("srv_uweight", "srv_check_state", "srv_agent_state"),
+    *("srv_uweight", "srv_check_state", "srv_agent_state", "srv_id"),
 )
 _CHECKED = ("srv_check_port", "srv_check_addr", "srv_agent_addr", "srv_agent_port")
 _SSL = "srv_use_ssl"  # -1 is ``no-ssl`` behind ``ssl``
@@ -186,11 +187,11 @@ def _servers(
         said = chosen(fields)
         known = before.get(said[0], _NONE).get(said[1])
         if known is None or known.said != said or known.admin:  # in maintenance it counts how long
-            port, operational, admin, weight, check, agent = map(int, said[3:9])
+            port, operational, admin, weight, check, agent, number = map(int, said[3:10])
             initial, since = (0 if index is None else int(fields[index]) for index in extra)
             known = Server(
-                *(canonical(said[2]), port, operational, admin, weight, check, agent, initial, since),
-                checked=said[9:-1] if tells_ssl else said[9:],
+                *(canonical(said[2]), port, operational, admin, weight, check, agent, initial, since, number),
+                checked=said[10:-1] if tells_ssl else said[10:],
                 ssl=int(said[-1]) > 0 if tells_ssl else None,
                 said=said,
             )

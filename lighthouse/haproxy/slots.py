@@ -86,7 +86,7 @@ def placed(section: Section, members: Iterable[Member], made: Recipe, before: Be
     def take(member: Member, slot: str) -> None:
         free.remove(slot)
         weight = UNSET if made.agent and not member.weight else member.weight  # an agent decides about drains
-        result.append(replace(member, slot=slot, weight=weight))
+        result.append(replace(member, slot=slot, weight=weight, moved=0))
 
     homes = {member.name: member.slot for member in before.section.members} if before.section else {}
     homeless = []

@@ -9,6 +9,7 @@ from lighthouse.haproxy import judge
 from lighthouse.haproxy.balancer import HAProxy
 from lighthouse.haproxy.config import HAProxyConfig
 from lighthouse.haproxy.document import parse
+from lighthouse.haproxy.ids import id_of
 from lighthouse.haproxy.options import HAProxySettings
 from lighthouse.haproxy.stanzas.backend import BackendStanza
 from lighthouse.haproxy.stanzas.proxy import ProxyStanza
@@ -330,7 +331,7 @@ def test_a_script_by_the_signatures_of_lighthouse_1_0(paths):
     assert (stanza.is_valid_line("maxconn 1"), stanza.is_valid_line("balance source")) == (True, False)
     backend = BackendStanza(cluster("web", NODES[:1]))
     backend.lines.append("balance source")
-    assert str(backend) == "backend web\n\tbalance source\n\t# members:\n\tserver a:80 10.0.0.1:80"
+    assert str(backend) == f"backend web\n\tbalance source\n\t# members:\n\tserver a:80 10.0.0.1:80 id {id_of('a:80')}"
     upstreams = [{"host": "10.0.0.9", "port": 88, "max_conn": 400}]
     assert str(ProxyStanza("partner", 7777, upstreams, ["mode http"], "*")) == (
         "listen partner\n\tbind *:7777\n\tmode http\n\tserver 10.0.0.9:88 10.0.0.9:88 maxconn 400"

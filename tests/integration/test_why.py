@@ -4,6 +4,7 @@ import json
 
 import pytest
 
+from lighthouse.haproxy.ids import id_of
 from support.consumer import Consumer
 from support.ports import free_port
 from support.wait import until
@@ -42,7 +43,7 @@ def test_the_way_of_a_node_its_stations_and_its_end(consumer):
     assert [item["step"] for item in node["steps"]] == [
         *("registry", "guard", "supervisor", "balancer haproxy", "server haproxy", "state haproxy")
     ]
-    assert step(node, "server haproxy")["text"].endswith("its line: server n0:80 127.0.0.1:80")
+    assert step(node, "server haproxy")["text"].endswith(f"its line: server n0:80 127.0.0.1:80 id {id_of('n0:80')}")
     assert step(node, "state haproxy")["text"] == "up, weight 1, sessions 0"
     times = [step(node, name)["at"] for name in ("registry", "supervisor", "balancer haproxy")]
     assert all(item["at"] for item in node["steps"])

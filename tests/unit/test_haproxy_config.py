@@ -12,6 +12,7 @@ from lighthouse.errors import ConfigError
 from lighthouse.haproxy.balancer import HAProxy
 from lighthouse.haproxy.config import HAProxyConfig
 from lighthouse.haproxy.document import parse
+from lighthouse.haproxy.ids import id_of
 from lighthouse.haproxy.member import members_of
 from lighthouse.haproxy.options import HAProxySettings
 from lighthouse.haproxy.outcome import Account, Outcome
@@ -21,6 +22,7 @@ from lighthouse.node import Node
 
 PATHS = {"config_file": "/etc/h.cfg", "socket_file": "/run/h.sock", "pid_file": "/run/h.pid"}
 A, B = Node("a", "10.0.0.1", 80), Node("b", "10.0.0.2", 81)
+A_ID, B_ID = id_of("a:80"), id_of("b:81")
 
 
 def config(**more):
@@ -41,7 +43,12 @@ def test_the_whole_file():
     text = config(**{"global": ["maxconn 100"], "defaults": ["mode http", "timeout client 9s"]}).generate(
         [
             cluster(
-                "web", [B, A], port=8080, frontend=["option httplog"], backend=["balance first"], server_options="check"
+                "web",
+                [B, A],
+                port=8080,
+                frontend=["option httplog"],
+                backend=["balance leastconn"],
+                server_options="check",
             )
         ]
     )
@@ -52,8 +59,8 @@ def test_the_whole_file():
         "\tstats socket /run/h.sock mode 600 level admin expose-fd listeners\n\tstats timeout 2m\n\n"
         "defaults\n\tmode http\n\ttimeout client 9s\n\ttimeout connect 5s\n\ttimeout server 1h\n\toption redispatch\n\n"
         "frontend web:in\n\toption httplog\n\tbind 127.0.0.1:8080\n\tdefault_backend web\n\n"
-        "backend web\n\tbalance first\n\t# members: check\n"
-        "\tserver a:80 10.0.0.1:80 check\n\tserver b:81 10.0.0.2:81 check\n"
+        "backend web\n\tbalance leastconn\n\t# members: check\n"
+        f"\tserver a:80 10.0.0.1:80 id {A_ID} check\n\tserver b:81 10.0.0.2:81 id {B_ID} check\n"
     )
 
 
@@ -93,7 +100,10 @@ def test_without_port_no_frontend_but_always_a_backend():
 
 def test_ipv6_members_are_bracketed():
     text = config().generate([cluster("web", [Node("h", "fd00::1", 80), Node("fd00::", "fd00::", 80)])])
-    assert lines(text, "backend web")[1:] == ["server fd00:::80 [fd00::]:80", "server h:80 [fd00::1]:80"]
+    assert lines(text, "backend web")[1:] == [
+        f"server fd00:::80 [fd00::]:80 id {id_of('fd00:::80')}",
+        f"server h:80 [fd00::1]:80 id {id_of('h:80')}",
+    ]
 
 
 @pytest.mark.parametrize("where", ["backend", "defaults"])
@@ -101,7 +111,7 @@ def test_a_cookie_only_where_the_backend_uses_one(where):
     settings = {"defaults": ["cookie S insert"]} if where == "defaults" else {}
     options = {"backend": ["cookie S insert"]} if where == "backend" else {}
     text = config(**settings).generate([cluster("web", [A], server_options="check", **options)])
-    assert "server a:80 10.0.0.1:80 cookie a:80 check" in lines(text, "backend web")
+    assert f"server a:80 10.0.0.1:80 id {A_ID} cookie a:80 check" in lines(text, "backend web")
     assert "cookie" not in config().generate([cluster("web", [A], backend=["mode http"])])
 
 
@@ -112,7 +122,7 @@ def test_of_nodes_with_one_name_the_first_by_address_is_kept():
 
 def test_the_operators_own_servers_are_not_written_twice():
     text = config().generate([cluster("web", [A, B], backend=["server a:80 1.1.1.1:1 backup"])])
-    assert lines(text, "backend web")[2:] == ["server b:81 10.0.0.2:81"]
+    assert lines(text, "backend web")[2:] == [f"server b:81 10.0.0.2:81 id {B_ID}"]
 
 
 def test_one_port_for_two_clusters():
@@ -188,8 +198,9 @@ def test_no_node_writes_more_than_its_line(host, ip, port):
     extra = set(text.split("\n")) - set(plain.split("\n"))
     assert len(text.split("\n")) - len(plain.split("\n")) in (0, 1)
     for line in extra:
-        word, name, address = line.split()
-        assert (word, line[0]) == ("server", "\t")
+        word, name, address, keyword, number = line.split()
+        assert (word, keyword, line[0]) == ("server", "id", "\t")
+        assert number.isdecimal()
         assert set(name) <= set(string.ascii_letters + string.digits + "_.:-")
         assert set(address) <= set(string.hexdigits + ".:[]")
 
@@ -271,6 +282,6 @@ def test_a_file_that_is_not_ours_is_not_read(text):
 
 def test_places_are_named_by_section():
     document = config().desired([cluster("web", [A])], {}).document
-    number = document.text().split("\n").index("\tserver a:80 10.0.0.1:80") + 1
+    number = document.text().split("\n").index(f"\tserver a:80 10.0.0.1:80 id {A_ID}") + 1
     assert document.place(number) == f"line {number} (backend web)"
     assert document.place(1) == "line 1"

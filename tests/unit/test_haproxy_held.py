@@ -6,6 +6,7 @@ from lighthouse.haproxy.arrange import arranged, refilled
 from lighthouse.haproxy.change import Kind
 from lighthouse.haproxy.document import Document, parse
 from lighthouse.haproxy.drain import leaving
+from lighthouse.haproxy.ids import id_of
 from lighthouse.haproxy.member import Member
 from lighthouse.haproxy.planner import plan
 from lighthouse.haproxy.running import Admin, Checking, Running, Server
@@ -39,7 +40,7 @@ def test_the_line_stays_and_is_read_back(template):
     base = document(A, B, template=template)
     gone = made(document(B, template=template), base)
     assert gone.section("backend web").held == ("a:1",)
-    assert f"\tserver a:1 127.0.0.1:1 disabled{template and ' '}{template}\n" in gone.text()
+    assert f"\tserver a:1 127.0.0.1:1 id {id_of('a:1')} disabled{template and ' '}{template}\n" in gone.text()
     again = parse(gone.text())
     assert (again, again.skeleton) == (gone, base.skeleton)
     assert made(document(B, template=template), again) == gone, "also from a file that has it so already"

@@ -15,6 +15,7 @@ from lighthouse.haproxy.claims import Wish, settle, spots_of
 from lighthouse.haproxy.config import HAProxyConfig
 from lighthouse.haproxy.document import Document, parse
 from lighthouse.haproxy.host_name import RETRY, HostName
+from lighthouse.haproxy.ids import id_of
 from lighthouse.haproxy.listeners import Upstream
 from lighthouse.haproxy.options import ClusterOptions, HAProxySettings
 from lighthouse.haproxy.stanzas.backend import BackendStanza
@@ -66,13 +67,13 @@ def test_a_stanza_is_header_and_lines():
 
 
 def test_frontend_and_backend():
-    web = cluster("web", [B, A], port=80, frontend=["mode http"], backend=["balance first"], server_options="check")
+    web = cluster("web", [B, A], port=80, frontend=["mode http"], backend=["balance leastconn"], server_options="check")
     assert str(FrontendStanza(web, "10.0.0.9")) == (
         "frontend web:in\n\tmode http\n\tbind 10.0.0.9:80\n\tdefault_backend web"
     )
     assert str(BackendStanza(web)).split("\n\t") == [
-        *("backend web", "balance first", "# members: check"),
-        *("server a:80 10.0.0.1:80 check", "server b:81 10.0.0.2:81 check"),
+        *("backend web", "balance leastconn", "# members: check"),
+        *(f"server a:80 10.0.0.1:80 id {id_of('a:80')} check", f"server b:81 10.0.0.2:81 id {id_of('b:81')} check"),
     ]
 
 

@@ -10,6 +10,7 @@ from lighthouse.cluster import Cluster
 from lighthouse.haproxy.change import Kind
 from lighthouse.haproxy.config import HAProxyConfig
 from lighthouse.haproxy.dynamic import recipe
+from lighthouse.haproxy.ids import id_of
 from lighthouse.haproxy.member import Member
 from lighthouse.haproxy.options import HAProxySettings
 from lighthouse.haproxy.planner import adopt, plan, reload_reason
@@ -19,6 +20,7 @@ from lighthouse.node import Node
 
 PATHS = {"config_file": "/etc/h.cfg", "socket_file": "/run/h.sock", "pid_file": "/run/h.pid"}
 A, B = Node("a", "10.0.0.1", 80), Node("b", "10.0.0.2", 81)
+A_ID = id_of("a:80")
 
 
 def cluster(name, nodes, **options):
@@ -132,7 +134,7 @@ def test_default_server_lines_are_expanded():
         defaults=["default-server inter 9s maxconn 7"],
     )
     assert commands(wanted) == [
-        "add server web/a:80 10.0.0.1:80 inter 9s maxconn 7 inter 2s weight 3 check weight 5",
+        f"add server web/a:80 10.0.0.1:80 id {A_ID} inter 9s maxconn 7 inter 2s weight 3 check weight 5",
         "enable health web/a:80",
         "enable server web/a:80",
     ]
@@ -155,7 +157,7 @@ def test_default_server_lines_are_expanded():
 def test_a_check_goes_the_way_of_the_traffic(options, more):
     """As HAProxy has it for the servers of its file."""
     first, *_ = commands(document(cluster("web", [A], backend=[f"default-server {options} # port 9"])))
-    assert first == f"add server web/a:80 10.0.0.1:80 {options} {more}".strip()
+    assert first == f"add server web/a:80 10.0.0.1:80 id {A_ID} {options} {more}".strip()
 
 
 def test_checks_and_agents_that_were_switched_off():
@@ -203,7 +205,7 @@ def test_a_leaving_server_first_loses_its_agent():
 def test_disabled_in_the_options_is_no_drift():
     wanted = document(cluster("web", [A], server_options="disabled"))
     assert commands(wanted, web={"a:80": Server("10.0.0.1", 80, admin=5)}) == []
-    assert commands(wanted) == ["add server web/a:80 10.0.0.1:80 disabled"]
+    assert commands(wanted) == [f"add server web/a:80 10.0.0.1:80 id {A_ID} disabled"]
 
 
 def test_the_operators_own_servers_stay():

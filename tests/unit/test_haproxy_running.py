@@ -70,8 +70,8 @@ def test_one_of_which_something_else_is_said_has_details_that_are_not_known():
 def test_columns_are_found_by_name():
     """A newer version may add or move columns."""
     text = (
-        "2\n# new srv_port be_name srv_name srv_addr srv_op_state srv_admin_state srv_uweight srv_check_state srv_agent_state\n"
-        "x 80 web a 1.2.3.4 2 0 7 6 0\n"
+        "2\n# new srv_port be_name srv_name srv_addr srv_op_state srv_admin_state srv_uweight srv_check_state srv_agent_state "
+        "srv_id\nx 80 web a 1.2.3.4 2 0 7 6 0 70000\n"
     )
     assert parse_servers_state(text) == {"web": {"a": Server("1.2.3.4", 80, weight=7, check=6)}}
 

@@ -8,12 +8,15 @@ from dataclasses import dataclass, field, replace
 from functools import lru_cache
 
 from lighthouse.errors import ConfigError
-from lighthouse.haproxy.member import UNSET, Member
+from lighthouse.haproxy.ids import free_id, id_of
+from lighthouse.haproxy.keywords import keywords_in
+from lighthouse.haproxy.member import UNSET, Member, numbered, ranked
 from lighthouse.haproxy.stanzas.upstream import unresolved
 from lighthouse.identity import shown
 
 MEMBERS = "# members"  # begins the line that says how member lines are made; only member lines follow it
 COOKIE = "cookie <name>"  # stands in that line for a cookie with the server's own name
+RANK = "id <rank>"  # and this for ids in the order of names
 
 DRAINED = " weight 0"  # follows the name of a member in a slot
 FREE = "127.0.0.1:1"  # the address of a slot without a member: should anyone enable it, a connection is refused at once
@@ -54,9 +57,12 @@ class Section:
         return None if self.template is None else self.header.removeprefix("backend ")
 
     def filled(self, members: Sequence[Member]) -> Section:
-        """The same with these members, but those whose names the operator's own lines use."""
+        """The same with these members, each with an id, but those whose names the operator's own lines use."""
         shadowed = self.shadowed(members)
-        return self.having([member for member in members if member.name not in shadowed] if shadowed else members)
+        left = [member for member in members if member.name not in shadowed] if shadowed else members
+        if self.slots:
+            return self.having(left)
+        return self.having((ranked if self.is_ranked else numbered)(left, _ids_in(self.lines)))
 
     def shadowed(self, members: Iterable[Member]) -> dict[str, Member]:
         """Those whose names the operator's own lines use, by name."""
@@ -119,12 +125,30 @@ class Section:
             return
         yield from self.shape()
         if not self.slots:
-            yield from map(self.server_line, self.members)
-            yield from map(self.free_line, self.held)
+            yield from self._lines_of(self.members)
+            yield from self._held_lines()
             return
         placed = {member.slot: member for member in self.members}
         for slot in self.slots:
             yield self.server_line(placed[slot]) if slot in placed else self.free_line(slot)
+
+    def _lines_of(self, members: Iterable[Member]) -> list[str]:
+        """The lines of members that are not in slots."""
+        gives_ids, suffix, is_own = self.gives_ids, self.suffix(""), COOKIE in (self.template or "")
+        return [
+            f"\tserver {member.place if gives_ids else f'{member.name} {member.address}'}"
+            f"{self.suffix(member.name) if is_own else suffix}{' ' if member.keywords else ''}{member.keywords}"
+            for member in members
+        ]
+
+    def _held_lines(self) -> Iterator[str]:
+        """The lines of servers without a member. One that comes back finds its id."""
+        used = {*_ids_in(self.lines), *(member.id for member in self.members)} if self.held else set()
+        for server in self.held:
+            number = free_id(id_of(server), used)
+            used.add(number)
+            gives_id = self.gives_ids and not self.is_ranked
+            yield self.opening(server, f"{FREE} id {number}" if gives_id else FREE, disabled=True)
 
     def server_line(self, member: Member) -> str:
         """The line of one member; in a slot it ends with the member's name, which nothing else would tell.
@@ -133,12 +157,22 @@ class Section:
         So that it gets no connection before, such a member is declared in maintenance.
         """
         if not member.slot:
-            return f"\tserver {member.place}{self.suffix(member.name)}{member.keywords and ' '}{member.keywords}"
+            return self._lines_of([member])[0]
         drained = member.weight == 0
         keywords = replace(member, weight=UNSET).keywords if drained else member.keywords
         opening = self.opening(member.slot, member.address, disabled=drained)
         name = f"# {member.name}{DRAINED if drained else ''}"
         return " ".join(part for part in (opening, keywords, name) if part)
+
+    @property
+    def gives_ids(self) -> bool:
+        """Whether its members have ids that are made from their names: neither slots nor one that the operator gave."""
+        return not self.slots and (self.is_ranked or not has_id(self.template or ""))
+
+    @property
+    def is_ranked(self) -> bool:
+        """Whether these are in the order of names."""
+        return (self.template or "").startswith(RANK)
 
     def free_line(self, slot: str) -> str:
         """The line of a server without a member. ``disabled`` stands first, because a comment in the options would hide it."""
@@ -150,7 +184,7 @@ class Section:
 
     def suffix(self, server: str) -> str:
         """What follows a server's address, with the space before it."""
-        template = self.template or ""
+        template = (self.template or "").removeprefix(RANK).lstrip()
         if template.startswith(COOKIE):
             template = f"cookie {server}{template.removeprefix(COOKIE)}"
         return f" {template}" if template else ""
@@ -173,6 +207,20 @@ def one_line(text: str, key: Sequence[str | int] = ()) -> str:
             f"{shown(text)} holds a line break or another control character; write one line per entry", key
         )
     return text
+
+
+@lru_cache(maxsize=8192)
+def has_id(template: str) -> bool:
+    """Whether options of servers give an id."""
+    return "id" in keywords_in(template)
+
+
+@lru_cache(maxsize=8192)
+def _ids_in(lines: tuple[str, ...]) -> frozenset[int]:
+    """The ids that the operator's own lines give to servers."""
+    ends = (uncommented(line).split(None, 3)[3:] for line in lines if has((line,), "server"))
+    ids = (keywords_in(end).value("id") for words in ends for end in words)
+    return frozenset(int(number) for number in ids if number and number.isdecimal())
 
 
 _WORDS = re.compile(r"""(?: [^\\"'#] | \\. | "(?:[^\\"] | \\.)*" | '[^']*' )*""", re.VERBOSE)
@@ -214,6 +262,12 @@ def cookie_line(lines: Sequence[str], defaults: Sequence[str]) -> str | None:
     own = [line for line in lines if has((line,), "cookie")]
     inherited = [] if has(lines, "no", "cookie") else [line for line in defaults if has((line,), "cookie")]
     return next(reversed(own or inherited), None)
+
+
+def setting(lines: Sequence[str], word: str) -> str | None:
+    """The argument of the last line that begins with `word`."""
+    found = [line.split()[1] for line in lines if has((line,), word) and len(line.split()) > 1]
+    return found[-1] if found else None
 
 
 def defines(line: str, server: str) -> bool:
