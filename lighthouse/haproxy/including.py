@@ -6,14 +6,14 @@ read a file that was still empty when it started.
 
 from __future__ import annotations
 
-import hashlib
-
 from lighthouse.haproxy.actor import Actor
 from lighthouse.haproxy.arrange import arranged, refilled
 from lighthouse.haproxy.document import Document
-from lighthouse.haproxy.errors import HeldUpError, NotRunningError, RejectedError
+from lighthouse.haproxy.errors import HeldUpError, NotRunningError, RejectedError, UnfinishedError
 from lighthouse.haproxy.refusals import Refusal
 from lighthouse.haproxy.running import Running
+
+_REASON = "HAProxy had not read our file"
 
 
 class Inclusion(Actor):
@@ -29,23 +29,42 @@ class Inclusion(Actor):
         current = self._tools.lifecycle.appearing(self._deadline)
         if current is not None and current[0].skeleton == document.skeleton:
             return document, self._reader.closely(self._reader.noted(current))
-        key = hashlib.sha256(document.text().encode()).hexdigest()
-        known = self._tools.refusals.inclusions.get(key)
-        refused = known.reason if known else None
+        refused = self._put_off(document, nothing)
         if refused is None:
-            self._tools.pace.reloaded()
             try:
-                running = self._reader.noted(self._tools.lifecycle.reload(document, nothing, self._deadline))
-            except RejectedError as error:
-                refused = str(error)
-                self._tools.refusals.inclusions.remember(key, Refusal(refused))
-            except NotRunningError as error:
+                running = self._asked(document, nothing)
+            except (RejectedError, UnfinishedError, NotRunningError) as error:
                 refused = str(error)
             else:
-                self._account.reload = "HAProxy had not read our file"
+                self._account.reload = _REASON
                 return document, self._reader.closely(running)
         self._account.trouble.insert(0, f"HAProxy does not serve the clusters: {refused}")
         return document, nothing
+
+    def _put_off(self, document: Document, nothing: Running) -> str | None:
+        """Why it is not asked now: it was lately, and other members make no difference to what came of it."""
+        if (known := self._tools.refusals.inclusions.get(document.skeleton)) is not None:
+            return known.reason
+        if (wait := self._tools.pace.wait(nothing, None)) is None:
+            return None
+        self._account.pending = _REASON
+        self._account.look_again(wait.seconds)
+        return "it has not read our file, and the next reload waits until `restart_interval` is over"
+
+    def _asked(self, document: Document, nothing: Running) -> Running:
+        """Have it reloaded. Raises `RejectedError`, `UnfinishedError`, or `NotRunningError` where nobody is there to be asked."""
+        asked = True
+        try:
+            return self._reader.noted(self._tools.lifecycle.reload(document, nothing, self._deadline))
+        except NotRunningError:
+            asked = False  # the one that comes next is asked at once
+            raise
+        except (RejectedError, UnfinishedError) as error:
+            self._tools.refusals.inclusions.remember(document.skeleton, Refusal(str(error)))
+            raise
+        finally:
+            if asked:
+                self._tools.pace.reloaded()
 
     def _file(self, desired: Document, nothing: Running) -> Document | None:
         """Make the file as good as it can be, and give what is in it; None if nothing can be."""

@@ -38,7 +38,7 @@ class Pace:
         self._last = self._clock()
 
     def wait(self, running: Running, processes: Processes | None) -> Wait | None:
-        """What a reload has to wait for; None if it may be now."""
+        """What a reload has to wait for; None if it may be now, as the first of one that does not answer."""
         old = processes.old_workers if processes else 0
         if old >= self._max_old:
             return Wait(
@@ -46,5 +46,7 @@ class Pace:
                 f"{old} old HAProxy processes still serve their last connections, and max_old_workers is {self._max_old}: "
                 f"the reload waits until one of them ends",
             )
+        if self._last is None and not running.pid:
+            return None
         age = float(running.uptime) if self._last is None else self._clock() - self._last
         return Wait(self._interval - age) if age < self._interval else None

@@ -87,7 +87,7 @@ class Refusals:
     ``listeners``: those that may be the cause of that, by `lighthouse.haproxy.ports.key_of`, until it is seen to have them.
     ``undecided``: skeletons about which ``haproxy -c`` came to no judgement.
     ``reloads``: files for which a reload has left what it was to cure.
-    ``inclusions``: files that the HAProxy of a service was asked in vain to read.
+    ``inclusions``: skeletons that the HAProxy of a service was asked in vain to read.
     """
 
     def __init__(self, clock: Callable[[], float] = time.monotonic, files: Sequence[str] = ()) -> None:

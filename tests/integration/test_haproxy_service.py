@@ -103,6 +103,39 @@ def test_it_waits_for_an_owner_that_has_not_started_it(service, impatient):
         assert get(port) == (200, "a")
 
 
+def test_a_reload_command_that_fails_is_not_run_again_for_other_members(service, impatient):
+    """Nor is it sooner than reloads may follow one another."""
+    runs = service.root / "runs"
+    made = service.balancer(reload_command=service.script(f"echo x >>{runs}; exit 1"))
+
+    def tried(*clusters):
+        assert "does not serve the clusters" in made.sync(clusters)["degraded"]
+        return runs.read_text().count("x")
+
+    members = [Node("a", "127.0.0.1", number) for number in range(1, 4)]
+    assert [tried(cluster("web", [member])) for member in members] == [1, 1, 1]
+    assert "127.0.0.1:3" in service.file.read_text()
+    made._tools.refusals.hasten(0)  # as after a minute
+    assert tried(cluster("web", members)) == 2
+    made._tools.pace._interval = 3600
+    for step in (lambda: made._tools.refusals.hasten(0), lambda: None):
+        step()
+        assert tried(cluster("web", members), cluster("db", members)) == 2
+    report = made.sync([cluster("web", members)])
+    assert (report["pending"], report["again"] > 3000) == ("HAProxy had not read our file", True)
+
+
+def test_one_that_starts_with_an_empty_file_is_reloaded_at_once(service, impatient):
+    """Nobody was asked before, so there is no distance to keep."""
+    made, clusters = service.balancer(restart_interval=3600), [cluster("web", [NODE])]
+    for _ in range(2):
+        assert "no HAProxy listens at" in made.sync(clusters)["degraded"]
+    service.file.write_text("")
+    service.start()
+    report = made.sync(clusters)
+    assert (report["degraded"], report["last"]["reload"]) == (None, "HAProxy had not read our file")
+
+
 def slow(service, then=""):
     """Lines that let HAProxy load for a while, and do something `then`, unless it only judges."""
     script = service.root / "slow.lua"

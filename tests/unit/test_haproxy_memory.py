@@ -39,8 +39,9 @@ def processes(old):
 def test_reloads_keep_their_distance():
     clock = Clock()
     pace = Pace(2.0, 5, clock)
-    assert pace.wait(Running("x", uptime=1), None).seconds == 1.0
-    assert pace.wait(Running("x", uptime=2), None) is None
+    assert pace.wait(Running(None), None) is None, "nothing that answers was loaded before"
+    assert pace.wait(Running("x", pid=7, uptime=1), None).seconds == 1.0
+    assert pace.wait(Running("x", pid=7, uptime=2), None) is None
     pace.reloaded()
     clock.now += 0.5
     assert pace.wait(Running("x", uptime=99), processes(0)).seconds == 1.5
