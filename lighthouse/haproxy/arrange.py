@@ -8,6 +8,7 @@ from dataclasses import replace
 from lighthouse.haproxy.document import Document
 from lighthouse.haproxy.dynamic import recipe
 from lighthouse.haproxy.held import with_held
+from lighthouse.haproxy.member import Member
 from lighthouse.haproxy.running import Running, Server
 from lighthouse.haproxy.slots import Before, placed, slotted
 from lighthouse.haproxy.stanzas.section import Section
@@ -59,15 +60,33 @@ def refilled(base: Document, wanted: Document, running: Running) -> Document:
     return base.mapped(refill)
 
 
+def grown(base: Document, wanted: Document, running: Running, obstacle: Callable[[Section], str | None]) -> Document:
+    """The same as `refilled`, but with slots for all members: whose lines stay as they are may have more of them, too."""
+    if base.skeleton == wanted.skeleton:
+        return base
+    new = wanted.backends()
+
+    def fill(section: Section) -> Section:
+        name = section.backend
+        return section if name is None or name not in new else section.filled(_guests(section, new[name]))
+
+    return arranged(base.mapped(fill), base, running, obstacle)
+
+
+def _guests(base: Section, wanted: Section) -> list[Member]:
+    """The members of `wanted` that are none of the operator's own servers in `base`, with no slot yet."""
+    return sorted(replace(item, slot="") for item in wanted.members if not base.is_pinned(item.name))
+
+
 def refilled_section(base: Section, wanted: Section, defaults: Sequence[str], servers: Mapping[str, Server]) -> Section:
     """The shape of `base` with the members of `wanted`, but those for whom there is no slot; `servers` are those that run."""
     if wanted is base:
         return base
     if not base.slots and not wanted.slots and (base.lines, base.template) == (wanted.lines, wanted.template):
         return wanted
-    members = [replace(item, slot="") for item in wanted.members if not base.is_pinned(item.name)]
+    members = _guests(base, wanted)
     before = Before(base, servers)
-    made = placed(base, members, recipe(base, defaults), before) if base.slots else base.filled(sorted(members))
+    made = placed(base, members, recipe(base, defaults), before) if base.slots else base.filled(members)
     return base if made == base else made
 
 

@@ -30,7 +30,8 @@ class Loading(Actor):
     def futile(self, wanted: Document) -> str | None:
         """Why a reload would not help: it was made lately, for the same file."""
         refusals = self._tools.refusals
-        known = refusals.reloads.get(_key(wanted)) or refusals.loads.get(wanted.question)
+        known = refusals.reloads.get(_key(wanted))
+        known = known or refusals.loads.get(wanted.question) or refusals.shapes.get(wanted.question)
         return known.reason or None if known else None
 
     def was_futile(self, wanted: Document, obstacles: Iterable[str]) -> None:
@@ -41,6 +42,7 @@ class Loading(Actor):
         """Bring in an accepted configuration. Gives the reason if HAProxy cannot run it; what ran before then runs again."""
         tools = self._tools
         if (refused := self._proposals.accepted(wanted)) is not None:
+            tools.refusals.shapes.remember(wanted.question, Refusal(str(refused)))
             return str(refused)
         if current is not None and current.skeleton != wanted.skeleton:
             tools.file.keep_good(current)

@@ -7,7 +7,7 @@ from collections.abc import Iterator, Sequence
 from dataclasses import replace
 
 from lighthouse.cluster import Cluster
-from lighthouse.haproxy.arrange import arranged, refilled
+from lighthouse.haproxy.arrange import arranged, grown, refilled
 from lighthouse.haproxy.config import Desired
 from lighthouse.haproxy.deadline import Deadline
 from lighthouse.haproxy.document import Document
@@ -75,9 +75,10 @@ class _Preview:
         if base is not None and wanted.skeleton == base.skeleton:
             return
         held = current is None and (self._tools.owner is Owner.LIGHTHOUSE or running.skeleton is not None)
-        verdict = self._judged(wanted, current, self._tools.ports(current, held=held))
-        if verdict.document is not None:
-            self._effects += of_shape(verdict.document, base)
+        good = grown(current, wanted, running, self._tools.obstacle) if current else None
+        found = self._judged(wanted, good, self._tools.ports(current, held=held)).document or good
+        if found is not None:
+            self._effects += of_shape(found, base)
 
     def _start(self, desired: Desired, documents: Sequence[Document]) -> None:
         nothing = Running(None, version=self._tools.process.version(self._deadline))

@@ -20,9 +20,10 @@ from __future__ import annotations
 
 import logging
 from collections.abc import Mapping, Sequence
+from dataclasses import replace
 
 from lighthouse.cluster import Cluster
-from lighthouse.haproxy.arrange import arranged, refilled
+from lighthouse.haproxy.arrange import arranged, grown, refilled
 from lighthouse.haproxy.config import Desired
 from lighthouse.haproxy.deadline import Deadline
 from lighthouse.haproxy.document import Document
@@ -47,6 +48,8 @@ from lighthouse.haproxy.starting import Start
 from lighthouse.haproxy.tools import Tools
 from lighthouse.haproxy.trial import SOON
 from lighthouse.haproxy.upstreams import stranded
+
+NOT_IN_FORCE = "the new configuration is not in force"
 
 log = logging.getLogger(__name__)
 
@@ -159,26 +162,35 @@ class _Reconciliation:
     ) -> tuple[Document, Running]:
         """All but the members. Raises `HeldUpError`; `current` runs then."""
         ports = self._tools.ports(current, held=self._has_its_ports(wanted, current, running))
-        parted = self._proposals.parted(wanted, current, ports)
-        verdict = self._proposals.known(parted, current)
+        good = grown(current, wanted, running, self._tools.obstacle) if current else None
+        parted = self._proposals.parted(wanted, good, ports)
+        known = self._proposals.known(parted, good)
+        verdict = self._in_place(known, good, current) if known else None
         wanted, reason = self._needed(verdict or parted, wanted, base, obstacles)
         if reason is None:
             return self._settled(wanted, running)
         if not (verdict and verdict.reason) and self._has_to_wait(running, reason):
             return self._settled(current, running) if current else (wanted, running)
         if verdict is None:
-            verdict = self._proposals.judged(parted, current, ports)
+            verdict = self._in_place(self._proposals.judged(parted, good, ports), good, current)
             wanted, reason = self._needed(verdict, wanted, base, obstacles)
             if reason is None:
                 return self._settled(wanted, running)
         refused = verdict.reason or self._loading.futile(wanted) or self._loading.load(wanted, current, running, reason)
         if refused is not None:
-            self._account.trouble.append(f"the new configuration is not in force: {refused}")
+            self._account.tell(f"{NOT_IN_FORCE}: {refused}")
             return self._settled(current, self._reader.again()) if current else (wanted, running)
         running, obstacles = self._brought(wanted, self._reader.again())
         if obstacles:
             self._loading.was_futile(wanted, obstacles.values())
         return wanted, running
+
+    def _in_place(self, verdict: Verdict, good: Document | None, current: Document | None) -> Verdict:
+        """The same; if nothing new can be saved, with what is in force, should that need more slots for its members."""
+        if not verdict.reason or good is None or current is None or good.skeleton == current.skeleton:
+            return verdict
+        self._account.tell(f"{NOT_IN_FORCE}: {verdict.reason}")
+        return replace(verdict, document=good, reason="")
 
     def _has_its_ports(self, wanted: Document, current: Document | None, running: Running) -> bool:
         """Whether HAProxy has the ports of `wanted` already, or some that nobody knows."""

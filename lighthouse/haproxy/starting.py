@@ -8,7 +8,7 @@ from contextlib import suppress
 
 from lighthouse.errors import BalancerError
 from lighthouse.haproxy.actor import Actor
-from lighthouse.haproxy.arrange import arranged, refilled
+from lighthouse.haproxy.arrange import arranged, grown, refilled
 from lighthouse.haproxy.document import Document
 from lighthouse.haproxy.errors import EndedError, HeldUpError, RejectedError, TakenError, UnwrittenError
 from lighthouse.haproxy.ports import Ports
@@ -61,6 +61,7 @@ class Start(Actor):
         nothing = Running(None, version=self._tools.process.version(self._deadline))
         wanted = arranged(desired, documents[0] if documents else None, nothing, self._tools.obstacle)
         good = refilled(documents[0], wanted, nothing) if documents else None
+        good = grown(good, wanted, nothing, self._tools.obstacle) if good else None
         self._runs = bool(self._tools.process.find())  # what runs on our files has their ports until it is replaced
         ports = self._tools.ports(*(documents if self._runs else ()), held=self._runs and not documents)
         verdict = self._found(wanted, good, ports)

@@ -106,6 +106,47 @@ def test_a_line_of_everyone_is_not_put_on_a_cluster(paths):
     assert section(paths, "backend web").lines == ()
 
 
+@pytest.mark.parametrize("whose", ["cluster", "global"])
+def test_slots_grow_under_the_lines_that_stay(paths, whose):
+    """Members join whatever is refused, and so do those of the others; by a reload if there is no slot, at its time."""
+    port, own, bad = free_port(), ["balance source"], ["nonsense"]
+    wrong = {"global": bad} if whose == "global" else {}
+
+    def clusters(node, web, db=1):
+        nodes = [
+            [replace(node, host=f"{name}{number}") for number in range(count)]
+            for name, count in (("w", web), ("d", db))
+        ]
+        lines = [*own, *(bad if whose == "cluster" else [])]
+        return [cluster("web", nodes[0], port=port, backend=lines), cluster("db", nodes[1], backend=own)]
+
+    with backends("a") as (a,):
+        balancer(paths).sync([cluster("web", [a], port=port, backend=own), cluster("db", [a], backend=own)])
+        with Load(port) as load:
+            report = balancer(paths, restart_interval=60, **wrong).sync(clusters(a.node, 12))
+            assert "backend web" in report["pending"]
+            made = balancer(paths, **wrong)
+            effects = made.preview(clusters(a.node, 12)).effects
+            assert "slots" in " ".join(line.what for line in effects if line.way is Way.RELOAD)
+            report = made.sync(clusters(a.node, 12))
+            assert report["last"]["reload"] == "backend web needs 18 slots for its members"
+            load.wait_for(5)
+        assert load.failed == []
+        assert (len(paths.servers("web")), set(report["servers"]["web"].values())) == (12, {"up"})
+        assert section(paths, "backend web").lines == tuple(own)
+        assert "unknown keyword 'nonsense'" in report["degraded"]
+        made.sync(clusters(a.node, 12, 5))
+        report = made.sync(clusters(a.node, 12, 5))
+        assert report["last"] == {"commands": 0, "start": None, "reload": None}
+        assert (len(paths.servers("db")), paths.reloads()) == (5, 1)
+        paths.stop()
+        report = balancer(paths, **wrong).sync(clusters(a.node, 40, 5))
+        assert len(paths.servers("db")) == 5
+        report = balancer(paths, **wrong).sync(clusters(a.node, 40, 5))
+        assert set(report["servers"]["web"].values()) == {"up"}
+        assert paths.reloads() == (whose == "global"), "what can be told before a start needs no reload after it"
+
+
 def test_a_port_of_a_quarantined_cluster_is_not_shared(paths):
     made, port, other = balancer(paths), free_port(), free_port()
     with backends("a", "b") as (a, b):

@@ -6,7 +6,7 @@ from hypothesis import strategies as st
 from hypothesis.stateful import RuleBasedStateMachine, invariant, rule
 
 from lighthouse.cluster import Cluster
-from lighthouse.haproxy.arrange import arranged, refilled
+from lighthouse.haproxy.arrange import arranged, grown, refilled
 from lighthouse.haproxy.change import Kind
 from lighthouse.haproxy.config import HAProxyConfig
 from lighthouse.haproxy.document import parse
@@ -145,6 +145,22 @@ def test_slots_stay_while_the_lines_do():
     assert declared(desired([], ()), old).skeleton == old.skeleton
     assert not web(declared(desired([], ("balance first",)), old)).slots
     assert web(declared(desired([], ()), None, Running(None, version="2.5.9"))).slots
+
+
+def test_what_stays_under_its_own_lines_grows_too():
+    three, nine = (nodes_of(dict.fromkeys(names, ("10.0.0.1", None))) for names in ("abc", "abcdefghi"))
+
+    def more(nodes, lines):
+        wanted = declared(desired(nodes, lines), before)
+        return grown(refilled(before, wanted, NOTHING), wanted, NOTHING, lambda section: None)
+
+    before = declared(desired(three))
+    assert more(three, ("balance source", "nonsense")).skeleton == before.skeleton, "there is room for all"
+    found = web(more(nine, ("balance source", "nonsense", "server b:80 9.9.9.9:9")))
+    assert (len(found.slots), found.lines) == (12, ("balance source",))
+    assert {member.name for member in found.members} == {f"{name}:80" for name in "acdefghi"}
+    kept = {member.name: member.slot for member in web(before).members if member.name != "b:80"}
+    assert kept.items() <= {member.name: member.slot for member in found.members}.items()
 
 
 def test_adopting_slots():
