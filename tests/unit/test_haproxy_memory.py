@@ -223,6 +223,9 @@ def test_what_is_no_change_from_outside():
     follower = Document((), (Section("backend web", (), "track db/a"),))
     drift.left(running(a=Server("10.0.0.1", 80)), [], follower)
     assert drift.found(running(a=Server("10.0.0.1", 80, operational=0))) == []
+    drift.left(running(a=WELL), [], WEB)
+    assert drift.found(running(a=WELL)) == []
+    assert drift.found(running(a=WELL, b=WELL)) == [], "a sync that failed half-way did that itself"
     assert drift.report() == {"healed": 0, "last": None}
 
 

@@ -190,8 +190,13 @@ def test_what_somebody_typed_that_no_check_undoes(options, server, expected):
     assert commands(document(cluster("web", [A], server_options=options)), web={"a:80": found}) == expected
 
 
-def test_an_agent_decides_about_maintenance():
-    assert commands(document(cluster("web", [A])), web={"a:80": Server("10.0.0.1", 80, admin=1, agent=6)}) == []
+@pytest.mark.parametrize(("said", "undone"), [({"admin": 1}, ["set server web/a:80 state ready"]), ({"weight": 7}, [])])
+def test_an_agent_decides_about_maintenance_and_weight(said, undone):
+    """One that somebody switched off cannot have put its server into maintenance; the weight it says again."""
+    wanted = document(cluster("web", [A]))
+    assert commands(wanted, web={"a:80": Server("10.0.0.1", 80, agent=6, **said)}) == []
+    switched_off = Server("10.0.0.1", 80, agent=2, **said)
+    assert commands(wanted, web={"a:80": switched_off}) == ["enable agent web/a:80", *undone]
 
 
 def test_a_leaving_server_first_loses_its_agent():

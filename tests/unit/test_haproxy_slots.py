@@ -362,10 +362,15 @@ def test_a_backup_waits_and_is_said():
         assert remedy in found.waiting["web"]["a:80"]
 
 
-def test_an_agent_decides_about_drains():
+def test_an_agent_decides_about_drains_and_weights():
     """A slot that is declared in maintenance could not be told from one that its agent put there."""
     document = declared(desired([Node("a", "10.0.0.1", 80, {"weight": 0})], server_options="agent-check agent-port 1"))
     assert "disabled" not in document.text().partition("slot1")[2].partition("\n")[0]
+    document = declared(desired([Node("a", "10.0.0.1", 80, {"weight": 9})], server_options="agent-check agent-port 1"))
+    servers = {slot: Server(*FREE_ADDRESS, admin=5) for slot in web(document).slots}
+    servers["slot1"] = Server("10.0.0.1", 80, agent=6)
+    found = plan(document, Running("x", servers={"web": servers}))
+    assert (found.steps, found.waiting) == ((), {}), "no reload is awaited, because none gives it that weight for long"
 
 
 @pytest.mark.parametrize("agent", [0, 2], ids=["plain", "agent"])
