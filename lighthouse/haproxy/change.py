@@ -181,9 +181,14 @@ class Change:
         return commands
 
     def _weight(self, member: Member, server: Server) -> int:
-        """The weight that can be had now: where HAProxy takes only 0 % and 100 %, that of the declaration for any but 0."""
+        """The weight that can be had now: where HAProxy takes only 0 % and 100 %, that of the declaration for any but 0.
+
+        That of the declaration too where the file alone tells it.
+        """
         weight = self.recipe.weight_of(member)
-        return weight if self.recipe.fixed is None or not weight else server.initial
+        if weight is None or (weight and self.recipe.fixed is not None):
+            return server.initial
+        return weight
 
     def _is_free_of_backups(self) -> bool:
         """Whether certainly each server is a backup, or is none, as the options say: the common case, told quickly."""
@@ -194,7 +199,7 @@ class Change:
 
     def _late(self, member: Member, server: Server) -> Iterator[str]:
         weight, due = self.recipe.weight_of(member), self._weight(member, server)
-        if weight != due and not server.agent & Checking.CONFIGURED:
+        if weight not in (None, due) and not server.agent & Checking.CONFIGURED:
             yield (
                 f"weight {weight} is wanted and {due} runs until the next reload, because {self.recipe.fixed}: "
                 f"choose an algorithm that takes weights at run time, `balance roundrobin` or `hash-type consistent` for instance"

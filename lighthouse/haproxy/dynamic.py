@@ -38,7 +38,7 @@ class Recipe:
     disabled: bool = False
     obstacle: str | None = None
     fixed: str | None = None
-    weight: int = 1
+    weight: int | None = 1
     maxconn: int | None = 0
     backup: bool | None = False
     ssl: bool | None = None
@@ -58,8 +58,8 @@ class Recipe:
             commands.append(f"enable server {server}")
         return tuple(commands)
 
-    def weight_of(self, member: Member) -> int:
-        """The weight that a member should have."""
+    def weight_of(self, member: Member) -> int | None:
+        """The weight that a member should have; None that the file alone tells."""
         return self.weight if member.weight == UNSET else member.weight
 
     def maxconn_of(self, member: Member) -> int | None:
@@ -89,7 +89,7 @@ def _recipe(lines: tuple[str, ...], template: str, defaults: tuple[str, ...]) ->
         disabled=keywords.last("disabled", "enabled"),
         obstacle=_obstacle(lines, defaults, arguments, keywords) or fixed,
         fixed=fixed,
-        weight=_number(keywords, "weight", 1),
+        weight=None if "$" in arguments else _number(keywords, "weight", 1),
         maxconn=None if "$" in arguments or "minconn" in keywords else _number(keywords, "maxconn", 0),
         backup=None if "$" in arguments else keywords.last("backup", "no-backup"),
         ssl=None if "$" in arguments else keywords.last("ssl", "no-ssl"),
@@ -129,6 +129,9 @@ def _default_server(lines: Sequence[str]) -> list[str]:
     return [arguments for line in found for arguments in line]
 
 
-def _number(keywords: Keywords, key: str, default: int) -> int:
-    value = keywords.value(key)
-    return int(value) if value and value.isdecimal() else default
+def _number(keywords: Keywords, key: str, default: int) -> int | None:
+    """The number behind a keyword; None if HAProxy may read it otherwise."""
+    if key not in keywords:
+        return default
+    value = keywords.value(key) or ""
+    return int(value) if value.isascii() and value.isdecimal() else None

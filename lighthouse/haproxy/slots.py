@@ -116,7 +116,7 @@ def _reluctance(server: Server | None, member: Member, made: Recipe) -> tuple[bo
     """The least is taken first; the first of equals wins, so that every host deals alike."""
     if server is None:
         return False, False, False, 0
-    misfit = bool(made.fixed) and made.weight_of(member) not in (0, server.initial)
+    misfit = bool(made.fixed) and made.weight_of(member) not in (None, 0, server.initial)
     unlike = server.backup not in (None, made.backup_of(member))
     clean = server.address == FREE_ADDRESS
     return misfit or unlike, not clean, bool(server.sessions), 0 if clean else -server.since

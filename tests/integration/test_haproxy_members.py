@@ -115,16 +115,27 @@ def test_who_joins_is_checked_as_the_file_says(paths, tmp_path):
         assert paths.reloads() == 0
 
 
-@pytest.mark.parametrize("lines", [[], ["cookie S insert"]], ids=["servers", "slots"])
-def test_any_weight_where_the_algorithm_allows_it(paths, lines):
-    made, node = balancer(paths), Node("a", "127.0.0.1", 9)
-    options = {"backend": lines, "server_metadata": ["weight"], "server_options": "weight 20"}
+@pytest.mark.parametrize(
+    ("lines", "usual"),
+    [
+        ([], "20"),
+        (["cookie S insert"], "20"),
+        ([], "'2'\"0\""),
+        ([], '"${WEIGHT}"'),
+        (["default-server weight 3"], "\\20"),
+    ],
+)
+def test_any_weight_where_the_algorithm_allows_it(paths, lines, usual):
+    """However the usual one is written: the file has it, and it stays."""
+    made, node = balancer(paths, **{"global": ["setenv WEIGHT 20"]}), Node("a", "127.0.0.1", 9)
+    options = {"backend": lines, "server_metadata": ["weight"], "server_options": f"weight {usual} maxconn {usual}"}
     for weight in (None, 7, 256, 0, 20, 1, None):
         metadata = {} if weight is None else {"weight": weight}
         report = made.sync([cluster("web", [Node("a", "127.0.0.1", 9, metadata)], **options)])
         assert report["degraded"] is None
         (member,) = parse(paths.file.read_text()).backends()["web"].members
         assert state(paths, "web", "srv_uweight")[member.server] == str(20 if weight is None else weight)
+        assert of_stat(paths, "web", "slim")[member.server] == "20"
     assert paths.reloads() == 0
     assert made.sync([cluster("web", [node], **options)])["last"]["commands"] == 0
 
