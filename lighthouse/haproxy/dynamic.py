@@ -18,6 +18,25 @@ from lighthouse.haproxy.stanzas.section import COOKIE, RANK, Section, cookie_lin
 
 _ALWAYS = ("roundrobin", "leastconn", "random", "first")  # "random" may carry a number: random(2)
 _PROXY = ("send-proxy", "send-proxy-v2", "send-proxy-v2-ssl", "send-proxy-v2-ssl-cn")
+# What ``add server`` refuses in each version from 2.6 to 3.4 that knows it; ``enabled`` since 3.0 (each was tried).
+_FILE_ONLY = frozenset(
+    (
+        *(
+            "cc",
+            "check-sni-auto",
+            "enabled",
+            "init-addr",
+            "log-bufsize",
+            "log-proto",
+            "max-reuse",
+            "namespace",
+            "no-agent-check",
+        ),
+        *("no-check", "no-check-reuse-pool", "no-check-send-proxy", "no-check-ssl", "no-send-proxy-v2-ssl"),
+        *("no-send-proxy-v2-ssl-cn", "no-ssl", "non-stick", "quic-cc-algo", "redir", "resolve-net", "resolve-opts"),
+        *("resolve-prefer", "resolvers", "sni-auto", "socks4", "ssl-reuse", "stick", "tcp-md5sig", "tcp-ut"),
+    )
+)
 _SPECIAL = frozenset(
     "\"'\\;#$<"
 )  # read otherwise on the socket than in the file: quotes, separators, variables, payloads
@@ -112,7 +131,8 @@ def _obstacle(lines: Sequence[str], defaults: Sequence[str], arguments: str, key
         return "its servers carry a cookie"
     if _SPECIAL & set(arguments):
         return "its server options hold quotes or other special characters"
-    return None
+    refused = next((keyword for keyword, _ in keywords.found if keyword in _FILE_ONLY), None)
+    return refused and f"its server options hold `{refused}`"
 
 
 def _fixed(lines: Sequence[str]) -> str | None:

@@ -140,6 +140,28 @@ def test_any_weight_where_the_algorithm_allows_it(paths, lines, usual):
     assert made.sync([cluster("web", [node], **options)])["last"]["commands"] == 0
 
 
+FILE_ONLY = {
+    "enabled": "", "init-addr": "last,libc", "log-proto": "legacy", "max-reuse": "5", "no-agent-check": "", "no-check": "",
+    "no-check-send-proxy": "", "no-check-ssl": "", "no-send-proxy-v2-ssl": "", "no-send-proxy-v2-ssl-cn": "", "no-ssl": "",
+    "non-stick": "", "redir": "/x", "resolve-net": "127.0.0.0/8", "resolve-opts": "allow-dup-ip", "resolve-prefer": "ipv4",
+    "socks4": "127.0.0.1:9", "ssl-reuse": "", "stick": "", "tcp-ut": "1s",
+}  # fmt: skip
+
+
+@pytest.mark.versions
+def test_options_that_haproxy_takes_in_its_file_only_make_no_reload(paths):
+    """There are slots from the start: nobody has to learn it from a refusal."""
+    made = balancer(paths)
+    for count in (1, 2):
+        clusters = [
+            cluster(word, nodes(*range(count)), server_options=f"{word} {value}") for word, value in FILE_ONLY.items()
+        ]
+        report = made.sync(clusters)
+        assert report["degraded"] is None
+    assert {len(report["servers"][word]) for word in FILE_ONLY} == {2}
+    assert paths.reloads() == 0
+
+
 def test_what_haproxy_takes_at_a_reload_only_waits_for_one(paths):
     """A node's metadata makes no reload; whatever else makes one brings it into force."""
     made = balancer(paths)

@@ -144,12 +144,12 @@ def test_default_server_lines_are_expanded():
     ("options", "more"),
     [
         ("check ssl verify none", "check-ssl"),
-        ("check no-ssl ssl send-proxy-v2", "check-ssl check-send-proxy"),
+        ("check ssl send-proxy-v2", "check-ssl check-send-proxy"),
         ("check send-proxy no-send-proxy send-proxy-v2-ssl", "check-send-proxy"),
         ("check ssl check-ssl send-proxy check-send-proxy", ""),
         ("check ssl send-proxy port 81", ""),
         ("check ssl addr 127.0.0.1", ""),
-        ("check ssl no-ssl send-proxy no-send-proxy", ""),
+        ("check send-proxy no-send-proxy", ""),
         ("check ca-file ssl proxy-v2-options ssl", ""),
         ("ssl send-proxy", ""),
     ],
@@ -235,6 +235,8 @@ def test_the_operators_own_servers_stay():
         (["cookie S insert"], "", "cookie"),
         ([], "sni str(a;b)", "special"),
         (["default-server sni 'x'"], "", "special"),
+        (["default-server check"], "inter 2s no-check", "`no-check`"),
+        ([], "on-error stick verifyhost resolvers", None),
     ],
 )
 def test_which_backends_take_servers_at_run_time(lines, options, obstacle):
