@@ -167,14 +167,15 @@ class Change:
             yield self._step(Kind.READY, member.server, *revival)
 
     def _settings(self, member: Member, server: Server) -> list[str]:
-        """The commands for weight, limit and TLS. An agent may change the weight, so it is left to one that is configured."""
+        """The commands for weight, limit and TLS. An agent that is configured may change the former two, so they are left to it."""
         path = f"{self.backend}/{member.server}"
         commands = []
         weight = self._weight(member, server)
-        if server.weight != weight and not server.agent & Checking.CONFIGURED:
+        agent = server.agent & Checking.CONFIGURED
+        if server.weight != weight and not agent:
             commands.append(f"set server {path} weight {weight}")
         maxconn = self.recipe.maxconn_of(member)
-        if maxconn is not None and server.maxconn not in (None, maxconn):
+        if maxconn is not None and server.maxconn not in (None, maxconn) and not agent:
             commands.append(f"set maxconn server {path} {maxconn}")
         if None not in (server.ssl, self.recipe.ssl) and server.ssl != self.recipe.ssl:
             commands.append(f"set server {path} ssl {'on' if self.recipe.ssl else 'off'}")

@@ -139,7 +139,7 @@ def _difference(made: Recipe, old: Server | None, new: Server | None) -> str | N
         "has another address": old.address != new.address,
         "has another weight": old.weight != new.weight and not agent,
         "has another setting of ssl": old.ssl != new.ssl,
-        "has another limit": old.maxconn != new.maxconn and None not in (old.maxconn, new.maxconn),
+        "has another limit": old.maxconn != new.maxconn and None not in (old.maxconn, new.maxconn) and not agent,
         "has another state": (old.admin ^ new.admin) & _FORCED and not agent,
         "was put down": new.is_put_down and not old.is_put_down and not made.follows,
         "is checked elsewhere": old.checked != new.checked,

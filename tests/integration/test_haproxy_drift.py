@@ -1,7 +1,11 @@
 """What others type at HAProxy's socket, or do to its process: found, counted and healed, also if Lighthouse was away meanwhile."""
 
+import contextlib
 import os
+import random
 import re
+import socket
+import threading
 
 import pytest
 
@@ -190,6 +194,68 @@ def test_a_limit_that_somebody_changed_is_counted(paths):
         assert of_stat(paths, name, "slim") == limits[name]
     assert made.sync(clusters)["last"]["commands"] == 0, "a limit that HAProxy derives is left alone"
     assert set(of_stat(paths, "slots", "slim").values()) == {""}
+
+
+@contextlib.contextmanager
+def fickle_agent(dice):
+    """Its port; each answer is another one."""
+    answers = [b"up", b"ready", b"drain", b"maint", b"down", b"ready 50%", b"up 100%", b"maxconn:3"]
+
+    def serve():
+        with contextlib.suppress(OSError):
+            while True:
+                connection, _ = listener.accept()
+                with connection:
+                    connection.sendall(dice.choice(answers) + b"\n")
+
+    listener = socket.create_server(("127.0.0.1", 0))
+    thread = threading.Thread(target=serve, daemon=True)
+    thread.start()
+    try:
+        yield listener.getsockname()[1]
+    finally:
+        listener.shutdown(socket.SHUT_RDWR)
+        listener.close()
+        thread.join()
+
+
+def test_what_nobody_typed_is_no_drift(paths):
+    """Random changes of members under options of every kind, on the short way and on the long one."""
+    dice = random.Random(11)
+    with fickle_agent(random.Random(12)) as port:
+        own = {"server_metadata": ["weight", "maxconn", "backup"]}
+        kinds = {
+            "tls": {"server_options": "ssl verify none check inter 1h maxconn 40 minconn 4"},
+            "port": {"server_options": "check inter 1h port 7 addr 127.0.0.9 agent-check agent-port 1 agent-inter 1h"},
+            "fixed": {"backend": ["balance uri"], "server_options": "check inter 1h"},
+            "sticky": {"backend": ["cookie S insert"], "server_options": "weight 3 maxconn '7'", **own},
+            "default": {"backend": ["default-server ssl verify none maxconn 6"], **own},
+            "track": {
+                "backend": ["server leader 127.0.0.1:9 check inter 50ms"],
+                "server_options": "track track/leader",
+            },
+            "agent": {"server_options": f"agent-check agent-port {port} agent-inter 20ms"},
+        }
+
+        def members(kind, least=1):
+            metadata = (
+                [{}, {"weight": 9}, {"maxconn": 5}, {"weight": 0, "maxconn": 1}] if "server_metadata" in kind else [{}]
+            )
+            chosen = dice.sample(range(8), dice.randint(least, 8))
+            return [Node(f"n{number}", "127.0.0.1", 9000 + number, dice.choice(metadata)) for number in chosen]
+
+        now = {name: members(kind, 8) for name, kind in kinds.items()}
+        made = balancer(paths)
+        for number in range(120):
+            name = dice.choice(list(now))
+            now[name] = members(kinds[name])
+            if number % 40 == 39:
+                made = balancer(paths)
+            clusters = [cluster(key, now[key], **kinds[key]) for key in now]
+            for _ in range(dice.choice([1, 1, 1, 2])):  # the second time everything is compared
+                report = made.sync(clusters)
+            assert (report["drift"]["last"], report["degraded"], report["last"]["reload"]) == (None, None, None), number
+        assert paths.reloads() == 0
 
 
 def test_a_restart_by_someone_else_is_counted(paths):

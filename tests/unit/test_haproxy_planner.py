@@ -183,6 +183,9 @@ def test_checks_and_agents_that_were_switched_off():
         ("ssl verify none no-ssl", {"operational": 2, "ssl": True}, ["set server web/a:80 ssl off"]),
         ("ssl verify none", {"operational": 2, "ssl": None}, []),
         ("ssl ca-file ${CA}", {"operational": 2, "ssl": False}, []),
+        ("", {"operational": 2, "maxconn": 4}, ["set maxconn server web/a:80 0"]),
+        ("maxconn ${MOST}", {"operational": 2, "maxconn": 4}, []),
+        ("agent-check agent-port 9", {"operational": 2, "maxconn": 4, "agent": 6}, []),
     ],
 )
 def test_what_somebody_typed_that_no_check_undoes(options, server, expected):
