@@ -62,8 +62,8 @@ class Balancer(Pluggable):
 
         Plain data by node name, each key optional: ``server``, its name there; ``line``, its line in the configuration;
         ``address``; ``state``; ``since``, seconds in that state; ``weight``; ``sessions``. A server that belongs to no member
-        (any more) stands under its own name, with ``member`` False. Raises `lighthouse.errors.BalancerError`. A balancer that
-        cannot tell need not implement it.
+        (any more) stands under its own name, or that of the node that is leaving it, with ``member`` False. Raises
+        `lighthouse.errors.BalancerError`. A balancer that cannot tell need not implement it.
         """
         raise NotImplementedError
 

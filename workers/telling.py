@@ -86,7 +86,7 @@ class Telling:
         """The registry gave a complete answer, with these records that cannot be used, and why."""
         moment, leaving = self._moment(now), set[str]()
         answer, bad = dict[str, Member](), dict(refused)
-        for node in nodes:
+        for node in list(nodes):
             if node.leaving:
                 leaving.add(node.name)
                 continue

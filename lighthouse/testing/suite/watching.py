@@ -44,18 +44,21 @@ class Watching(Common):
             registry.write("web", "one:80", record("one:80"))
 
     def test_a_record_that_is_replaced_is_seen_without_absence(self, registry: Registry, hosts: Hosts) -> None:
-        """Weights and labels change while a member works; so do a word and a number that Python takes for equal."""
+        """Weights and labels change while a member works; so do a word and a number that Python takes for equal.
+
+        A number of more than 64 bits becomes text, and costs nobody.
+        """
         self._claims(registry, Feature.DATA_CHANGES)
         registry.write("web", "one:80", record("one:80"))
         host = self._consuming(hosts, "web")
         self._sees(host, "web", "one:80")
         known = len(host.told("web"))
-        for weight in (0, 2, 1, True, 1.0):
+        for weight in (0, 2, 1, True, 1.0, 10**30):
             registry.write("web", "one:80", record("one:80", weight=weight))
 
-            def told(weight: float = weight) -> bool:
+            def told(said: float | str = str(weight) if weight > 2**63 else weight) -> bool:
                 members = host.members("web") or {}
-                return "one:80" in members and same(members["one:80"].metadata, {"weight": weight})
+                return "one:80" in members and same(members["one:80"].metadata, {"weight": said})
 
             host.until(told, f"weight {weight}")
         assert set(host.told("web")[known:]) == {frozenset({"one:80"})}
