@@ -274,6 +274,8 @@ def test_fifty_edits_are_one_reload(paths):
                 assert 0 < report["again"] <= 60
                 assert report["degraded"] is None
             until(lambda: load.ok["b"], what="the new member, who waits for no reload")
+            assert section(paths, "backend web").lines == ()
+            assert [item.name for item in section(paths, "backend web").members] == [b.node.name], "nor does the file"
             made._tools.pace._last -= 60
             report = made.sync([cluster("web", [b], port=port, backend=["timeout queue 50s"])])
             assert report["last"]["reload"] == "lines of backend web changed"
