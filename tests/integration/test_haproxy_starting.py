@@ -70,6 +70,26 @@ def test_a_configuration_with_which_it_ends_a_little_later_is_taken_back_too(pat
         assert "again and again" in made.sync(clusters)["degraded"]
 
 
+def test_the_last_good_version_stays_while_something_else_runs(paths, monkeypatch):
+    """Its successor lives, but its file is lost, and the next one has to wait: there is nothing else to go back to."""
+    monkeypatch.setattr("lighthouse.haproxy.reconcile.SOON", 600)
+    deadly, port = paths.root / "deadly.lua", free_port()
+    deadly.write_text("core.register_task(function() os.exit(3) end)\n")
+    with backends("a") as (a,):
+        clusters = [cluster("web", [a], port=port)]
+        balancer(paths).sync(clusters)
+        good = paths.file.read_text()
+        balancer(paths).sync([cluster("web", [a], port=port, backend=["balance first"])])
+        monkeypatch.setattr("lighthouse.haproxy.reconcile.SOON", 0)
+        paths.file.unlink()
+        made = balancer(paths, restart_interval=60, **{"global": [f"lua-load {deadly}"]})
+        assert made.sync(clusters)["pending"]
+        paths.stop()
+        assert "HAProxy ended" in made.sync(clusters)["degraded"]
+        assert paths.file.read_text() == good
+        assert get(port) == (200, "a")
+
+
 def test_lines_that_a_newer_haproxy_refuses_cost_their_own_cluster_only(paths):
     """As at the first start after an upgrade: they were good, so they are in the file, too."""
     port = free_port()
