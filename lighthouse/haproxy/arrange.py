@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Collection, Mapping, Sequence
 from dataclasses import replace
 
 from lighthouse.haproxy.document import Document
@@ -88,6 +88,31 @@ def refilled_section(base: Section, wanted: Section, defaults: Sequence[str], se
     before = Before(base, servers)
     made = placed(base, members, recipe(base, defaults), before) if base.slots else base.filled(members)
     return base if made == base else made
+
+
+def last_resort(good: Document | None, current: Document | None, wanted: Document) -> Document | None:
+    """What parts that are refused go back to: `good`, or what is in force where they would get the very same again."""
+    if good is None or current is None or good is current:
+        return good
+
+    def resort(section: Section) -> Section:
+        new, old = wanted.section(section.header), current.section(section.header)
+        return old if new and old and new.has_shape_of(section) else section
+
+    return good.mapped(resort)
+
+
+def with_running(document: Document, running: Running, backends: Collection[str]) -> Document:
+    """The document without the members of these `backends` that do not run: HAProxy may refuse them in the file, too."""
+
+    def left(section: Section) -> Section:
+        name = section.backend
+        if name is None or name not in backends:
+            return section
+        have = running.servers.get(name, {})
+        return section.having(member for member in section.members if member.server in have).holding(section.held)
+
+    return document.mapped(left) if backends else document
 
 
 def defaults_of(document: Document) -> tuple[str, ...]:

@@ -7,7 +7,7 @@ from collections.abc import Iterator, Sequence
 from dataclasses import replace
 
 from lighthouse.cluster import Cluster
-from lighthouse.haproxy.arrange import arranged, grown, refilled
+from lighthouse.haproxy.arrange import arranged, grown, last_resort, refilled
 from lighthouse.haproxy.config import Desired
 from lighthouse.haproxy.deadline import Deadline
 from lighthouse.haproxy.document import Document
@@ -76,7 +76,8 @@ class _Preview:
             return
         held = current is None and (self._tools.owner is Owner.LIGHTHOUSE or running.skeleton is not None)
         good = grown(current, wanted, running, self._tools.obstacle) if current else None
-        found = self._judged(wanted, good, self._tools.ports(current, held=held)).document or good
+        old = last_resort(good, current, wanted)
+        found = self._judged(wanted, old, self._tools.ports(current, held=held)).document or good
         if found is not None:
             self._effects += of_shape(found, base)
 

@@ -23,7 +23,7 @@ from collections.abc import Mapping, Sequence
 from dataclasses import replace
 
 from lighthouse.cluster import Cluster
-from lighthouse.haproxy.arrange import arranged, grown, refilled
+from lighthouse.haproxy.arrange import arranged, grown, last_resort, refilled, with_running
 from lighthouse.haproxy.config import Desired
 from lighthouse.haproxy.deadline import Deadline
 from lighthouse.haproxy.document import Document
@@ -129,6 +129,7 @@ class _Reconciliation:
             self._tools.refusals.runs(base)
             current = refilled(base, wanted, running)
             running, obstacles = self._brought(current, running)
+            current = with_running(current, running, self._runtime.refused)
             wanted = self._arranged(desired, current, running)  # a backend may have turned out to need slots
         try:
             return self._shaped(wanted, base, current, running, obstacles)
@@ -163,8 +164,9 @@ class _Reconciliation:
         """All but the members. Raises `HeldUpError`; `current` runs then."""
         ports = self._tools.ports(current, held=self._has_its_ports(wanted, current, running))
         good = grown(current, wanted, running, self._tools.obstacle) if current else None
-        parted = self._proposals.parted(wanted, good, ports)
-        known = self._proposals.known(parted, good)
+        old = last_resort(good, current, wanted)
+        parted = self._proposals.parted(wanted, old, ports)
+        known = self._proposals.known(parted, old)
         verdict = self._in_place(known, good, current) if known else None
         wanted, reason = self._needed(verdict or parted, wanted, base, obstacles)
         if reason is None:
@@ -172,7 +174,7 @@ class _Reconciliation:
         if not (verdict and verdict.reason) and self._has_to_wait(running, reason):
             return self._settled(current, running) if current else (wanted, running)
         if verdict is None:
-            verdict = self._in_place(self._proposals.judged(parted, good, ports), good, current)
+            verdict = self._in_place(self._proposals.judged(parted, old, ports), good, current)
             wanted, reason = self._needed(verdict, wanted, base, obstacles)
             if reason is None:
                 return self._settled(wanted, running)
@@ -205,7 +207,10 @@ class _Reconciliation:
         self._account.set_apart(verdict.clusters, verdict.listeners)
         wanted = verdict.document or wanted
         shape = reload_reason(wanted, base)
-        return wanted, "; ".join(filter(None, (shape, *obstacles.values()))) or None
+        # The last good lines of a cluster whose server HAProxy refused are no better after a reload.
+        vain = self._runtime.refused & verdict.clusters.keys()
+        left = (why for name, why in obstacles.items() if name not in vain)
+        return wanted, "; ".join(filter(None, (shape, *left))) or None
 
     def _has_to_wait(self, running: Running, reason: str) -> bool:
         wait = self._tools.pace.wait(running, self._account.processes)

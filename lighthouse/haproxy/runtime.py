@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Collection, Mapping, Sequence
+from collections.abc import Set as AbstractSet
 
 from lighthouse.haproxy.change import Kind
 from lighthouse.haproxy.deadline import Deadline
@@ -21,10 +22,11 @@ ROUNDS = 4  # how often the difference is acted on before it is reported instead
 
 
 class Runtime:
-    """Brings members to HAProxy; ``unknown`` names the backends that are left alone."""
+    """Brings members to HAProxy; ``unknown`` names the backends that are left alone, ``refused`` those that took no new server."""
 
     def __init__(self, tools: Tools, account: Account, reader: Reader, deadline: Deadline) -> None:
         self.unknown: Collection[str] = ()
+        self.refused: AbstractSet[str] = frozenset()
         self._tools = tools
         self._account = account
         self._reader = reader
@@ -50,6 +52,7 @@ class Runtime:
                 f"HAProxy did not take {len(late)} changes, first that of {late[0].backend}/{late[0].server}"
             )
         self._account.waiting = todo.waiting
+        self.refused = refused.keys()
         return running, {**refused, **todo.blocked}
 
     def _execute(self, todo: Plan, document: Document) -> dict[str, str]:

@@ -388,6 +388,22 @@ def test_peers_that_are_still_needed_go_on(paths):
     assert " id=me(local" in paths.ask("show peers")
 
 
+def test_server_options_that_are_refused_once_there_is_a_member(paths):
+    """Without one there is no line to judge. It joins neither at run time nor by a file, and nobody else waits for that."""
+    made, options = balancer(paths), {"server_options": "ssl verify none crt /nonexistent.pem"}
+    for nodes in ([], [NODE], [NODE, Node("b", "127.0.0.1", 9)]):
+        lines = [f"timeout queue {len(nodes) + 1}s"]
+        report = made.sync([cluster("web", nodes, **options), cluster("db", [NODE], backend=lines)])
+        assert section(paths, "backend db").lines == tuple(lines)
+        assert report["quarantined"].keys() == ({"web"} if nodes else set())
+        assert section(paths, "backend web").members == ()
+        assert subprocess.run(["haproxy", "-c", "-f", paths.file], capture_output=True, check=False).returncode == 0
+    assert "unable to stat SSL certificate" in report["quarantined"]["web"]
+    reloads = paths.reloads()
+    assert made.sync([cluster("web", nodes, **options), cluster("db", [NODE], backend=lines)])["pending"] is None
+    assert paths.reloads() == reloads == 2
+
+
 def test_what_an_earlier_build_wrote_stays_as_it_was(paths):
     """Its frontends had their cluster's name alone. What is set apart in the very step of the upgrade keeps its lines."""
     port, meta = free_port(), free_port()
