@@ -4,7 +4,7 @@ By these numbers HAProxy places servers on the ring of ``balance random`` and ``
 go by the order of lines and of joins, so each reload, and each host, would map requests otherwise; and before 3.0 all servers
 without one that join at run time stand on the same places (measured on 2.6.12).
 
-A ring uses the lowest 20 bits only (2.6 to 3.4: the id times 4096 is hashed in 32 bits), so there are no more ids. Those below
+A ring uses the lowest 20 bits only (2.6 and 3.2: the id times 4096 is hashed in 32 bits), so there are no more ids. Those below
 `_FIRST` are left to HAProxy, which counts from 1, and to the operator.
 
 ``balance first`` fills servers in the order of their ids. There these follow the order of names, with room between them.
@@ -16,11 +16,10 @@ import hashlib
 from collections import Counter
 from collections.abc import Collection, Container, Mapping, Sequence
 from functools import lru_cache
+from itertools import count
 
 _FIRST = 1 << 16
 _END = 1 << 20
-
-
 _STEP = 1 << 16
 _MOST = (1 << 31) - 1  # HAProxy keeps it in an `int`
 
@@ -39,10 +38,10 @@ def free_id(number: int, used: Container[int]) -> int:
     return number
 
 
-def ranks(count: int, taken: Container[int]) -> list[int]:
+def ranks(amount: int, taken: Container[int]) -> list[int]:
     """So many ids in ascending order, with room between them."""
-    step = min(_STEP, _MOST // (count + 1))
-    return [number + (number in taken) for number in range(step, step * (count + 1), step)]
+    step = min(_STEP, _MOST // (amount + 1))
+    return [_next(number, taken) for number in range(step, step * (amount + 1), step)]
 
 
 def rank_of(name: str, others: Mapping[str, int], used: Container[int]) -> int:
@@ -53,7 +52,11 @@ def rank_of(name: str, others: Mapping[str, int], used: Container[int]) -> int:
     middle = (below + above) // 2
     if below < middle < above and middle not in used:
         return middle
-    return next(number for number in range(last, last + _STEP) if number not in used)
+    return _next(last, used)
+
+
+def _next(number: int, used: Container[int]) -> int:
+    return next(other for other in count(number) if other not in used)
 
 
 def clashing(ids: Sequence[int], taken: Collection[int]) -> Collection[int]:

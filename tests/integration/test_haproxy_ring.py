@@ -1,11 +1,14 @@
 """Where requests go under the algorithms that place servers on a ring, on a real HAProxy."""
 
+import re
 import socket
 from collections import Counter
 from contextlib import contextmanager
 
 import pytest
 
+from lighthouse.haproxy.ids import id_of
+from lighthouse.node import Node
 from support.haproxy import backends, balancer, cluster, haproxy
 from support.ports import free_port
 from support.wait import until
@@ -33,9 +36,9 @@ def answers(port):
 class Ring:
     """A balancer with a cluster for each algorithm."""
 
-    def __init__(self, paths):
+    def __init__(self, paths, ports=None):
         self.paths = paths
-        self.ports = {name: free_port() for name in RINGS}
+        self.ports = ports or {name: free_port() for name in RINGS}
         self._made = balancer(paths)
 
     def sync(self, members, *others):
@@ -93,3 +96,27 @@ def test_history_does_not_matter(paths, tmp_path):
             name: {key for key, who in found.items() if who != before[name][key]} for name, found in ring.map().items()
         }
         assert moved == {name: {key for key, who in found.items() if who == "e"} for name, found in before.items()}
+
+
+def test_servers_of_a_version_that_gave_no_ids(paths):
+    """They are no reason for a reload, whoever joins beside them; the next one puts their ids right."""
+
+    def ids():
+        rows = [line.split() for line in paths.ask("show servers state uri").splitlines()[2:] if line]
+        return {row[3]: int(row[2]) for row in rows}
+
+    nodes = [Node(f"n{number}", "127.0.0.1", 9) for number in range(4)]
+    first = Ring(paths)
+    first.sync(nodes[:3])
+    expected = ids()
+    with_ids = paths.file.read_text()
+    paths.file.write_text(re.sub(r" id \d+", "", with_ids))
+    paths.master("reload")
+    until(lambda: set(ids().values()) == {1, 2, 3}, what="servers without ids")
+    ring = Ring(paths, first.ports)
+    assert ring.sync(nodes[:3])["last"] == {"commands": 0, "start": None, "reload": None}
+    assert paths.file.read_text() == with_ids
+    assert ring.sync(nodes)["last"]["reload"] is None
+    assert ids()[nodes[3].name] == id_of(nodes[3].name)
+    ring.sync(nodes, cluster("more", []))
+    assert ids() == expected | {nodes[3].name: id_of(nodes[3].name)}

@@ -79,6 +79,10 @@ def test_ids_of_the_operators_own_servers_are_left_to_them():
     found = ids(document(FIRST, SECOND, backend=lines))
     used = {found[FIRST.name], found[SECOND.name], id_of(FIRST.name)}
     assert len(used) == 3
+    made = document(
+        FIRST, SECOND, backend=["balance first", "server one 10.0.0.9:9 id 65536", "server two 10.0.0.9:9 id 65537"]
+    )
+    assert sorted(ids(made).values())[2:] == [65538, 131072]
 
 
 def test_an_id_of_the_operator_is_the_only_one():
