@@ -21,6 +21,7 @@ from lighthouse.haproxy.versions import parsed
 from lighthouse.node import Node
 from lighthouse.preview import Way
 from support.haproxy import Backend, Load, backends, balancer, cluster, get
+from support.pki import Authority
 from support.ports import free_port
 from support.wait import until
 
@@ -524,12 +525,20 @@ def test_a_busy_server_leaves_when_its_connections_end(paths):
 
 
 @pytest.mark.parametrize(
-    "options", [{"backend": ["balance source"]}, {"backend": ["cookie S insert"]}, {"server_options": "init-addr none"}]
+    "options",
+    [
+        {"backend": ["balance source"]},
+        {"backend": ["cookie S insert"]},
+        {"server_options": "ssl verify required ca-file {}"},
+    ],
+    ids=["source", "cookie", "file"],
 )
-def test_a_backend_that_takes_no_server_at_run_time(paths, options):
+def test_a_backend_that_takes_no_server_at_run_time(paths, options, tmp_path):
     made, port = balancer(paths), free_port()
+    if "server_options" in options:  # HAProxy reads no new file while it runs
+        options = {"server_options": options["server_options"].format(Authority(tmp_path).ca_file)}
     with backends("a", "b") as (a, b):
-        made.sync([cluster("web", [a], port=port, **options)])
+        made.sync([cluster("web", [], port=port, **options)])
         report = made.sync([cluster("web", [a, b], port=port, **options)])
         assert report["servers"]["web"] == {a.node.name: "up", b.node.name: "up"}
         assert report["degraded"] is None
