@@ -176,8 +176,7 @@ class BalancerJob:
         if self._dirty:
             self._sync()
             return
-        calm = outcome.error is None and not degraded
-        self._runtime.after(_delay(VERIFY if calm else RETRY, again), self._sync, name="sync")
+        self._runtime.after(_delay(RETRY if outcome.error else VERIFY, again), self._sync, name="sync")
 
     def _wake(self) -> None:
         """The plugin has something to find. The descriptor is waited for again after the next sync that goes well."""
@@ -229,10 +228,11 @@ def _sync(
     """Why the balancer is degraded, if it is, after how long it wants to be asked again, its report, what to wait for; on a lane.
 
     The report is the plugin's, with what the worker itself has to tell `about` the clusters. It comes packed if it is to be told.
+    One that is degraded and does not know how long it will be so is asked again soon.
     """
     report = {**balancer.sync(clusters), **about, "failed": None, "synced": time.time()}
     degraded = report.get("degraded")
-    again = report.get("again")
+    again = report.get("again", RETRY if degraded else None)
     reason = None if degraded is None else str(degraded)
     fd = balancer.watch_fd()
     return reason, again, report, pack(report) if told else None, fd

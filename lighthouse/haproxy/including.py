@@ -38,7 +38,7 @@ class Inclusion(Actor):
             else:
                 self._account.reload = _REASON
                 return document, self._reader.closely(running)
-        self._account.trouble.insert(0, f"HAProxy does not serve the clusters: {refused}")
+        self._account.tell(f"HAProxy does not serve the clusters: {refused}")
         return document, nothing
 
     def _put_off(self, document: Document, nothing: Running) -> str | None:
@@ -86,8 +86,8 @@ class Inclusion(Actor):
             verdict = self._proposals.known(parted, good) or self._proposals.judged(parted, good, ports, start=True)
             self._account.set_apart(verdict.clusters, verdict.listeners)
             if verdict.document is None:
-                self._account.trouble.append(f"the new configuration is not in force: {verdict.reason}")
+                self._account.note(f"the new configuration is not in force: {verdict.reason}")
             document = verdict.document or good
         if document is not None and (refused := self._proposals.save(document)) is not None:
-            self._account.trouble.append(f"the file is not up to date: {refused}")
+            self._account.tell(f"the file is not up to date: {refused}")
         return document

@@ -15,11 +15,11 @@ VERIFY = 10.0  # seconds after which everything is compared again, however littl
 
 @dataclass(frozen=True, slots=True)
 class Known:
-    """The clusters of a reconciliation that went well, its outcome, and when everything was compared last."""
+    """The clusters of a reconciliation that went well, its outcome, and when everything is to be compared again."""
 
     clusters: Sequence[Cluster]
     outcome: Outcome
-    verified: float
+    due: float
 
 
 class Memory:
@@ -37,15 +37,18 @@ class Memory:
 
     def verified(self, clusters: Sequence[Cluster], outcome: Outcome) -> None:
         """Everything was compared just now."""
-        well = outcome.account.is_calm and outcome.running.pid
-        self.known = Known(tuple(clusters), outcome, self._clock()) if well else None
-        if outcome.running.skeleton == outcome.document.skeleton:
+        runs = outcome.running.skeleton == outcome.document.skeleton
+        self.known = None
+        if runs:
             self.ran = outcome.document
+        if runs and outcome.account.is_calm and outcome.running.pid:
+            seconds = VERIFY if outcome.account.due is None else min(VERIFY, outcome.account.due)
+            self.known = Known(tuple(clusters), outcome, self._clock() + seconds)
 
     def changed(self, clusters: Sequence[Cluster], outcome: Outcome) -> None:
         """What changed was brought to HAProxy; the rest is as it was known."""
         if self.known is not None:
-            self.known = Known(tuple(clusters), outcome, self.known.verified)
+            self.known = Known(tuple(clusters), outcome, self.known.due)
             self.ran = outcome.document
 
     def forget(self) -> None:
@@ -55,4 +58,9 @@ class Memory:
     @property
     def is_due(self) -> bool:
         """Whether it is time to compare everything."""
-        return self.known is None or self._clock() - self.known.verified >= VERIFY
+        return self.due_in <= 0
+
+    @property
+    def due_in(self) -> float:
+        """Seconds until then."""
+        return 0.0 if self.known is None else self.known.due - self._clock()

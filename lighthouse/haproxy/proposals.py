@@ -9,12 +9,11 @@ from lighthouse.haproxy.binds import bind_lines
 from lighthouse.haproxy.deadline import Deadline
 from lighthouse.haproxy.document import Document
 from lighthouse.haproxy.errors import RejectedError, UndecidedError, UnjudgedError
-from lighthouse.haproxy.outcome import Account
+from lighthouse.haproxy.outcome import LOOK_AGAIN, Account
 from lighthouse.haproxy.parting import part_ports, with_ports
 from lighthouse.haproxy.ports import Ports, key_of
 from lighthouse.haproxy.quarantine import Verdict, judge_apart, without
 from lighthouse.haproxy.refusals import DEADLY_RETRY, IDLE_RETRY, RETRY, Refusal
-from lighthouse.haproxy.runtime import LOOK_AGAIN
 from lighthouse.haproxy.stanzas.section import Section
 from lighthouse.haproxy.tools import Tools
 from lighthouse.preview import masked
@@ -37,7 +36,10 @@ class Proposals:
 
         At a `start` a cluster may be left out whose ports in `good` are taken too; else it serves there.
         """
-        return part_ports(wanted, good, ports.taken, drop=start)
+        parted = part_ports(wanted, good, ports.taken, drop=start)
+        if parted.apart or parted.reason:
+            self._account.look_again(LOOK_AGAIN)  # a port may be free at any moment
+        return parted
 
     def known(self, parted: Verdict, good: Document | None, *, start: bool = False) -> Verdict | None:
         """What was found out lately about what was `parted`, so that HAProxy is not asked the same at every sync.

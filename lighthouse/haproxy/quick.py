@@ -2,8 +2,9 @@
 
 It looks at the clusters that changed, and at backends that servers are leaving. The commands, the question who answers them, and
 the reading back of these backends travel in one exchange. So what one change costs does not depend on the other clusters, but
-for the writing of the file, which is one write. They are compared, the file with them, by a whole reconciliation: at least every
-`lighthouse.haproxy.memory.VERIFY` seconds, when nothing changed, and after anything unexpected.
+for the writing of the file, which is one write; nor on what is refused, or waits for a reload. They are compared, the file with
+them, by a whole reconciliation: at least every `lighthouse.haproxy.memory.VERIFY` seconds, when nothing changed, and after anything
+unexpected.
 
 What is planned rests on what was known, and HAProxy may have been reloaded or replaced since. That does no harm, because commands
 say what should be, not what to add to what is. But it is seen in the answers, by the process's id, by the hash of what it runs,
@@ -28,10 +29,10 @@ from lighthouse.haproxy.drain import leaving
 from lighthouse.haproxy.errors import BrokenOffError, HAProxyControlError, NotRunningError, UnwrittenError
 from lighthouse.haproxy.memory import Known
 from lighthouse.haproxy.options import ClusterOptions
-from lighthouse.haproxy.outcome import Account, Outcome
+from lighthouse.haproxy.outcome import LOOK_AGAIN, Outcome
 from lighthouse.haproxy.planner import Plan, differing, plan_of
 from lighthouse.haproxy.running import Running, Server
-from lighthouse.haproxy.runtime import LOOK_AGAIN, ROUNDS, commands_of, refused_joins
+from lighthouse.haproxy.runtime import ROUNDS, commands_of, refused_joins
 from lighthouse.haproxy.stanzas.section import Section
 from lighthouse.haproxy.tools import Tools
 
@@ -81,10 +82,12 @@ def _news(tools: Tools, clusters: Sequence[Cluster], known: Known) -> dict[str, 
             return None
         if cluster.nodes is None or before.nodes is None or ClusterOptions.of(cluster).peers:
             return None
+        if name in known.outcome.account.quarantined:
+            return None  # a line may be refused for want of the very server that comes
         rendered = tools.config.backend(cluster)
         if rendered.refused != desired.refused.get(name, {}) or rendered.shadowed != desired.shadowed.get(name, {}):
             return None
-        if not rendered.section.has_shape_of(backends[name]):
+        if not rendered.section.has_shape_of(backends[name]) or name not in known.outcome.document.backends():
             return None
         if (named := known.outcome.document.named.get(name)) and named - rendered.section.servers:
             return None  # no file without them is accepted
@@ -108,7 +111,7 @@ class _Quick:
         self._running = outcome.running
         self._late = outcome.account.waiting
         self._had = outcome.running.servers
-        self._account = Account(processes=outcome.account.processes, waiting=outcome.account.waiting)
+        self._account = outcome.account.kept(tools.memory.due_in)
 
     def run(self) -> Outcome | None:
         made = self._made()
@@ -128,7 +131,7 @@ class _Quick:
             except UnwrittenError as error:
                 self._account.held_up(error)
         if self._tools.drain.places:
-            self._account.look_again(min(LOOK_AGAIN, self._tools.drain.next() or LOOK_AGAIN))
+            self._account.glance_again(min(LOOK_AGAIN, self._tools.drain.next() or LOOK_AGAIN))
         desired = self._desired
         if self._news:
             desired = replace(desired, document=desired.document.exchanged(self._news))

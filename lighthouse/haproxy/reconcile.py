@@ -35,15 +35,16 @@ from lighthouse.haproxy.errors import (
 from lighthouse.haproxy.including import Inclusion
 from lighthouse.haproxy.loading import Loading
 from lighthouse.haproxy.options import Owner
-from lighthouse.haproxy.outcome import Account, Outcome
+from lighthouse.haproxy.outcome import LOOK_AGAIN, Account, Outcome
 from lighthouse.haproxy.planner import reload_reason
 from lighthouse.haproxy.proposals import Proposals
 from lighthouse.haproxy.quarantine import Verdict
 from lighthouse.haproxy.quick import quick
 from lighthouse.haproxy.reader import Reader
 from lighthouse.haproxy.repair import changed, repairs, shut_down
+from lighthouse.haproxy.resolver import RETRY
 from lighthouse.haproxy.running import Running
-from lighthouse.haproxy.runtime import LOOK_AGAIN, Runtime
+from lighthouse.haproxy.runtime import Runtime
 from lighthouse.haproxy.starting import Start
 from lighthouse.haproxy.tools import Tools
 from lighthouse.haproxy.trial import SOON
@@ -83,6 +84,8 @@ class _Reconciliation:
     def run(self) -> Outcome:
         running = self._reader.first()
         desired = self._reader.desired(self._clusters, running)
+        if desired.remarks:
+            self._account.look_again(RETRY)  # of the resolver, which may know more then
         self._runtime.unknown = desired.unknown
         if running is None:
             self._compare(None)
@@ -91,7 +94,8 @@ class _Reconciliation:
             document, running = missing.run(desired.document)
             if running.pid:
                 running, obstacles = self._runtime.bring(document, running)
-                self._account.trouble.extend(obstacles.values())
+                for obstacle in obstacles.values():
+                    self._account.tell(obstacle)
         else:
             document, running = self._converge(desired, running)
         self._finish(desired, document, running)
@@ -110,7 +114,7 @@ class _Reconciliation:
         if running.pid:
             self._tools.drift.left(running, [place for place, _ in gone], document)
         if gone:
-            self._account.look_again(min(LOOK_AGAIN, self._tools.drain.next() or LOOK_AGAIN))
+            self._account.glance_again(min(LOOK_AGAIN, self._tools.drain.next() or LOOK_AGAIN))
 
     def _arranged(self, desired: Desired, base: Document | None, running: Running) -> Document:
         return arranged(desired.document, base, running, self._tools.obstacle)
@@ -178,9 +182,10 @@ class _Reconciliation:
             wanted, reason = self._needed(verdict, wanted, base, obstacles)
             if reason is None:
                 return self._settled(wanted, running)
-        refused = verdict.reason or self._loading.futile(wanted) or self._loading.load(wanted, current, running, reason)
+        known_as = verdict.reason or self._loading.futile(wanted)
+        refused = known_as or self._loading.load(wanted, current, running, reason)
         if refused is not None:
-            self._account.tell(f"{NOT_IN_FORCE}: {refused}")
+            (self._account.note if known_as else self._account.tell)(f"{NOT_IN_FORCE}: {refused}")
             return self._settled(current, self._reader.again()) if current else (wanted, running)
         running, obstacles = self._brought(wanted, self._reader.again())
         if obstacles:
@@ -191,7 +196,7 @@ class _Reconciliation:
         """The same; if nothing new can be saved, with what is in force, should that need more slots for its members."""
         if not verdict.reason or good is None or current is None or good.skeleton == current.skeleton:
             return verdict
-        self._account.tell(f"{NOT_IN_FORCE}: {verdict.reason}")
+        self._account.note(f"{NOT_IN_FORCE}: {verdict.reason}")
         return replace(verdict, document=good, reason="")
 
     def _has_its_ports(self, wanted: Document, current: Document | None, running: Running) -> bool:
@@ -219,11 +224,11 @@ class _Reconciliation:
         self._account.pending = reason
         self._account.look_again(wait.seconds)
         if wait.trouble:
-            self._account.trouble.append(wait.trouble)
+            self._account.note(wait.trouble)
         return True
 
     def _settled(self, document: Document, running: Running) -> tuple[Document, Running]:
         refused = self._proposals.save(document)
         if refused is not None:
-            self._account.trouble.append(f"the file is not up to date: {refused}")
+            self._account.tell(f"the file is not up to date: {refused}")
         return document, running

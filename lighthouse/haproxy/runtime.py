@@ -17,7 +17,6 @@ from lighthouse.haproxy.sockets import raise_refusal
 from lighthouse.haproxy.stanzas.section import Section
 from lighthouse.haproxy.tools import Tools
 
-LOOK_AGAIN = 1.0  # seconds after which servers that are leaving are looked at again
 ROUNDS = 4  # how often the difference is acted on before it is reported instead
 
 
@@ -48,7 +47,7 @@ class Runtime:
                 break
         late = [step for step in todo.open if step.backend not in refused]
         if late:
-            self._account.trouble.append(
+            self._account.tell(
                 f"HAProxy did not take {len(late)} changes, first that of {late[0].backend}/{late[0].server}"
             )
         self._account.waiting = todo.waiting

@@ -12,6 +12,7 @@ from lighthouse.haproxy import memory
 from lighthouse.haproxy.document import parse
 from lighthouse.haproxy.process import HAProxyProcess
 from lighthouse.haproxy.sockets import Sockets
+from lighthouse.haproxy.talk import Dialogue
 from lighthouse.node import Node
 from support.haproxy import Load, backends, balancer, cluster, get
 from support.ports import free_port
@@ -63,6 +64,57 @@ def test_a_change_of_members_takes_the_short_way(paths, kind, no_long_way):
         assert report["servers"] == {kind: {node.name: "up" for node in members}, "other": {"n9:9009": "up"}}
         assert agree(paths, kind, "other")
     assert stat.S_IMODE(os.stat(paths.file).st_mode) == 0o600
+
+
+def asked_for(made, clusters, monkeypatch):
+    """What HAProxy is told and asked in the course of a sync, and its report."""
+    asked, ask = [], Dialogue.ask
+
+    def note(self, *commands):
+        asked.extend(commands)
+        ask(self, *commands)
+
+    with monkeypatch.context() as patch:
+        patch.setattr(Dialogue, "ask", note)
+        return made.sync(clusters), len(asked)
+
+
+def changed(paths, what):
+    """A balancer and its cluster that something is not as it should be with, for long, and what its report says of it."""
+    port = free_port()
+    bad = {
+        "quarantined": {"backend": ["balance source", "nonsense"]},
+        "pending": {"backend": ["balance source", "timeout queue 1s"]},
+        "note": {"backend": ["balance source"], "port": None, "frontend": ["maxconn 9"]},
+    }.get(what, {"backend": ["balance source"]})
+    made = balancer(
+        paths,
+        restart_interval=60 if what == "pending" else 0,
+        **({"global": ["nonsense"]} if what == "global" else {}),
+    )
+    return made, lambda *numbers: cluster("bad", nodes(*numbers), **({"port": port} | bad))
+
+
+@pytest.mark.parametrize("what", ["quarantined", "pending", "note", "global"])
+def test_what_is_refused_or_waits_makes_no_change_of_members_longer(paths, no_long_way, monkeypatch, what):
+    """HAProxy is asked and told as much as without. Only a cluster in quarantine may be cured by members of its own."""
+    made = balancer(paths)
+    good = cluster("bad", nodes(1), port=free_port(), backend=["balance source"])
+    made.sync([good, *clusters(dynamic=nodes(1))])
+    _, usual = asked_for(made, [good, *clusters(dynamic=nodes(1, 2))], monkeypatch)
+    made, bad = changed(paths, what)
+    report = made.sync([bad(1), *clusters(dynamic=nodes(1, 2))])
+    kept = ("degraded", "quarantined", "pending", "notes")
+    before = {key: report[key] for key in kept}
+    assert any(before.values())
+    no_long_way()
+    report, count = asked_for(made, [bad(1), *clusters(dynamic=nodes(1, 2, 3))], monkeypatch)
+    assert (count, {key: report[key] for key in kept}) == (usual, before)
+    assert (report["again"] is not None) == (what == "pending"), "it is called for at its time"
+    report = made.sync([bad(*(1, 2, 3)[: 1 if what == "quarantined" else 3]), *clusters(dynamic=nodes(2, 3))])
+    assert {key: report[key] for key in kept} == before
+    assert set(report["servers"]["bad"].values()) == {"up"}
+    assert agree(paths, "bad", "dynamic")
 
 
 def test_limits_and_weights_take_the_short_way(paths, no_long_way):

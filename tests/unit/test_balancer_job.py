@@ -21,6 +21,7 @@ class Noting(Balancer):
     seen: list = []
     deadlines: list = []
     extra: object = None
+    more: dict = {}
     fd: int | None = None
 
     def watch_fd(self):
@@ -33,7 +34,7 @@ class Noting(Balancer):
         self.seen.append(list(clusters))
         if isinstance(self.extra, Exception):
             raise self.extra
-        return {"servers": {}, "calls": len(self.seen), "extra": self.extra}
+        return {"servers": {}, "calls": len(self.seen), "extra": self.extra, **self.more}
 
 
 class Runtime:
@@ -116,6 +117,25 @@ def test_a_descriptor_of_the_plugin_calls_for_a_sync_and_for_no_more_than_one_a_
     runtime.timers["sync"]()
     made.stop()
     assert runtime.watched == {}
+
+
+@pytest.mark.parametrize(
+    ("report", "delay"),
+    [
+        ({}, worker.VERIFY),
+        ({"degraded": "x"}, worker.RETRY),
+        ({"degraded": "x", "again": None}, worker.VERIFY),
+        ({"degraded": "x", "again": 5.0}, 5.0),
+        ({"again": 0}, worker.AGAIN_LEAST),
+        ({"again": 99}, worker.VERIFY),
+        ({"degraded": "x", "again": "soon"}, worker.VERIFY),
+    ],
+)
+def test_the_next_sync_comes_when_the_plugin_wants_it(job, monkeypatch, report, delay):
+    made, runtime, _ = job
+    monkeypatch.setattr(Noting, "more", report)
+    tell(made, "web", NODE)
+    assert (runtime.delays["sync"], runtime.degraded) == (delay, report.get("degraded"))
 
 
 def configuration(**own):

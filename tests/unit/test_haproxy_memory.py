@@ -251,10 +251,10 @@ def test_show_stat():
 
 
 def test_everything_is_compared_again_after_a_while_and_after_trouble():
-    clock = Clock()
+    clock, empty = Clock(), Document((), ())
     memory = Memory(clock)
     assert memory.is_due
-    outcome = Outcome(Desired(Document((), ())), Document((), ()), Running("x", pid=1), Account(processes=processes(0)))
+    outcome = Outcome(Desired(empty), empty, Running(empty.skeleton, pid=1), Account(processes=processes(0)))
     memory.verified([], outcome)
     clock.now += VERIFY - 1
     memory.changed(["other"], outcome)
@@ -262,11 +262,28 @@ def test_everything_is_compared_again_after_a_while_and_after_trouble():
     assert not memory.is_due
     clock.now += 1
     assert memory.is_due, "changes in between do not put it off"
-    for trouble in ({"trouble": ["x"]}, {"pending": "x"}, {"quarantined": {"a": "x"}}):
-        memory.verified(
-            [], Outcome(outcome.desired, outcome.document, outcome.running, replace(outcome.account, **trouble))
-        )
-        assert memory.known is None, trouble
+    account = Account()
+    account.tell("x")
+    for unknown in ({"account": account}, {"running": Running("else", pid=1)}, {"running": Running(empty.skeleton)}):
+        memory.verified([], replace(outcome, **unknown))
+        assert memory.known is None, unknown
+
+
+def test_what_lasts_is_no_reason_to_compare_everything_with_each_change():
+    clock, empty = Clock(), Document((), ())
+    memory = Memory(clock)
+    account = Account(processes=processes(0), pending="a", quarantined={"web": "b"}, waiting={"web": {"n": "c"}})
+    account.note("d")
+    account.look_again(5)
+    account.glance_again(1)
+    memory.verified([], Outcome(Desired(empty), empty, Running(empty.skeleton, pid=1), account))
+    clock.now += 3
+    again = memory.known.outcome.account.kept(memory.due_in)
+    assert (again.again, again.due, memory.is_due) == (2, 2, False), "it comes at its time, whatever changes until then"
+    assert (again.pending, again.quarantined, again.waiting) == (account.pending, account.quarantined, account.waiting)
+    assert (again.lasting, again.trouble, again.commands) == (["d"], [], 0)
+    clock.now += 2
+    assert memory.is_due
 
 
 def test_a_sync_ends_before_it_is_taken_for_hung(monkeypatch):
