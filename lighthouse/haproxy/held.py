@@ -20,5 +20,5 @@ def with_held(section: Section, named: Collection[str], before: Before) -> Secti
     if section.slots or not named:
         return section.holding(())
     there = before.section.servers if before.section else frozenset[str]()
-    absent = set(named) - section.servers | set(section.held) & set(named)
+    absent = (set(named) - section.servers) | (set(named) & set(section.held))
     return section.holding(name for name in absent if name in there or name in before.servers)

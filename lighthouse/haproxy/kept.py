@@ -21,6 +21,12 @@ from lighthouse.haproxy.stanzas.section import Section, has, keyword
 
 _PROXIES = ("backend", "listen", "frontend")  # the first that has a name counts
 
+# What HAProxy refuses, and does not only ignore, in a backend (2.6.12).
+_AT_THE_DOOR = (
+    *(("declare",), ("http-request", "capture"), ("http-response", "capture")),
+    *(("tcp-request", "connection"), ("tcp-request", "session"), ("use_backend",), ("default_backend",)),
+)
+
 
 @dataclass(frozen=True, slots=True)
 class Kept:
@@ -40,6 +46,8 @@ def still_named(sections: Sequence[Section], good: Document | None) -> list[Kept
         namer = todo.popleft()
         for line in lines_of(namer):
             told = mentions(line)
+            if not told.proxies and not told.peers:
+                continue
             names = (*(f"peers {name}" for name in sorted(told.peers)), *sorted(told.proxies))
             found += [Kept(gone[name], namer, line) for name in names if name in gone]
             new = [name for name in names if name in gone and name not in stays]
@@ -128,7 +136,12 @@ def _rest(section: Section) -> Section | None:
         tables = tuple(line for line in section.lines if keyword(line) == "stick-table")
         return Section(f"backend {name}", tables) if tables else None
     if kind == "listen":
-        return Section(f"backend {name}", tuple(line for line in section.lines if not is_bind(line)))
+        lines = (
+            line
+            for line in section.lines
+            if not is_bind(line) and not any(has((line,), *words) for words in _AT_THE_DOOR)
+        )
+        return Section(f"backend {name}", tuple(lines))
     if section.slots:
         section = section.having((replace(member, slot="") for member in section.members), ())
     return section

@@ -200,7 +200,8 @@ def test_what_others_still_name_stays_when_it_is_removed(paths):
     upstream = {"port": ports["px"], "upstreams": [{"host": "127.0.0.1", "port": 9}]}
     table = "stick-table type ip size 1k"
     metas = {"m": {"port": ports["meta"], "frontend": ["default_backend b"]}}
-    proxied = {"px": upstream | {"options": [table]}}
+    door = ["tcp-request connection accept", "declare capture request len 5", "http-request capture src len 9"]
+    proxied = {"px": upstream | {"options": [table, *door, "default_backend b"]}}
     with backends("a", "b", "b2") as (a, b, b2):
         track = f"track b/{b.node.name}"
         users = [
