@@ -57,7 +57,8 @@ class Drift:
         """
         pid = running.pid if running else 0
         known = self._standing[1] if self._standing[0] == pid else ()
-        differences = [*(what for what in changes if what not in known), *self._differences(running)]
+        new = (what for what in changes if what not in known)
+        differences = list(dict.fromkeys((*new, *self._differences(running))))
         differences += [file.what] if file else []
         self._standing = pid, changes
         if file and file.reshaped and self._left is not None and pid not in (0, self._left.pid):

@@ -9,6 +9,7 @@ import ipaddress
 from collections import Counter
 from collections.abc import Iterator, Sequence
 
+from lighthouse.haproxy.aims import astray
 from lighthouse.haproxy.binds import is_literal
 from lighthouse.haproxy.change import Kind, Step
 from lighthouse.haproxy.config import Desired
@@ -83,7 +84,7 @@ def _is_elsewhere(address: str, member: Member, server: Server | None) -> bool:
 
 
 def repaired(document: Document, running: Running, *, shared: bool) -> Iterator[Effect]:
-    """What others did to limits and to the sections that listen, and where names have other addresses.
+    """What others did to limits, to sections that listen and to where checks go, and where names have other addresses.
 
     ``global`` may be `shared` with HAProxy's owner.
     """
@@ -95,6 +96,8 @@ def repaired(document: Document, running: Running, *, shared: bool) -> Iterator[
         yield Effect(Way.RUNTIME, f"listen {proxy}", f"change server {server}: addr {ip}")
     for name, why in shut_down(document, running).items():
         yield Effect(Way.RELOAD, f"frontend {name}", why)
+    for where, why in astray(document, running).items():
+        yield Effect(Way.RELOAD, f"backend {where.partition('/')[0]}", why)
     for path, why in stranded(document, running).items():
         yield Effect(Way.RELOAD, f"listen {path.partition('/')[0]}", why)
 

@@ -23,6 +23,7 @@ from collections.abc import Mapping, Sequence
 from dataclasses import replace
 
 from lighthouse.cluster import Cluster
+from lighthouse.haproxy.aims import astray
 from lighthouse.haproxy.arrange import arranged, grown, last_resort, refilled, with_running
 from lighthouse.haproxy.config import Desired
 from lighthouse.haproxy.deadline import Deadline
@@ -155,7 +156,7 @@ class _Reconciliation:
             self._account.commands += len(commands)
             running = self._reader.again()
         obstacles = {**obstacles, **shut_down(document, running), **stranded(document, running)}
-        return running, {**obstacles, **self._tools.drift.spoilt(running)}
+        return running, {**obstacles, **astray(document, running), **self._tools.drift.spoilt(running)}
 
     def _shaped(
         self,

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from lighthouse.haproxy.aims import astray
 from lighthouse.haproxy.document import Document
 from lighthouse.haproxy.frontends import PAUSED, STOPPED
 from lighthouse.haproxy.limits import changed_limits
@@ -27,11 +28,12 @@ def repairs(document: Document, running: Running, *, shared: bool) -> list[str]:
 
 
 def changed(document: Document, running: Running, *, shared: bool) -> list[str]:
-    """What others did to limits and to the sections that listen, in words."""
+    """What others did to limits, to sections that listen and to where checks go, in words."""
     return [
         *(what for what, _ in changed_limits(document, running, shared=shared)),
         *(f"{name} was disabled" for name in paused(document, running)),
         *(f"{name} was shut down" for name in shut_down(document, running)),
+        *(f"{where} is checked elsewhere" for where in astray(document, running)),
     ]
 
 

@@ -133,15 +133,25 @@ def test_what_somebody_types_about_frontends_and_limits_is_healed(paths):
 
 
 def test_what_only_a_reload_heals(paths):
+    """While Lighthouse looks on, and while it is away."""
     made, port = balancer(paths), free_port()
     with backends("a") as (a,):
-        clusters = [cluster("web", [a], port=port, server_options="check inter 1h # slow")]
+        server = f"web/{a.node.name}"
+        clusters = [cluster("web", [a], port=port, server_options=f"check inter 1h port {a.port} # slow")]
         made.sync(clusters)
-        for number, typed in enumerate(("shutdown frontend web:in", f"set server web/{a.node.name} check-port 1"), 1):
-            paths.ask(typed)
-            until(lambda n=number: made.sync(clusters) and paths.reloads() == n, what=f"what undoes {typed}")
+        typed = (
+            "shutdown frontend web:in",
+            f"set server {server} check-port 1",
+            f"set server {server} check-addr 127.0.0.9",
+        )
+        for number, command in enumerate((*typed, *typed), 1):
+            paths.ask(command)
+            if number > len(typed):
+                assert [effect.way for effect in balancer(paths).preview(clusters).effects] == [Way.RELOAD]
+                made = balancer(paths)
+            until(lambda m=made, n=number: m.sync(clusters) and paths.reloads() == n, what=f"what undoes {command}")
             assert get(port) == (200, "a")
-            assert made.sync(clusters)["drift"]["healed"] == number
+            assert made.sync(clusters)["drift"]["healed"] == (1 if number > len(typed) else number), command
         assert made.sync(clusters)["last"]["reload"] is None
 
 
@@ -194,6 +204,41 @@ def test_a_limit_that_somebody_changed_is_counted(paths):
         assert of_stat(paths, name, "slim") == limits[name]
     assert made.sync(clusters)["last"]["commands"] == 0, "a limit that HAProxy derives is left alone"
     assert set(of_stat(paths, "slots", "slim").values()) == {""}
+
+
+AIMS = (  # of checks and agents
+    *(
+        "",
+        "check",
+        "check port 77",
+        "check addr 127.0.0.2",
+        "port 77 addr 127.0.0.2",
+        "check addr localhost port 5",
+        "check port 077",
+    ),
+    *("agent-port 5 port 7 check agent-check", "agent-check agent-port 8 agent-addr 127.0.0.3", "check addr [::1]"),
+    *(
+        "check ssl verify none port 443",
+        "check send-proxy",
+        "agent-check agent-port 8 check addr 127.0.0.4 agent-addr 127.0.0.5",
+    ),
+)
+
+
+def test_where_checks_go_is_foretold(paths):
+    """For servers of the file, of slots, and for those that join."""
+    kinds = ([], ["default-server port 9 agent-port 4 addr 127.0.0.8 inter 1h agent-inter 1h"], ["balance source"])
+    options = [{"server_options": aim, "backend": lines} for aim in AIMS for lines in kinds]
+
+    def clusters(*numbers):
+        return [cluster(f"c{number}", nodes(*numbers), **each) for number, each in enumerate(options)]
+
+    made = balancer(paths)
+    made.sync(clusters(1, 2))
+    made.sync(clusters(2, 3))
+    report = made.sync(clusters(2, 3))
+    assert (report["drift"]["last"], paths.reloads()) == (None, 0)
+    assert balancer(paths).preview(clusters(2, 3)).effects == ()
 
 
 @contextlib.contextmanager
