@@ -8,6 +8,7 @@ from contextlib import ExitStack
 import pytest
 
 from lighthouse.haproxy.document import parse
+from lighthouse.haproxy.member import UNSET
 from lighthouse.node import Node
 from support.haproxy import Backend, Load, backends, balancer, cluster, get, of_stat, rows_of_stat, state
 from support.pki import Authority
@@ -420,6 +421,9 @@ def test_an_old_haproxy_gets_slots_everywhere(paths, monkeypatch):
     assert report["haproxy"]["limits"] == []
 
 
+PLAIN = {"weight": UNSET, "maxconn": UNSET, "backup": False}  # what the file has of a node that sets none of these
+
+
 def test_a_thousand_changes_in_a_row(paths):
     """After each, the file and what runs agree, and a fresh process finds nothing to do."""
     dice = random.Random(20260201)
@@ -430,12 +434,14 @@ def test_a_thousand_changes_in_a_row(paths):
         "sticky": {"backend": ["cookie S insert"], "server_options": "weight 3"},
     }
     options = {name: more | {"server_metadata": ["weight"]} for name, more in kinds.items()}
-    permissions = (["weight"], ["weight", "maxconn", "backup"])
+
+    def some(items):
+        return {key: value for key, value in items.items() if dice.random() < 0.5}
 
     def member(number, name):
         weight = dice.choice([0, 9]) if name != "fixed" else 0
-        metadata = {"weight": weight} if dice.random() < 0.2 else {}
-        metadata |= {"maxconn": number + 1, "backup": True} if dice.random() < 0.2 else {}
+        wishes = {"weight": weight, "maxconn": number + 1, "backup": True}
+        metadata = some(wishes) if dice.random() < 0.3 else {}
         return Node(f"n{number}", f"127.0.0.{dice.randint(1, 2)}", 9000 + number, metadata)
 
     def members(name):
@@ -449,7 +455,7 @@ def test_a_thousand_changes_in_a_row(paths):
         if number % 50 == 49:
             made = balancer(paths)
         if number % 20 == 19:
-            options[name] |= {"server_metadata": dice.choice(permissions)}
+            options[name] |= {"server_metadata": list(some(PLAIN))}
         if number % 97 == 96:
             name = dice.choice(list(options))
             for server in list(paths.servers(name))[:2]:
@@ -465,21 +471,17 @@ def test_a_thousand_changes_in_a_row(paths):
             weights = state(paths, key, "srv_uweight")
             usual = 3 if key == "sticky" else 1
             by_name = {item.name: item for item in parse(paths.file.read_text()).backends()[key].members}
-            looked_at = key == name or number % 10 == 0
-            details, late = (
-                rows_of_stat(paths, key, "slim", "bck") if looked_at else None,
-                report["waiting"].get(key, {}),
-            )
+            late, permissions = report["waiting"].get(key, {}), options[key]["server_metadata"]
+            details = rows_of_stat(paths, key, "slim", "bck") if key == name or number % 10 == 0 else {}
             for node in now[key]:
                 item = by_name[node.name]
-                assert weights[item.server] == str(node.metadata.get("weight", usual)), number
-                if details is None:
-                    continue
-                limit, spare = details[item.server]
-                may = len(options[key]["server_metadata"]) > 1
-                assert limit == str(node.metadata.get("maxconn", "") if may else ""), number
-                assert item.backup == (may and "backup" in node.metadata), number
-                assert (spare == "01"[item.backup]) != (node.name in late), number
+                allowed = PLAIN | {what: node.metadata.get(what, PLAIN[what]) for what in permissions}
+                assert (item.weight, item.maxconn, item.backup) == tuple(allowed.values()), number
+                assert weights[item.server] == str(usual if item.weight == UNSET else item.weight), number
+                if item.server in details:
+                    limit, spare = details[item.server]
+                    assert limit == ("" if item.maxconn == UNSET else str(item.maxconn)), number
+                    assert (spare == "01"[item.backup]) != (node.name in late), number
         if number % 100 == 0:
             assert balancer(paths).sync(clusters)["last"] == {"commands": 0, "start": None, "reload": None}
     assert paths.reloads() == 0
