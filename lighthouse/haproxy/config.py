@@ -24,7 +24,7 @@ from lighthouse.node import Node
 
 @dataclass(frozen=True, slots=True)
 class Desired:
-    """What HAProxy should run. ``unknown`` names the clusters without an answer.
+    """What HAProxy should run. ``unknown`` names the clusters without an answer, and without default nodes that join.
 
     ``notes``: what of the configuration is left out, and why. ``refused``: the same of the registry's records, by cluster and node.
     ``shadowed``: the members whose names the operator's own lines use, by cluster. ``limited``: the clusters whose nodes may set
@@ -98,9 +98,10 @@ class HAProxyConfig:
             options = ClusterOptions.of(cluster)
             name = cluster.name
             if cluster.nodes is None:
-                unknown.add(name)
-                members = sorted(adopted.get(name, ())) or members_of(cluster.default_nodes)[0]
-                backends.append(self._section(cluster, members))
+                members = sorted(adopted.get(name, ()))
+                if members or not cluster.default_nodes:
+                    unknown.add(name)
+                backends.append(self._section(cluster, members or members_of(cluster.default_nodes)[0]))
             else:
                 rendered = self.backend(cluster)
                 backends.append(rendered.section)

@@ -147,12 +147,15 @@ def _changed(new: Section, old: Section) -> str | None:
 def adopt(backend: str, running: Running | None, on_disk: Document | None) -> tuple[Member, ...]:
     """The members that stay in a backend whose nodes are unknown: its servers as they run, or those of the file if it does not run.
 
-    A server in maintenance stays if the file has it (someone disabled it by hand); if not, it is leaving.
+    A server in maintenance stays if the file has it (someone disabled it by hand); if not, it is leaving. HAProxy says nothing of a
+    backend without servers.
     """
     section = on_disk.backends().get(backend) if on_disk else None
     servers = running.servers.get(backend) if running else None
     if servers is None:
-        return section.members if section else ()
+        if running is None or on_disk is None or running.skeleton != on_disk.skeleton:
+            return section.members if section else ()
+        servers = {}
     listed = {member.server: member for member in section.members} if section else {}
     slots = section.slots if section else ()
     found = (_adopted(name, server, listed.get(name), name in slots) for name, server in sorted(servers.items()))
@@ -161,8 +164,6 @@ def adopt(backend: str, running: Running | None, on_disk: Document | None) -> tu
 
 def _adopted(name: str, server: Server, listed: Member | None, slot: bool) -> Member | None:
     """None for one that is leaving, or has no plain address, which only the operator's own lines can define."""
-    if listed and slot and server.address != (listed.ip, listed.port) and server.in_maintenance:
-        return None
     if listed and (not slot or server.address == (listed.ip, listed.port)):
         return replace(listed, ip=server.ip, port=server.port)
     if server.in_maintenance or (slot and server.address == FREE_ADDRESS):

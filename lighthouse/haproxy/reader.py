@@ -31,11 +31,11 @@ class Reader:
         """What should run. A cluster whose members are unknown keeps those that run, or those of the file if nothing runs."""
         unknown = [cluster.name for cluster in clusters if cluster.nodes is None]
         documents = self._tools.documents()
-        on_disk = next(iter(documents), None)
-        adopted = {name: adopt(name, running, on_disk) for name in unknown}
         in_force = (item for item in documents if running is not None and item.skeleton == running.skeleton)
+        previous = next(in_force, next(iter(documents), None))
+        adopted = {name: adopt(name, running, previous) for name in unknown}
         addresses = self._addresses(documents, running)
-        return self._tools.config.desired(clusters, adopted, next(in_force, on_disk), addresses)
+        return self._tools.config.desired(clusters, adopted, previous, addresses)
 
     def _addresses(self, documents: Sequence[Document], running: Running | None) -> Addresses:
         """Where the servers of proxies are whose hosts are names. Asks the resolver, which may take its time once for each name."""

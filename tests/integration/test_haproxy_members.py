@@ -280,6 +280,29 @@ def test_metadata_that_is_refused(paths):
         assert member.keywords == ""
 
 
+@pytest.mark.parametrize("lines", [[], ["balance source"]], ids=["servers", "slots"])
+def test_a_backend_whose_members_are_unknown_and_that_runs_without_any(paths, lines):
+    """Its file may still have those of before, if Lighthouse was killed just then; default nodes join at once."""
+    port, options = free_port(), {"backend": lines}
+    with backends("a") as (a,):
+        made = balancer(paths)
+        made.sync([cluster("web", nodes(1, 2), port=port, **options)])
+        before = paths.file.read_text()
+        made.sync([cluster("web", [], port=port, **options)])
+        paths.file.write_text(before)
+        unknown = cluster("web", None, port=port, **options)
+        made = balancer(paths)
+        assert made.sync([unknown])["degraded"] is None
+        assert paths.servers("web") == in_file(paths, "web") == {}
+        unknown.default_nodes = (a.node,)
+        for _ in range(2):
+            report = made.sync([unknown])
+            assert (report["servers"], report["last"]["reload"]) == ({"web": {a.node.name: "up"}}, None)
+            assert len(paths.servers("web")) == 1
+            assert paths.servers("web") == in_file(paths, "web")
+        assert get(port) == (200, "a")
+
+
 # -- slots ---------------------------------------------------------------------------------------------------------------------
 
 SLOTTED = {"backend": ["balance source"]}

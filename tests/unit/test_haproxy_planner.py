@@ -298,3 +298,5 @@ def test_adopting_what_runs():
     assert adopt("web", running, on_disk)[0].ip == "10.0.0.9"
     assert [item.name for item in adopt("web", None, on_disk)] == ["a:80"]
     assert adopt("web", None, None) == ()
+    assert [item.name for item in adopt("web", Running("x"), on_disk)] == ["a:80"], "something else runs"
+    assert adopt("web", Running(on_disk.skeleton), on_disk) == (), "it runs without any server"
