@@ -15,6 +15,7 @@ class Deadline:
 
     def __init__(self, seconds: float, call: float = CALL) -> None:
         self.call = call
+        self.cut = False
         self._seconds = seconds
         self._end = time.monotonic() + seconds
 
@@ -28,8 +29,10 @@ class Deadline:
         return Deadline(min(seconds, self.remaining), self.call)
 
     def share(self, share: float) -> Deadline:
-        """A deadline for one step: that share of the call from now, but not later than this one."""
-        return self.within(share * self.call)
+        """A deadline for one step: that share of the call from now, but not later than this one, which is ``cut`` then."""
+        step = self.within(share * self.call)
+        step.cut = not self.has(share)
+        return step
 
     def has(self, share: float) -> bool:
         """Whether all of that share is left."""

@@ -9,6 +9,7 @@
     ├── HeldUpError                no new configuration can come into force; what runs is as it was
     │   ├── UnwrittenError         the disk does not take a file
     │   └── UndecidedError         ``haproxy -c`` has not come to a judgement
+    │       └── LateError          it had no time to: the reconciliation is all but over, and the next one goes on
     ├── RejectedError              HAProxy refuses a configuration, or cannot start with it
     │   ├── UnjudgedError          files of HAProxy's owner are in the way of judging ours
     │   ├── TakenError             another program has a port
@@ -59,6 +60,10 @@ class UnwrittenError(HeldUpError):
 
 class UndecidedError(HeldUpError):
     """``haproxy -c`` was killed, at its deadline for instance, or could not work; nothing was said about the configuration."""
+
+
+class LateError(UndecidedError):
+    """The time of a reconciliation ended before the judging did; the next one goes on, and nothing is the cause but time."""
 
 
 class RejectedError(BalancerError):

@@ -8,7 +8,8 @@ from dataclasses import replace
 from lighthouse.haproxy.binds import places_of, rebound
 from lighthouse.haproxy.document import Document
 from lighthouse.haproxy.errors import RejectedError
-from lighthouse.haproxy.quarantine import Judge, Verdict, judge_apart, of_today, owner
+from lighthouse.haproxy.quarantine import Verdict, of_today, owner
+from lighthouse.haproxy.search import Judge, judge_apart
 from lighthouse.haproxy.stanzas.global_ import local_peer_of
 from lighthouse.haproxy.stanzas.peers import disabled, moved
 from lighthouse.haproxy.stanzas.section import Section

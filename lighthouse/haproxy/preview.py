@@ -12,15 +12,16 @@ from lighthouse.haproxy.config import Desired
 from lighthouse.haproxy.deadline import Deadline
 from lighthouse.haproxy.document import Document
 from lighthouse.haproxy.effects import at_run_time, of_shape, of_start, passing, repaired, shadowed
-from lighthouse.haproxy.errors import RejectedError
+from lighthouse.haproxy.errors import LateError, RejectedError
 from lighthouse.haproxy.options import Owner
 from lighthouse.haproxy.outcome import Account
 from lighthouse.haproxy.parting import part_ports, with_ports
 from lighthouse.haproxy.planner import plan
 from lighthouse.haproxy.ports import Ports
-from lighthouse.haproxy.quarantine import Verdict, judge_apart
+from lighthouse.haproxy.quarantine import Verdict
 from lighthouse.haproxy.reader import Reader
 from lighthouse.haproxy.running import Running
+from lighthouse.haproxy.search import Search
 from lighthouse.haproxy.stanzas.peers import disabled
 from lighthouse.haproxy.stanzas.section import Section
 from lighthouse.haproxy.tools import Tools
@@ -107,7 +108,7 @@ class _Preview:
         verdict = part_ports(wanted, good, ports.taken, drop=start)
         parted = verdict.document
         if parted is not None and (start or good is None or parted.skeleton != good.skeleton):
-            found = judge_apart(parted, good, with_ports(ports.taken, self._accepted), drop=start)
+            found = self._found(Search(parted, good, drop=start), ports)
             verdict = replace(found, apart={**verdict.apart, **found.apart})
         if verdict.document is None:
             self._effects.append(Effect(Way.REFUSED, "haproxy", verdict.reason))
@@ -122,6 +123,15 @@ class _Preview:
             stays = "its last good lines stay" if name in old and name in there else "it is left out"
             self._effects.append(Effect(Way.REFUSED, f"cluster {name}", f"{why} ({stays})"))
         return verdict
+
+    def _found(self, search: Search, ports: Ports) -> Verdict:
+        """What HAProxy accepts; nothing, if there is no time to tell more than that it does not accept all of it."""
+        try:
+            return search.go_on(with_ports(ports.taken, self._accepted))
+        except LateError:
+            if search.first is None:
+                raise
+            return Verdict(None, reason=f"{search.first}; there was no time to find which lines are the cause")
 
     def _accepted(self, document: Document) -> RejectedError | None:
         """Why HAProxy refuses it. It reads the candidate from our memory, so that no file is left behind by a kill."""

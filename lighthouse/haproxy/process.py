@@ -18,7 +18,7 @@ from lighthouse.errors import BalancerError
 from lighthouse.haproxy.alerts import is_judgement, last_words, outside, places, reason
 from lighthouse.haproxy.deadline import Deadline
 from lighthouse.haproxy.document import Document
-from lighthouse.haproxy.errors import RejectedError, UndecidedError, UnjudgedError
+from lighthouse.haproxy.errors import LateError, RejectedError, UndecidedError, UnjudgedError
 from lighthouse.haproxy.options import HAProxySettings, Owner
 from lighthouse.haproxy.program import run
 from lighthouse.haproxy.running import parse_version
@@ -38,12 +38,16 @@ class HAProxyProcess:
         """Let HAProxy judge the file at `path`, behind those of its owner (``haproxy -c``).
 
         Raises `RejectedError`, `UnjudgedError` where the owner's files are in the way, `UndecidedError` if it does not come to a
-        judgement, or `BalancerError` if it cannot be run.
+        judgement, `LateError` if it had less than its time for one, or `BalancerError` if it cannot be run.
         """
         base = self._settings.base_files
         files = [part for file in (*base, path) for part in ("-f", file)]
         limit = deadline.share(CHECK)
         code, output = self._run(["-c", *files], limit)
+        if code is None and limit.cut:
+            raise LateError(
+                f"`haproxy -c` did not end within {limit}, of which other steps took the rest; it is asked again"
+            )
         if code is None:
             raise UndecidedError(
                 f"`haproxy -c` did not end within {limit}: raise that if it needs longer, as for many certificates or on a busy "

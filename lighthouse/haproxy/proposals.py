@@ -8,11 +8,11 @@ from dataclasses import replace
 from lighthouse.haproxy.binds import bind_lines
 from lighthouse.haproxy.deadline import Deadline
 from lighthouse.haproxy.document import Document
-from lighthouse.haproxy.errors import RejectedError, UndecidedError, UnjudgedError
+from lighthouse.haproxy.errors import LateError, RejectedError, UndecidedError, UnjudgedError
 from lighthouse.haproxy.outcome import LOOK_AGAIN, Account
 from lighthouse.haproxy.parting import part_ports, with_ports
 from lighthouse.haproxy.ports import Ports, key_of
-from lighthouse.haproxy.quarantine import Verdict, judge_apart, without
+from lighthouse.haproxy.quarantine import Verdict, without
 from lighthouse.haproxy.refusals import DEADLY_RETRY, IDLE_RETRY, RETRY, Refusal
 from lighthouse.haproxy.stanzas.section import Section
 from lighthouse.haproxy.tools import Tools
@@ -63,7 +63,12 @@ class Proposals:
         wanted = parted.document
         if wanted is None:
             return parted
-        verdict = judge_apart(wanted, good, with_ports(ports.taken, self.accepted), drop=start)
+        judge = with_ports(ports.taken, self.accepted)
+        try:
+            verdict = self._refusals.search.verdict(wanted, good, judge, self._deadline, drop=start)
+        except LateError:
+            self._account.look_again(LOOK_AGAIN)
+            raise
         if verdict.document is not wanted:
             final = start and verdict.document is None
             refusal = Refusal(verdict.reason, verdict.apart, final=final)
@@ -89,7 +94,8 @@ class Proposals:
             return error
         except UndecidedError as error:
             self._file.discard()
-            undecided.remember(document.skeleton, Refusal(str(error)))
+            if not isinstance(error, LateError):
+                undecided.remember(document.skeleton, Refusal(str(error)))
             raise
         self._memory.judged = self._judged = document
         return None

@@ -14,6 +14,7 @@ from dataclasses import dataclass, field
 from lighthouse.haproxy.document import Document
 from lighthouse.haproxy.errors import EndedError, RejectedError, UnfinishedError, UnstartedError
 from lighthouse.haproxy.ports import key_of
+from lighthouse.haproxy.searching import Searching
 
 RETRY = 60.0  # seconds; what is wrong outside the file, a missing certificate or a port in use, may have been put right
 DEADLY_RETRY = (
@@ -87,6 +88,7 @@ class Refusals:
     ``listeners``: those that may be the cause of that, by `lighthouse.haproxy.ports.key_of`, until it is seen to have them.
     ``undecided``: skeletons about which ``haproxy -c`` came to no judgement.
     ``reloads``: files for which a reload has left what it was to cure.
+    ``search``: the one that is not over for what ``haproxy -c`` refuses.
     ``inclusions``: skeletons that the HAProxy of a service was asked in vain to read.
     """
 
@@ -99,6 +101,7 @@ class Refusals:
         self.undecided = Lately(clock)
         self.reloads = Lately(clock)
         self.inclusions = Lately(clock)
+        self.search = Searching(clock)
         self._all = (self.shapes, self.loads, self.listeners, self.undecided, self.reloads, self.inclusions)
 
     def look(self) -> None:
@@ -108,6 +111,7 @@ class Refusals:
             self._seen = seen
             for kind in self._all:
                 kind.clear()
+            self.search.forget()
 
     def hasten(self, retry: float) -> None:
         """Let everything be tried again after `retry` seconds at the latest."""

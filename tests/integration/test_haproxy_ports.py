@@ -92,7 +92,7 @@ def test_a_port_that_is_taken_at_a_start_costs_its_own_listener_only(paths, monk
         made = balancer(paths, **more)
         assert made.sync(clusters)["degraded"] is None
         paths.stop()
-        for item in (web, page, proxy):
+        for item in (port, web, page, proxy):
             until(lambda item=item: is_free(item), what="the end of HAProxy's sockets")
         with Backend("web", web), Backend("page", page), Backend("proxy", proxy):
             for _ in range(2):

@@ -91,9 +91,20 @@ def test_a_complaint_that_names_no_line(paths, monkeypatch):
     made.sync([cluster(name, [NODE]) for name in names])
     bad = ("c2", "c7")
     clusters = [cluster(name, [NODE], backend=["nonsense" if name in bad else "balance first"]) for name in names]
+    with monkeypatch.context() as patch:
+        patch.setattr("lighthouse.haproxy.searching.SLICE", 0)
+        for tries in (1, 2):
+            report = made.sync(clusters)
+            assert (
+                f"the search for the lines that are the cause goes on, after {tries} tries: line " in report["degraded"]
+            )
+            assert (report["quarantined"], report["again"]) == ({}, 1.0)
+            clusters = [replace(item, nodes=[*item.nodes, Node(f"b{tries}", "127.0.0.1", 10)]) for item in clusters]
+        assert set(paths.servers("c3")) == {"a:9", "b1:10"}, "members go on"
     report = made.sync(clusters)
     assert set(report["quarantined"]) == set(bad)
     assert section(paths, "backend c3").lines == ("balance first",)
+    assert set(paths.servers("c3")) == set(paths.servers("c7")) == {"a:9", "b1:10", "b2:10"}
 
 
 def test_a_line_of_everyone_is_not_put_on_a_cluster(paths):

@@ -6,7 +6,8 @@ from lighthouse.haproxy.document import Document
 from lighthouse.haproxy.errors import RejectedError
 from lighthouse.haproxy.kept import in_place, still_named
 from lighthouse.haproxy.mentions import mentions
-from lighthouse.haproxy.quarantine import judge_apart, without
+from lighthouse.haproxy.quarantine import without
+from lighthouse.haproxy.search import judge_apart
 from lighthouse.haproxy.stanzas.section import Section
 
 

@@ -4,7 +4,7 @@ import pytest
 
 from lighthouse.haproxy.document import Document
 from lighthouse.haproxy.errors import RejectedError
-from lighthouse.haproxy.quarantine import judge_apart
+from lighthouse.haproxy.search import judge_apart
 from lighthouse.haproxy.stanzas.section import Section
 
 

@@ -33,7 +33,7 @@ def with_rules_of(section: Section, good: Section | None, clusters: Collection[s
     """`section`, with the rules that `good` has for `clusters` in the place of its own."""
     own, mine = _parted(section)
     _, theirs = _parted(good)
-    if all(mine.get(name) == theirs.get(name) for name in clusters):
+    if all(mine.get(name) == theirs.get(name) for name in {*mine, *theirs} if name in clusters):
         return section
     rules = {name: lines for name, lines in mine.items() if name not in clusters}
     rules |= {name: lines for name, lines in theirs.items() if name in clusters}
