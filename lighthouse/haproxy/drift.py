@@ -127,8 +127,12 @@ def _in_backend(
         return
     others = [name for name, server in new.items() if server is not (was := old.get(name)) and server != was]
     for name in sorted({*others, *(old.keys() - new.keys())}):
-        made = recipe(document.backends()[backend], defaults_of(document))
-        if (backend, name) not in skipped and (what := _difference(made, old.get(name), new.get(name))):
+        section = document.backends()[backend]
+        if (backend, name) in skipped or section.is_pinned(
+            name
+        ):  # what the operator's own lines define is left as it is
+            continue
+        if what := _difference(recipe(section, defaults_of(document)), old.get(name), new.get(name)):
             yield f"{backend}/{name} {what}"
 
 

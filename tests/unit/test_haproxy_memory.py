@@ -220,6 +220,9 @@ def test_what_is_no_change_from_outside():
     agent = Server("10.0.0.1", 80, agent=6)
     drift.left(running(a=agent), [], WEB)
     assert drift.found(running(a=Server("10.0.0.1", 80, agent=6, admin=1, weight=7))) == []
+    own = Document((), (Section("backend web", ("server a 10.0.0.1:80",), ""),))
+    drift.left(running(a=Server("10.0.0.1", 80)), [], own)
+    assert drift.found(running(a=Server("10.0.0.1", 80, admin=1))) == [], "a server of the operator's own lines"
     follower = Document((), (Section("backend web", (), "track db/a"),))
     drift.left(running(a=Server("10.0.0.1", 80)), [], follower)
     assert drift.found(running(a=Server("10.0.0.1", 80, operational=0))) == []
