@@ -121,8 +121,7 @@ def test_a_reload_command_that_fails_is_not_run_again_for_other_members(service,
     for step in (lambda: made._tools.refusals.hasten(0), lambda: None):
         step()
         assert tried(cluster("web", members), cluster("db", members)) == 2
-    report = made.sync([cluster("web", members)])
-    assert (report["pending"], report["again"] > 3000) == ("HAProxy had not read our file", True)
+    assert made.sync([cluster("web", members)])["pending"] == "HAProxy had not read our file"
 
 
 def test_one_that_starts_with_an_empty_file_is_reloaded_at_once(service, impatient):
