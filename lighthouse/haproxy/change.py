@@ -99,8 +99,8 @@ class Change:
         for name, server in self.have.items():
             if name in wanted or self.section.is_pinned(name):
                 continue
-            if not server.in_maintenance:
-                agent = (f"disable agent {self.backend}/{name}",) if server.agent & Checking.ENABLED else ()
+            agent = (f"disable agent {self.backend}/{name}",) if server.agent & Checking.ENABLED else ()
+            if agent or not server.in_maintenance:  # an agent at work would put it to work again
                 yield self._step(Kind.LEAVE, name, *agent, f"set server {self.backend}/{name} state maint")
             if name in self.section.slots or name in self.section.held:
                 yield from self._free(name, server)
@@ -216,7 +216,7 @@ class Change:
     # -- no member -------------------------------------------------------------------------------------------------------------
 
     def _is_free(self, server: Server) -> bool:
-        return server.in_maintenance and server.address == FREE_ADDRESS
+        return server.in_maintenance and server.address == FREE_ADDRESS and not server.agent & Checking.ENABLED
 
     def _free(self, slot: str, server: Server) -> Iterator[Step]:
         if not server.in_maintenance or server.address == FREE_ADDRESS or server.sessions is None:

@@ -367,6 +367,15 @@ def test_a_rule_for_a_server_that_never_was_there_is_judged_again_when_it_comes(
             made.sync([cluster("web", [b], port=port)])
 
 
+def test_so_is_a_line_of_another_cluster(paths):
+    made = balancer(paths)
+    rule = {"frontend": ["http-request deny if { srv_is_up(web/n1:9001) }"], "port": free_port()}
+    made.sync([cluster("web", nodes(2)), cluster("db", nodes(3), port=rule["port"])])
+    for found in (nodes(2), nodes(2, 4)):
+        assert made.sync([cluster("web", found), cluster("db", nodes(3), **rule)])["quarantined"].keys() == {"db"}
+    assert made.sync([cluster("web", nodes(1, 2)), cluster("db", nodes(3), **rule)])["quarantined"] == {}
+
+
 def test_a_cluster_that_was_changed_in_place_is_noticed(paths):
     made, found = balancer(paths), clusters(a=nodes(1), b=nodes(1))
     made.sync(found)
