@@ -57,7 +57,11 @@ def test_an_agent_has_its_way(paths):
         options = {"server_options": f"weight 10 agent-check agent-port {agent.server_address[1]} agent-inter 50ms"}
         options["server_metadata"] = ["weight"]
         a, b, c = (item.node for item in found)
+        agent.says = "100%"
         sync(a)
+        for name in ("slots", "fixed"):
+            checked = {slot for slot, bits in state(paths, name, "srv_agent_state").items() if int(bits) & 4}
+            assert checked == {"slot1"}, "else the agent would put free slots to work"
         heavy = Node("a", "127.0.0.1", a.port, {"weight": 20})
         for says, what in (("drain", "drain"), ("ready", "up"), ("maint", "maint"), ("ready up 50%", "up")):
             agent.says = says

@@ -373,6 +373,16 @@ def test_an_agent_decides_about_drains_and_weights():
     assert (found.steps, found.waiting) == ((), {}), "no reload is awaited, because none gives it that weight for long"
 
 
+def test_the_agent_of_a_free_slot_rests():
+    """It is at work after each start and reload, and would put the slot to work, at an address where nobody is."""
+    document = declared(desired([], server_options="agent-check agent-port 1"))
+    servers = {slot: Server(*FREE_ADDRESS, admin=5, agent=2) for slot in web(document).slots}
+    assert plan(document, Running("x", servers={"web": servers})).steps == ()
+    servers["slot2"] = Server(*FREE_ADDRESS, admin=5, agent=6)
+    (step,) = plan(document, Running("x", servers={"web": servers})).steps
+    assert step.commands == ("disable agent web/slot2", "set server web/slot2 state maint")
+
+
 @pytest.mark.parametrize("agent", [0, 2], ids=["plain", "agent"])
 def test_a_slot_serves_once_its_address_is_seen(agent):
     """What is ready while its address is on the way gets requests at the old one, since HAProxy 3.0."""
