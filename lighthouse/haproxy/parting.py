@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Collection, Mapping
 from dataclasses import replace
 
 from lighthouse.haproxy.binds import places_of, rebound
@@ -21,7 +21,8 @@ Taken = Callable[[Document], Mapping[str, str]]
 def part_ports(wanted: Document, good: Document | None, taken: Taken, *, drop: bool = False) -> Verdict:
     """What of `wanted` can listen. HAProxy judges no ports, so this comes before it is asked; `drop` as in `judge_apart`.
 
-    A listener of no cluster stays where it listened, or is left out; peers that cannot listen are shared with nobody.
+    A listener of no cluster stays where it listened, and who takes over its port waits for it; or else it is left out. Peers that
+    cannot listen are shared with nobody.
     """
     why, names, good = taken(wanted), wanted.backends(), of_today(good)
     gone = {header: text for header, text in why.items() if _is_apart(header, names)}
@@ -30,9 +31,14 @@ def part_ports(wanted: Document, good: Document | None, taken: Taken, *, drop: b
             item if item.header not in gone else _where_it_was(item, wanted, good, taken) for item in wanted.sections
         )
         wanted = replace(wanted, sections=tuple(item for item in kept if item is not None))
-    if len(gone) == len(why):
+    stay = [item.header for item in wanted.sections if item.header in gone and not item.header.startswith("peers ")]
+
+    def held(document: Document) -> Mapping[str, str]:
+        return {**taken(document), **_crowding(document, stay)}
+
+    if len(gone) == len(why) and not _crowding(wanted, stay):
         return Verdict(wanted, gone)
-    verdict = judge_apart(wanted, good, with_ports(taken), drop=drop)
+    verdict = judge_apart(wanted, good, with_ports(held), drop=drop)
     return replace(verdict, apart={**gone, **verdict.apart})
 
 
@@ -55,10 +61,24 @@ def _where_it_was(item: Section, wanted: Document, good: Document | None, taken:
     if item.header.startswith("peers "):
         return _peers_at_home(item, wanted, taken)
     old = good.section(item.header) if good else None
-    if old is None:
+    if good is None or old is None:
         return None
     again = rebound(item, old)
-    return again if _is_free(again, wanted, taken) else None
+    return again if _is_free(again, good, taken) else None
+
+
+def _crowding(document: Document, stay: Collection[str]) -> dict[str, str]:
+    """Who listens where those listen that had to stay where they were, by header."""
+    if not stay:
+        return {}
+    places = list(places_of(document))
+    kept = [(header, place) for header, place in places if header in stay]
+    return {
+        header: f"{header}: {place} is still that of {holder}, which is set apart"
+        for header, place in places
+        for holder, taken in kept
+        if header not in stay and place.meets(taken)
+    }
 
 
 def _peers_at_home(item: Section, wanted: Document, taken: Taken) -> Section:

@@ -130,10 +130,17 @@ def test_a_listener_whose_new_port_is_taken_stays_where_it_is(paths):
         assert f"listen p: cannot listen on 127.0.0.1:{squatter.port}" in report["degraded"]
         assert report["servers"] == {"web": {a.node.name: "up"}}
         assert get(proxy["port"]) == (200, "a")
-        # Somebody else wants the port that it has.
-        made = balancer(paths, proxies=moved)
-        assert made.sync([cluster("web", [a], port=proxy["port"])])["last"]["reload"]
-        assert paths.file.read_text().count(f":{proxy['port']}") == 1
+        # Somebody else is to have the port that it has, and waits for it.
+        made, web = balancer(paths, proxies=moved), cluster("web", [squatter], port=proxy["port"])
+        report = made.sync([web])
+        assert (report["last"]["reload"], report["quarantined"].keys()) == (None, {"web"})
+        assert "is still that of listen p, which is set apart" in report["quarantined"]["web"]
+        assert report["servers"] == {"web": {squatter.node.name: "up"}}
+        assert get(proxy["port"]) == (200, "a")
+        squatter.stop()
+        web.nodes = [a.node]
+        assert made.sync([web])["degraded"] is None
+        assert [get(port) for port in (proxy["port"], squatter.port)] == [(200, "a")] * 2
 
 
 def checked(monkeypatch):
