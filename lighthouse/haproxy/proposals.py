@@ -118,20 +118,36 @@ class Proposals:
         of it runs already. One that was written without HAProxy's judgement gets it now; if it is refused, what was accepted last
         takes its place, if that is what runs.
         """
-        if self._file.holds(document) and not self._file.unjudged:
+        written = self._file.holds(document)
+        if written and not self._file.unjudged:
             return None
         good = self._memory.judged
-        try:
-            refused = self.accepted(document)
-        except UndecidedError as error:
-            refused = UnjudgedError(str(error))
+        refused = self._saved(document)
         if isinstance(refused, UnjudgedError):
-            self._file.propose(document.text())
-            refused = None
+            if not written:
+                self._file.write(document, judged=False)
+            return None
         if refused is None:
             self._file.commit(document)
         elif self._file.unjudged and good is not None and good.skeleton == document.skeleton:
             self._file.write(good)
+        return refused
+
+    def _saved(self, document: Document) -> RejectedError | None:
+        """The judgement on what runs; what was refused is not asked again so soon."""
+        question, refusals = document.question, self._refusals
+        if (known := refusals.unjudged.get(question)) is not None:
+            return UnjudgedError(known.reason)
+        if (known := refusals.saves.get(question)) is not None:
+            self._account.look_again(refusals.saves.retry_in(question))
+            return RejectedError(known.reason)
+        try:
+            refused = self.accepted(document)
+        except UndecidedError as error:
+            return UnjudgedError(str(error))
+        if refused is not None:
+            kind = refusals.unjudged if isinstance(refused, UnjudgedError) else refusals.saves
+            kind.remember(question, Refusal(str(refused)))
         return refused
 
 

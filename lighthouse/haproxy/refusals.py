@@ -90,6 +90,7 @@ class Refusals:
     ``reloads``: files for which a reload has left what it was to cure.
     ``search``: the one that is not over for what ``haproxy -c`` refuses.
     ``inclusions``: skeletons that the HAProxy of a service was asked in vain to read.
+    ``saves``: what runs, and ``haproxy -c`` refuses by now. ``unjudged``: what it cannot judge for the files of HAProxy's owner.
     """
 
     def __init__(self, clock: Callable[[], float] = time.monotonic, files: Sequence[str] = ()) -> None:
@@ -101,8 +102,13 @@ class Refusals:
         self.undecided = Lately(clock)
         self.reloads = Lately(clock)
         self.inclusions = Lately(clock)
+        self.saves = Lately(clock)
+        self.unjudged = Lately(clock)
         self.search = Searching(clock)
-        self._all = (self.shapes, self.loads, self.listeners, self.undecided, self.reloads, self.inclusions)
+        self._all = (
+            *(self.shapes, self.loads, self.listeners, self.undecided, self.reloads, self.inclusions),
+            *(self.saves, self.unjudged),
+        )
 
     def look(self) -> None:
         """Forget everything if a file has changed since this was asked last, which is before each reconciliation."""

@@ -84,6 +84,47 @@ def test_each_change_is_judged_once(paths, tmp_path):
     assert judgements(web, cluster("db", [NODE])) == (1, True)
 
 
+def test_what_runs_is_judged_until_there_is_a_judgement_and_not_at_every_sync(paths, tmp_path):
+    """A file that its lines name is gone; then the program fails for a while; then HAProxy ends."""
+    calls, broken, page = tmp_path / "calls", tmp_path / "broken", tmp_path / "503.http"
+    program, port = tmp_path / "bin" / "haproxy", free_port()
+    program.parent.mkdir()
+    program.write_text(
+        f"#!/bin/sh\ncase \" $* \" in *' -c '*) echo x >>{calls}; [ -e {broken} ] && exit 9;; esac\n"
+        f'exec {shutil.which("haproxy")} "$@"\n'
+    )
+    program.chmod(0o700)
+    page.write_text("HTTP/1.0 503 No\r\n\r\n")
+    made, nodes = balancer(paths, binary=str(program)), [Node("a", "127.0.0.1", number) for number in range(9, 13)]
+
+    def asked(count):
+        calls.write_text("")
+        made._tools.memory.forget()
+        report = made.sync([cluster("web", nodes[:count], port=port, backend=[f"errorfile 503 {page}"])])
+        assert len(paths.servers("web")) == count
+        return calls.read_text().count("x"), report["degraded"] or ""
+
+    assert asked(1) == (1, "")
+    page.unlink()
+    tries = [asked(2) for _ in range(3)]
+    assert [number for number, _ in tries] == [1, 0, 0]
+    assert all("the file is not up to date: " in told and "503.http" in told for _, told in tries)
+    page.write_text("HTTP/1.0 503 No\r\n\r\n")
+    made._tools.refusals.hasten(0)  # as after a minute
+    assert asked(2) == (1, "")
+    broken.touch()
+    assert [asked(3), asked(3)] == [(1, ""), (0, "")]
+    assert len(parse(paths.file.read_text()).backends()["web"].members) == 3
+    broken.unlink()
+    made._tools.refusals.hasten(0)
+    assert [asked(3), asked(3)] == [(1, ""), (0, "")], "it was written without a judgement, and gets it now"
+    for count in (4, 3):
+        made.sync([cluster("web", nodes[:count], port=port, backend=[f"errorfile 503 {page}"])])
+    assert made._tools.file.unjudged, "by the short way"
+    paths.stop()
+    assert [asked(3)[0], asked(3)[0]] == [1, 0], "at a start, and no more"
+
+
 def test_a_check_without_an_end_keeps_nobody_from_starting_what_was_good(paths, tmp_path, monkeypatch):
     hanging, port = tmp_path / "hanging", free_port()
     program = tmp_path / "bin" / "haproxy"

@@ -1,11 +1,14 @@
 """A start of HAProxy with a configuration in which something is bad: it costs itself only, or the last good one is started."""
 
+import contextlib
 from dataclasses import replace
 
 import pytest
 
 from lighthouse.errors import BalancerError
 from lighthouse.haproxy.document import parse
+from lighthouse.haproxy.process import HAProxyProcess
+from lighthouse.node import Node
 from lighthouse.preview import Way
 from support.haproxy import Backend, backends, balancer, cluster, get
 from support.ports import free_port, is_free
@@ -28,7 +31,9 @@ def test_it_starts_with_the_last_good_configuration_rather_than_not_at_all(paths
 
 @pytest.mark.parametrize("also_quarantined", [False, True], ids=["whole", "in part"])
 @pytest.mark.parametrize("runs", [True, False], ids=["running", "not running"])
-def test_a_configuration_that_haproxy_accepts_and_does_not_live_with_is_taken_back(paths, runs, also_quarantined):
+def test_a_configuration_that_haproxy_accepts_and_does_not_live_with_is_taken_back(
+    paths, runs, also_quarantined, caplog
+):
     """Its master ends with its new worker, and takes the old one with it."""
     deadly, port = paths.root / "deadly.lua", free_port()
     deadly.write_text("core.register_task(function() os.exit(3) end)\n")
@@ -48,6 +53,10 @@ def test_a_configuration_that_haproxy_accepts_and_does_not_live_with_is_taken_ba
             assert "HAProxy ended" in report["degraded"]
             assert set(paths.servers("web")) == {item.node.name for item in members}
         assert paths.pid() == pid, "it is not tried again so soon"
+        paths.stop()
+        caplog.set_level("INFO")
+        made.sync([cluster("web", [a], port=port), *bad])
+        assert caplog.messages.count("starting HAProxy") == 1, "nor at a start"
 
 
 def test_a_configuration_with_which_it_ends_a_little_later_is_taken_back_too(paths, monkeypatch):
@@ -206,10 +215,15 @@ def test_the_last_good_configuration_too_is_started_without_what_is_bad_in_it(pa
 
 
 def test_while_nothing_can_be_started_it_is_tried_again_soon(paths, monkeypatch):
+    """Whatever it is tried with: what is wanted, and what was good."""
     monkeypatch.setattr("lighthouse.haproxy.starting.IDLE_RETRY", 0.5)
-    deadly, port = paths.root / "deadly.lua", free_port()
-    deadly.write_text("core.register_task(function() os.exit(3) end)\n")
+    deadly, fine, port = paths.root / "deadly.lua", paths.root / "fine.lua", free_port()
+    fine.write_text("")
     with backends("a") as (a,):
+        balancer(paths, **{"global": [f"lua-load {fine}"]}).sync([cluster("web", [a], port=port)])
+        paths.stop()
+        for script in (deadly, fine):
+            script.write_text("core.register_task(function() os.exit(3) end)\n")
         made = balancer(paths, **{"global": [f"lua-load {deadly}"]})
         for _ in range(2):
             with pytest.raises(BalancerError, match="HAProxy ended"):
@@ -224,3 +238,39 @@ def test_while_nothing_can_be_started_it_is_tried_again_soon(paths, monkeypatch)
 
         assert until(synced, what="a start")["degraded"] is None
         assert get(port) == (200, "a")
+
+
+def test_a_port_that_is_taken_while_a_configuration_is_judged(paths, monkeypatch):
+    """HAProxy would share it with another HAProxy. Nothing is held against the configuration."""
+    check, port = HAProxyProcess.check, free_port()
+    with backends("a") as (a,), contextlib.ExitStack() as stack:
+
+        def late(*args):
+            check(*args)
+            stack.enter_context(Backend("squatter", port))
+
+        made, clusters = balancer(paths), [cluster("web", [a], port=port)]
+        with monkeypatch.context() as patch:
+            patch.setattr(HAProxyProcess, "check", late)
+            with pytest.raises(BalancerError, match=f"cannot listen on 127.0.0.1:{port}: another program has it"):
+                made.sync(clusters)
+        assert paths.pids() == []
+        stack.close()
+        assert made.sync(clusters)["degraded"] is None
+        assert get(port) == (200, "a")
+
+
+def test_what_no_reload_cures_is_one_reload_for_a_while(paths, monkeypatch):
+    """A frontend that would come back shut down; no HAProxy does that."""
+    made, clusters = balancer(paths), [cluster("web", [Node("a", "127.0.0.1", 9)], port=free_port())]
+    made.sync(clusters)
+    monkeypatch.setattr("lighthouse.haproxy.reconcile.shut_down", lambda *_: {"web:in": "web:in is shut down"})
+    reloads = []
+    for hastened in (False, False, False, True, False):
+        if hastened:
+            made._tools.refusals.hasten(0)  # as after a minute
+        made._tools.memory.forget()
+        report = made.sync(clusters)
+        reloads.append(report["last"]["reload"])
+    assert reloads == ["web:in is shut down", None, None, "web:in is shut down", None]
+    assert "web:in is shut down" in report["degraded"]

@@ -7,7 +7,7 @@ from lighthouse.haproxy.ports import key_of
 from lighthouse.haproxy.refusals import RETRY, Refusal, Refusals
 from lighthouse.haproxy.stanzas.section import Section
 
-KINDS = ("shapes", "loads", "listeners", "undecided", "reloads", "inclusions")
+KINDS = ("shapes", "loads", "listeners", "undecided", "reloads", "inclusions", "saves", "unjudged")
 
 
 @pytest.mark.parametrize("name", KINDS)
