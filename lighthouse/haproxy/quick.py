@@ -91,6 +91,9 @@ def _news(tools: Tools, clusters: Sequence[Cluster], known: Known) -> dict[str, 
             return None
         if (named := known.outcome.document.named.get(name)) and named - rendered.section.servers:
             return None  # no file without them is accepted
+        named = desired.document.named.get(name, frozenset())
+        if named & backends[name].servers != named & rendered.section.servers:
+            return None  # a line of another cluster may have been refused for want of it
         news[name] = rendered.section
     return news
 
