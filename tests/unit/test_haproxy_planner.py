@@ -202,8 +202,10 @@ def test_an_agent_decides_about_maintenance_and_weight(said, undone):
     assert commands(wanted, web={"a:80": switched_off}) == ["enable agent web/a:80", *undone]
 
 
-def test_a_leaving_server_first_loses_its_agent():
-    assert commands(document(cluster("web", [])), web={"a:80": Server("10.0.0.1", 80, agent=6)}) == [
+@pytest.mark.parametrize("admin", [0, 1])
+def test_a_leaving_server_first_loses_its_agent(admin):
+    """Also one that its agent has put into maintenance: it would put it to work again."""
+    assert commands(document(cluster("web", [])), web={"a:80": Server("10.0.0.1", 80, admin=admin, agent=6)}) == [
         "disable agent web/a:80",
         "set server web/a:80 state maint",
         "del server web/a:80",
