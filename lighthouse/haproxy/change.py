@@ -62,8 +62,11 @@ class Change:
         if len(self.have) != len(self.section.slots or self.section.members) + len(self.section.held):
             return False
         wanted = {member.server: member for member in self.section.members}
+        vacant = {*self.section.slots, *self.section.held}
         return all(
-            self._is_free(server) if (member := wanted.get(name)) is None else self._is_well(member, server)
+            name in vacant and self._is_free(server)
+            if (member := wanted.get(name)) is None
+            else self._is_well(member, server)
             for name, server in self.have.items()
         )
 

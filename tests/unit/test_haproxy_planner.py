@@ -283,6 +283,13 @@ def test_reasons_outside_the_sections():
     assert "defaults" in reload_reason(wanted, document(defaults=["mode http"]))
 
 
+def test_one_that_leaves_the_address_of_a_free_slot_is_none():
+    """In place of it another joins, so that there are as many servers as members."""
+    leaving = {"x:1": Server("127.0.0.1", 1, admin=1)}
+    todo = plan(document(cluster("web", [A])), Running("x", servers={"web": leaving}))
+    assert [step.kind for step in todo.steps] == [Kind.JOIN, Kind.DELETE]
+
+
 def test_adopting_what_runs():
     on_disk = document(cluster("web", [A]))
     running = Running(

@@ -1,5 +1,7 @@
 """Slots: the planner and the assignment, held against a small model of a backend that takes no server at run time."""
 
+from dataclasses import replace
+
 import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
@@ -136,6 +138,31 @@ def test_a_slot_whose_connections_go_on_is_taken_last():
         nodes = [Node(f"n{number}", "10.0.1.1", 80 + number) for number in range(count)]
         members = web(declared(desired(nodes), base, running)).members
         assert {member.slot for member in members} - {"slot5"} <= set(expected)
+
+
+@pytest.mark.parametrize(
+    ("metadata", "numbers"),
+    [({}, "24513"), ({"weight": 7}, "12345"), ({"weight": 0}, "12453"), ({"backup": True}, "31245")],
+    ids=["plain", "weight", "drained", "backup"],
+)
+def test_which_slots_members_are_given_first(metadata, numbers):
+    """Those declared with their weight and as they are, for neither can change; of these the ones that nobody remembers."""
+    options = {"server_metadata": ["weight", "backup"]}
+    document = declared(desired(nodes_of({"a": ("10.0.0.1", None)}), **options))
+    free = Server(*FREE_ADDRESS, admin=1, sessions=0, backup=False)
+    servers = {
+        "slot1": replace(free, initial=7),
+        "slot2": free,
+        "slot3": replace(free, backup=True),
+        "slot4": replace(free, ip="10.0.0.7", port=80, since=50),
+        "slot5": replace(free, ip="10.0.0.8", port=80, since=5),
+    }
+    running = Running("x", servers={"web": servers})
+    base = refilled(document, desired([], **options), running)
+    new = [Node(f"n{number}", "10.0.1.1", 80, metadata) for number in range(5)]
+    members = web(refilled(base, desired(new, **options), running)).members
+    given = {member.name: member.slot for member in members}
+    assert "".join(given[node.name].removeprefix("slot") for node in new) == numbers
 
 
 def test_slots_stay_while_the_lines_do():
@@ -327,6 +354,8 @@ def test_busy_slots_wait_then_are_cut():
     servers["slot2"] = Server("10.0.0.1", 80, admin=1, sessions=2)
     running = Running("x", servers={"web": servers})
     assert plan(document, running).steps == ()
+    unknown = Running("x", servers={"web": servers | {"slot2": replace(servers["slot2"], sessions=None)}})
+    assert plan(document, unknown).steps == (), "it may have some"
     (step,) = plan(document, running, (), {("web", "slot2")}).steps
     assert (step.kind, step.commands) == (Kind.CUT, ("shutdown sessions server web/slot2",))
 
