@@ -5,6 +5,7 @@ import random
 import socket
 import stat
 import subprocess
+from dataclasses import replace
 
 import pytest
 
@@ -14,6 +15,7 @@ from lighthouse.haproxy.process import HAProxyProcess
 from lighthouse.haproxy.sockets import Sockets
 from lighthouse.haproxy.talk import Dialogue
 from lighthouse.node import Node
+from lighthouse.peer import Peer
 from support.haproxy import Load, backends, balancer, cluster, get
 from support.ports import free_port
 from support.wait import until
@@ -145,6 +147,49 @@ def test_what_waits_for_a_reload_is_told_as_long_as_it_waits(paths, no_long_way)
         report = made.sync([cluster("web", members, **options)])
         assert set(report["waiting"].get("web", {})) == waiting
         assert report["last"]["reload"] is None
+
+
+def test_what_waits_for_one_is_told_when_another_changes(paths, no_long_way):
+    made, spare = balancer(paths), Node("spare", "127.0.0.1", 9009, {"backup": True})
+    made.sync([cluster("web", [spare], server_metadata=["backup"])])
+    assert made.sync([cluster("web", [spare])])["waiting"]["web"].keys() == {spare.name}
+    no_long_way()
+    for others in (nodes(1), nodes(1, 2), nodes(2)):
+        assert made.sync([cluster("web", [spare, *others])])["waiting"]["web"].keys() == {spare.name}
+
+
+def test_what_a_change_of_members_brings_beside_members_takes_the_long_way(paths):
+    made, free = balancer(paths, local_peer="here"), free_port()
+
+    def sync(count, weight):
+        nodes = [Node("n", "127.0.0.1", 9001 + n, peer=Peer(f"p{n}", f"127.0.1.{n}", 7)) for n in range(count)]
+        heavy = Node("heavy", "127.0.0.1", 9, {"weight": weight})
+        report = made.sync([cluster("db", nodes, peers=free), cluster("web", [heavy], server_metadata=["weight"])])
+        return paths.file.read_text().count("\tpeer p"), report["refused"].keys()
+
+    assert sync(1, 7) == (1, set())
+    assert sync(2, 7) == (2, set())
+    assert sync(2, "7") == (2, {"web"})
+    assert sync(2, 7) == (2, set())
+
+
+def test_a_worker_that_is_being_replaced_is_not_believed(paths, monkeypatch):
+    made, exchange, running, read = balancer(paths), Sockets.exchange, Sockets.running, []
+
+    def stopping(*args):
+        answers, found = exchange(*args)
+        return answers, replace(found, stopping=True)
+
+    def reading(*args):
+        read.append(args)
+        return running(*args)
+
+    made.sync(clusters(a=nodes(1)))
+    monkeypatch.setattr(Sockets, "exchange", stopping)
+    monkeypatch.setattr(Sockets, "running", reading)
+    made.sync(clusters(a=nodes(1, 2)))
+    assert read
+    assert agree(paths, "a")
 
 
 def test_drift_where_nothing_changed_is_healed_in_the_set_time(paths, monkeypatch):
