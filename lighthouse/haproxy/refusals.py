@@ -8,7 +8,7 @@ from __future__ import annotations
 
 import os
 import time
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
 
 from lighthouse.haproxy.document import Document
@@ -76,6 +76,9 @@ class Lately:
         """Let everything be tried again."""
         self._known.clear()
 
+    def __iter__(self) -> Iterator[str]:
+        return iter(self._known)
+
     def __bool__(self) -> bool:
         return bool(self._known)
 
@@ -134,7 +137,7 @@ class Refusals:
 
     def runs(self, document: Document) -> None:
         """HAProxy is seen to run this, so it could load it: a reload that seemed to fail may only have taken long."""
-        self.loads.forget(document.question)
+        self.loads.forget(*(key for key in self.loads if key.split()[0] == document.skeleton))
         if self.listeners:
             self.listeners.forget(*(key_of(section, document) for section in document.sections))
 

@@ -59,7 +59,11 @@ def test_what_is_seen_to_run_could_be_loaded_and_what_is_wrong_with_its_files_st
         refusals.shapes.remember(document.skeleton, Refusal("a file is gone"))
     for section in (fine, other):
         refusals.listeners.remember(key_of(section, more), Refusal("slow"))
+    refusals.loads.remember(f"{runs.skeleton} web/gone:80", Refusal("slow"))
     refusals.runs(runs)
+    assert not refusals.loads.get(f"{runs.skeleton} web/gone:80"), (
+        "the same, while a server that lines name was not there"
+    )
     assert [bool(refusals.loads.get(item.skeleton)) for item in (runs, more)] == [False, True]
     assert [bool(refusals.listeners.get(key_of(item, more))) for item in (fine, other)] == [False, True]
     assert refusals.shapes.get(runs.skeleton), "or HAProxy would be asked about it at every sync"
