@@ -5,6 +5,7 @@ from __future__ import annotations
 import time
 from collections.abc import Callable
 
+from lighthouse.errors import BalancerError
 from lighthouse.haproxy.deadline import Deadline
 from lighthouse.haproxy.document import Document
 from lighthouse.haproxy.errors import LateError, RejectedError
@@ -31,7 +32,7 @@ class Searching:
         """
         about = wanted.question, good.question if good else None, drop
         search = self._taken(about) or Search(wanted, good, drop=drop)
-        self._left = about, self._clock(), search
+        self._left = None
         allowed, before = deadline.share(SLICE), search.tries
 
         def judged(document: Document) -> RejectedError | None:
@@ -42,8 +43,11 @@ class Searching:
                 )
             return judge(document)
 
-        verdict = search.go_on(judged)
-        self._left = None
+        try:
+            verdict = search.go_on(judged)
+        except BalancerError:  # the judge's
+            self._left = about, self._clock(), search
+            raise
         if verdict.document is None:
             return verdict
         return Verdict(search.made_of(wanted, good) if verdict.apart else wanted, verdict.apart)
