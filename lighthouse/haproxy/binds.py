@@ -14,7 +14,8 @@ from itertools import chain, product
 from lighthouse.haproxy.addresses import ALL_6, Spot, overlap, reach, six_alone
 from lighthouse.haproxy.document import Document
 from lighthouse.haproxy.stanzas.global_ import local_peer_of
-from lighthouse.haproxy.stanzas.section import Section, has
+from lighthouse.haproxy.stanzas.lines import has
+from lighthouse.haproxy.stanzas.section import Section
 
 MAX_RANGE = 1000  # ports of one range that are looked at
 _LISTENERS = ("frontend ", "listen ")

@@ -14,7 +14,8 @@ from functools import lru_cache
 
 from lighthouse.haproxy.keywords import Keywords, keywords_in
 from lighthouse.haproxy.member import UNSET, Member
-from lighthouse.haproxy.stanzas.section import COOKIE, RANK, Section, cookie_line, has, setting, uncommented
+from lighthouse.haproxy.stanzas.lines import cookie_line, has, setting, uncommented
+from lighthouse.haproxy.stanzas.section import COOKIE, RANK, Section
 
 _ALWAYS = ("roundrobin", "leastconn", "random", "first")  # "random" may carry a number: random(2)
 _PROXY = ("send-proxy", "send-proxy-v2", "send-proxy-v2-ssl", "send-proxy-v2-ssl-cn")

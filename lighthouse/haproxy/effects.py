@@ -19,7 +19,8 @@ from lighthouse.haproxy.member import Member
 from lighthouse.haproxy.planner import Plan, rest
 from lighthouse.haproxy.repair import paused, shut_down
 from lighthouse.haproxy.running import Running, Server
-from lighthouse.haproxy.stanzas.section import Section, defines
+from lighthouse.haproxy.stanzas.lines import defines
+from lighthouse.haproxy.stanzas.section import Section
 from lighthouse.haproxy.upstreams import moves, stranded
 from lighthouse.preview import Effect, Way
 

@@ -8,7 +8,7 @@ from collections.abc import Callable, Mapping
 from typing import Any
 
 from lighthouse.errors import ConfigError, NodeError
-from lighthouse.haproxy.stanzas.section import one_line, user_lines
+from lighthouse.haproxy.stanzas.lines import one_line, user_lines
 from lighthouse.identity import shown, valid_host, valid_ip, valid_name
 from lighthouse.options import Key
 

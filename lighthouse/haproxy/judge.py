@@ -14,7 +14,7 @@ from collections.abc import Iterator, Mapping, Sequence
 from typing import Any
 
 from lighthouse.errors import ConfigError
-from lighthouse.haproxy.stanzas.section import user_lines
+from lighthouse.haproxy.stanzas.lines import user_lines
 from lighthouse.identity import shown
 from lighthouse.options import Key
 from lighthouse.preview import masked

@@ -16,8 +16,9 @@ from lighthouse.haproxy.document import Document
 from lighthouse.haproxy.mentions import lines_of, mentions
 from lighthouse.haproxy.stanzas.frontend import name_of
 from lighthouse.haproxy.stanzas.global_ import local_peer_of, with_local_peer
+from lighthouse.haproxy.stanzas.lines import has, keyword
 from lighthouse.haproxy.stanzas.peers import disabled
-from lighthouse.haproxy.stanzas.section import Section, has, keyword
+from lighthouse.haproxy.stanzas.section import Section
 
 _PROXIES = ("backend", "listen", "frontend")  # the first that has a name counts
 

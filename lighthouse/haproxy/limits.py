@@ -13,7 +13,7 @@ from functools import lru_cache
 from lighthouse.haproxy.arrange import defaults_of
 from lighthouse.haproxy.document import Document
 from lighthouse.haproxy.running import Running
-from lighthouse.haproxy.stanzas.section import has, uncommented
+from lighthouse.haproxy.stanzas.lines import has, uncommented
 
 # By the name in ``set rate-limit``: what ``show info`` calls it, the keyword in ``global``, and its unit.
 _RATES = {

@@ -9,7 +9,7 @@ from typing import Any
 from lighthouse.errors import ConfigError, NodeError
 from lighthouse.haproxy import fields
 from lighthouse.haproxy.addresses import Claims, spots
-from lighthouse.haproxy.stanzas.section import one_line
+from lighthouse.haproxy.stanzas.lines import one_line
 from lighthouse.identity import shown, valid_ip
 from lighthouse.options import Key, mapping
 

@@ -12,7 +12,8 @@ from collections.abc import Iterable, Iterator
 from dataclasses import dataclass
 from functools import lru_cache
 
-from lighthouse.haproxy.stanzas.section import Section, uncommented
+from lighthouse.haproxy.stanzas.lines import uncommented
+from lighthouse.haproxy.stanzas.section import Section
 
 _LEADS = re.compile(r"^(?:use_backend|default_backend)\s+(\S+)")
 _TABLE = re.compile(r"\stable\s+(\S+)")

@@ -12,7 +12,7 @@ from lighthouse.errors import ConfigError
 from lighthouse.exact import same
 from lighthouse.haproxy import fields, listeners
 from lighthouse.haproxy.listeners import MetaOptions, ProxyOptions, StatsOptions
-from lighthouse.haproxy.stanzas.section import one_line, uncommented, user_lines
+from lighthouse.haproxy.stanzas.lines import one_line, uncommented, user_lines
 from lighthouse.identity import shown
 from lighthouse.options import Option
 

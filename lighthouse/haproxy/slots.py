@@ -22,7 +22,8 @@ from dataclasses import dataclass, replace
 from lighthouse.haproxy.dynamic import Recipe, recipe
 from lighthouse.haproxy.member import UNSET, Member
 from lighthouse.haproxy.running import Server
-from lighthouse.haproxy.stanzas.section import FREE, Section, defines, template_prefix
+from lighthouse.haproxy.stanzas.lines import defines, template_prefix
+from lighthouse.haproxy.stanzas.section import FREE, Section
 
 LEAST_SPARE = 4
 FREE_ADDRESS = (FREE.rpartition(":")[0], int(FREE.rpartition(":")[2]))

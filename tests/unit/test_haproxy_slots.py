@@ -18,7 +18,7 @@ from lighthouse.haproxy.planner import adopt, plan, reload_reason
 from lighthouse.haproxy.running import Running, Server
 from lighthouse.haproxy.runtime import ROUNDS
 from lighthouse.haproxy.slots import FREE_ADDRESS, slot_names, slots_for
-from lighthouse.haproxy.stanzas.section import defines
+from lighthouse.haproxy.stanzas.lines import defines
 from lighthouse.node import Node
 
 PATHS = {"config_file": "/etc/h.cfg", "socket_file": "/run/h.sock", "pid_file": "/run/h.pid"}

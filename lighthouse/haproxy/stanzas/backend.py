@@ -7,7 +7,8 @@ from collections.abc import Sequence
 from lighthouse.cluster import Cluster
 from lighthouse.haproxy.member import Member, members_of
 from lighthouse.haproxy.options import ClusterOptions
-from lighthouse.haproxy.stanzas.section import COOKIE, RANK, Section, cookie_line, has_id, setting
+from lighthouse.haproxy.stanzas.lines import cookie_line, has_id, setting
+from lighthouse.haproxy.stanzas.section import COOKIE, RANK, Section
 from lighthouse.haproxy.stanzas.stanza import Stanza
 
 

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 
-from lighthouse.haproxy.stanzas.section import has
+from lighthouse.haproxy.stanzas.lines import has
 from lighthouse.haproxy.stanzas.stanza import Stanza
 
 TIMEOUTS = {"connect": "5s", "client": "1h", "server": "1h"}

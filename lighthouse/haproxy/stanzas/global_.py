@@ -5,7 +5,8 @@ from __future__ import annotations
 from collections.abc import Sequence
 from dataclasses import replace
 
-from lighthouse.haproxy.stanzas.section import Section, has
+from lighthouse.haproxy.stanzas.lines import has
+from lighthouse.haproxy.stanzas.section import Section
 from lighthouse.haproxy.stanzas.stanza import Stanza
 
 STATS_MAXCONN = 10  # HAProxy's default
