@@ -25,13 +25,13 @@ from lighthouse.workers.consumed import Consumed
 from lighthouse.workers.lanes import Outcome
 from lighthouse.workers.members import Members
 from lighthouse.workers.plugins import load, why
+from lighthouse.workers.reports import Reports
 from lighthouse.workers.runtime import Runtime
 
 VERIFY = 10.0  # seconds between two reconciliations when nothing changed
 RETRY = 1.0  # seconds after one that failed
 AGAIN_LEAST = 0.1  # seconds; a balancer that asks for less is not called in a tight loop
 WOKEN_LEAST = 1.0  # seconds between two syncs that a plugin's descriptor calls for
-TOLD_LEAST = 0.2  # seconds between two reports, which tell of all clusters however little changed
 
 _MEMBERS = members_topic("")  # what the topics of all clusters' members begin with
 
@@ -60,9 +60,7 @@ class BalancerJob:
         self._dirty = False
         self._settled = False
         self._stopping = False
-        self._told = 0.0
-        self._untold: Mapping[str, Any] | None = None
-        self._last: Mapping[str, Any] = {}
+        self._reports = Reports(runtime, self._failed)
         self._bell = Bell(runtime, self._wake)
         self._woken = 0.0
         for topic, payload in runtime.boot.kept.items():
@@ -147,8 +145,7 @@ class BalancerJob:
             return  # a source has not spoken yet; the timer set in `configure` comes back
         self._busy, self._dirty = True, False
         balancer, clusters, about = self._balancer, self._consumed.clusters(), self._consumed.report()
-        told = time.monotonic() - self._told >= TOLD_LEAST
-        call = partial(_sync, balancer, clusters, about, told=told)
+        call = partial(_sync, balancer, clusters, about, told=self._reports.are_due)
         self._runtime.call("sync", call, partial(self._synced, balancer))
 
     def _synced(self, balancer: Balancer, outcome: Outcome) -> None:
@@ -156,15 +153,11 @@ class BalancerJob:
         degraded = again = None
         if outcome.error is None:
             self._failure = ""
-            degraded, again, self._last, packed, fd = outcome.value
-            self._untold = self._last if packed is None else None
+            degraded, again, report, packed, fd = outcome.value
+            self._reports.add(report, packed)
             if balancer is self._balancer:  # one that was parted from has closed it
                 self._bell.follow(fd)
             self._runtime.fresh = time.monotonic()
-            if packed is None:
-                self._runtime.after(TOLD_LEAST, self._tell, name="report")
-            else:
-                self._tell_packed(packed)
             self._runtime.condition("; ".join(filter(None, (self._refused, degraded))) or None)
         else:
             self._failed(outcome.error)
@@ -194,25 +187,7 @@ class BalancerJob:
         if not isinstance(error, LighthouseError):
             log.error("sync failed", exc_info=error)
         failed = {"degraded": reason, "failed": reason, "absent": isinstance(error, AbsentError)}
-        self._untold = {**self._last, **self._consumed.report(), **failed}
-        self._tell()
-
-    def _tell(self) -> None:
-        """Tell the newest report, if it was not yet."""
-        if self._untold is not None:
-            report, self._untold = self._untold, None
-            self._runtime.call("report", lambda: pack(report), self._reported)
-
-    def _reported(self, outcome: Outcome) -> None:
-        if outcome.error is None:
-            self._tell_packed(outcome.value)
-        else:  # it is the plugin's; as from a sync that tells at once
-            self._last = {}
-            self._failed(outcome.error)
-
-    def _tell_packed(self, packed: bytes) -> None:
-        self._told = time.monotonic()
-        self._runtime.report(packed)
+        self._reports.fail({**self._consumed.report(), **failed})
 
 
 def _delay(usual: float, again: Any) -> float:

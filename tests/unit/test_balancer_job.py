@@ -9,6 +9,7 @@ from lighthouse.errors import AbsentError, BalancerError
 from lighthouse.ipc.boot import Boot, members_topic
 from lighthouse.ipc.messages import pack, unpack
 from lighthouse.workers import balancer as worker
+from lighthouse.workers import reports
 from lighthouse.workers.balancer import BalancerJob
 from lighthouse.workers.lanes import Outcome
 
@@ -181,12 +182,12 @@ def test_reports_keep_a_distance_and_the_last_one_is_told(job):
     for port in (1, 2, 3):
         tell(made, "web", {**NODE, "port": port})
     assert runtime.told == [1]
-    clock[0] += worker.TOLD_LEAST
+    clock[0] += reports.LEAST
     runtime.timers["report"]()
     assert runtime.told == [1, 4]
     runtime.timers["report"]()
     assert runtime.told == [1, 4], "it is told once"
-    clock[0] += worker.TOLD_LEAST
+    clock[0] += reports.LEAST
     tell(made, "web")
     assert runtime.told == [1, 4, 5], "after a while at once"
 
@@ -227,7 +228,7 @@ def test_a_report_that_cannot_be_sent_costs_no_worker(job):
     runtime.timers["report"]()
     assert "set" in runtime.degraded
     assert runtime.reports[-1]["failed"] == runtime.degraded
-    clock[0] += worker.TOLD_LEAST
+    clock[0] += reports.LEAST
     Noting.extra = None
     tell(made, "web")
     assert runtime.degraded is None
@@ -252,7 +253,7 @@ def test_a_failure_is_told_once_at_once_with_what_was_told_before(job, error):
     first, failed = runtime.reports
     assert (first["failed"], failed["failed"], failed["absent"]) == (None, "no", error is AbsentError)
     assert (failed["servers"], failed["synced"]) == ({}, first["synced"])
-    clock[0] += worker.TOLD_LEAST
+    clock[0] += reports.LEAST
     Noting.extra = None
     tell(made, "web")
     assert runtime.reports[-1]["failed"] is None
