@@ -334,6 +334,7 @@ def test_the_file_is_judged_afterwards_and_taken_back_if_it_is_refused(paths):
         assert paths.file.read_text() == good
         assert set(report["servers"]["a"].values()) == {"up"}
     refuses.unlink()
+    made._tools.refusals.hasten(0)
     assert made.sync(clusters(a=nodes(1, 2, 3)))["degraded"] is None
     assert agree(paths, "a")
 
