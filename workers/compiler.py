@@ -7,6 +7,7 @@ one it takes in hand, so that a file that ends it is known and left out the next
 from __future__ import annotations
 
 import logging
+import os
 import resource
 import socket
 from pathlib import Path
@@ -32,7 +33,10 @@ def run(boot: Boot, sock: socket.socket) -> int:
     def send(frame: Frame) -> None:
         nonlocal sequence
         sequence += 1
-        sock.sendall(encode(Frame(frame.kind, frame.payload, frame.topic, boot.generation, sequence)))
+        try:
+            sock.sendall(encode(Frame(frame.kind, frame.payload, frame.topic, boot.generation, sequence)))
+        except ConnectionError:
+            os._exit(0)  # the supervisor is gone: its successor will have the directory read anew
 
     def tell(message: Message) -> None:
         send(message.frame())

@@ -39,7 +39,7 @@ def test_listeners_clash_where_haproxy_finds_that_they_do(tmp_path):
     file = tmp_path / "haproxy.cfg"
     file.write_text("\n".join(lines) + "\n")
     done = subprocess.run(["haproxy", "-db", "-f", file], capture_output=True, text=True, check=False, timeout=60)
-    refused = {int(number) for number in re.findall(r"frontend (\d+)[ab]: cannot bind", done.stderr)}
+    refused = {int(number) for number in re.findall(r"frontend (\d+)[ab]: (?:protocol \w+: )?cannot bind", done.stderr)}
     assert refused, done.stderr
     for number, pair in enumerate(pairs):
         document = Document((), tuple(Section("frontend x", (f"bind {place}",)) for place in pair))
