@@ -6,11 +6,12 @@ from collections.abc import Mapping
 from dataclasses import dataclass, field
 from typing import Any
 
-from lighthouse.exact import same
+from lighthouse.exact import equal_if_same
 from lighthouse.node import Node
 
 
-@dataclass(slots=True)
+@equal_if_same("options")
+@dataclass(slots=True, eq=False)
 class Cluster:
     """A cluster as plugins see it.
 
@@ -30,11 +31,3 @@ class Cluster:
     refused: Mapping[str, str] = field(default_factory=dict)
 
     __hash__ = None  # type: ignore[assignment]  # it changes
-
-    def __eq__(self, other: object) -> bool:
-        """As nodes are compared; of two clusters the options say the same, and not only what is equal in Python."""
-        if not isinstance(other, Cluster):
-            return NotImplemented
-        mine = self.name, self.discovery, self.meta_cluster, self.nodes, self.default_nodes, self.refused
-        theirs = other.name, other.discovery, other.meta_cluster, other.nodes, other.default_nodes, other.refused
-        return mine == theirs and same(self.options, other.options)

@@ -6,9 +6,13 @@ equal to itself. To whom a value is told, ``true`` and ``1`` are two things. So 
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
+from dataclasses import fields
+from operator import attrgetter
 from types import NoneType
-from typing import Any
+from typing import Any, TypeVar
+
+T = TypeVar("T")
 
 _LEAVES = frozenset((str, int, bool, NoneType, bytes))
 _MAPPINGS = (dict, Mapping)  # the first is told at once, and is what there is but for a plugin's own
@@ -33,3 +37,25 @@ def same(one: Any, other: Any) -> bool:
     if isinstance(one, list | tuple):
         return isinstance(other, list | tuple) and len(one) == len(other) and all(map(same, one, other))
     return kind is type(other) and bool(one == other)
+
+
+def equal_if_same(exact: str) -> Callable[[type[T]], type[T]]:
+    """Let objects of a dataclass be equal if all fields are, and if that called `exact`, of JSON or YAML, says the same.
+
+    The class is made with ``eq=False``, and has a ``__hash__`` of its own.
+    """
+
+    def decorated(made: Any) -> Any:
+        others = attrgetter(*(item.name for item in fields(made) if item.name != exact))
+
+        def equal(self: Any, other: object) -> Any:
+            if self is other:
+                return True
+            if not isinstance(other, made):
+                return NotImplemented
+            return others(self) == others(other) and same(getattr(self, exact), getattr(other, exact))
+
+        made.__eq__ = equal
+        return made
+
+    return decorated

@@ -12,14 +12,15 @@ from dataclasses import dataclass, field
 from typing import Any
 
 from lighthouse.errors import NodeError
-from lighthouse.exact import same
+from lighthouse.exact import equal_if_same
 from lighthouse.identity import shown, valid_host, valid_ip, valid_port
 from lighthouse.node import LEAVING, Node, leaving_key, of_somebody, plain
 
 MAX_WEIGHT = 2**31
 
 
-@dataclass(frozen=True, slots=True)
+@equal_if_same("metadata")
+@dataclass(frozen=True, slots=True, eq=False)
 class NamedHost:
     """A member whose record gives the name of its host: it becomes a node once somebody has looked its address up."""
 
@@ -27,13 +28,6 @@ class NamedHost:
     port: int
     metadata: Mapping[str, Any] = field(default_factory=dict)
     leaving: bool = False
-
-    def __eq__(self, other: object) -> bool:
-        """As nodes are compared."""
-        if not isinstance(other, NamedHost):
-            return NotImplemented
-        mine = self.host, self.port, self.leaving
-        return mine == (other.host, other.port, other.leaving) and same(self.metadata, other.metadata)
 
     def __hash__(self) -> int:
         """By what names it, which is enough."""

@@ -13,7 +13,7 @@ from dataclasses import dataclass, field
 from typing import Any
 
 from lighthouse.errors import NodeError
-from lighthouse.exact import same
+from lighthouse.exact import equal_if_same
 from lighthouse.identity import shown, valid_host, valid_ip, valid_port
 from lighthouse.peer import Peer
 
@@ -25,9 +25,10 @@ _LEAST, _MOST, _LONGEST = -(2**63), 2**63 - 1, 20  # the whole numbers of 64 bit
 MAX_RECORD = 16 * 1024  # bytes; lighthouse 1.0 writes about 250
 
 
-@dataclass(frozen=True, slots=True)
+@equal_if_same("metadata")
+@dataclass(frozen=True, slots=True, eq=False)
 class Node:
-    """One member: ``host`` and ``port`` name it, ``ip`` and ``port`` reach it.
+    """One member: ``host`` and ``port`` name it, ``ip`` and ``port`` reach it. Equal ones make the same record.
 
     ``leaving`` is its own word that it goes on purpose: nobody is to use it any more, and its record is about to vanish.
     """
@@ -38,17 +39,6 @@ class Node:
     metadata: Mapping[str, Any] = field(default_factory=dict)
     peer: Peer | None = None
     leaving: bool = False
-
-    def __eq__(self, other: object) -> bool:
-        """Whether both make the same record, but for the order of keys: to that ``true`` and ``1`` are two things."""
-        if self is other:
-            return True
-        if not isinstance(other, Node):
-            return NotImplemented
-        mine = self.host, self.port, self.ip, self.leaving, self.peer
-        return mine == (other.host, other.port, other.ip, other.leaving, other.peer) and same(
-            self.metadata, other.metadata
-        )
 
     def __hash__(self) -> int:
         """By what names and reaches it, which is enough."""

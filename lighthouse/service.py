@@ -6,10 +6,11 @@ from collections.abc import Mapping
 from dataclasses import dataclass, field
 from typing import Any
 
-from lighthouse.exact import same
+from lighthouse.exact import equal_if_same
 
 
-@dataclass(frozen=True, slots=True)
+@equal_if_same("metadata")
+@dataclass(frozen=True, slots=True, eq=False)
 class Service:
     """A service as plugins see it.
 
@@ -23,14 +24,6 @@ class Service:
     metadata: Mapping[str, Any] = field(default_factory=dict)
     hostname: str = ""
     ip: str = ""
-
-    def __eq__(self, other: object) -> bool:
-        """As nodes are compared, which are made of services."""
-        if not isinstance(other, Service):
-            return NotImplemented
-        mine = self.name, self.ports, self.discovery, self.host, self.hostname, self.ip
-        theirs = other.name, other.ports, other.discovery, other.host, other.hostname, other.ip
-        return mine == theirs and same(self.metadata, other.metadata)
 
     def __hash__(self) -> int:
         """By its name, which is enough."""

@@ -23,15 +23,20 @@ def astray(document: Document, running: Running) -> dict[str, str]:
     if running.stopping or not takes_servers(running.version):
         return {}
     defaults = defaults_of(document)
-    found = {}
+    found: dict[str, str] = {}
     for backend, section in document.backends().items():
         aim = aim_of(recipe(section, defaults).arguments)
         have = running.servers.get(backend, {})
         for name in section.slots or [member.server for member in section.members]:
             if aim is not None and name in have and have[name].checked != aim:
-                where = f"{backend}/{name}"
-                found[where] = f"the check of {where} was sent elsewhere at HAProxy's socket"
+                found |= elsewhere(backend, name)
     return found
+
+
+def elsewhere(backend: str, server: str) -> dict[str, str]:
+    """That the check of a server goes elsewhere, in words."""
+    where = f"{backend}/{server}"
+    return {where: f"the check of {where} was sent elsewhere at HAProxy's socket"}
 
 
 @lru_cache(maxsize=8192)  # asked for every backend at every whole reconciliation, and the options hardly change

@@ -6,12 +6,12 @@ Peers listen too: the one of this host, which ``localpeer`` names, at the addres
 from __future__ import annotations
 
 import ipaddress
-from collections.abc import Iterator, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass, replace
 from functools import lru_cache
 from itertools import chain, product
 
-from lighthouse.haproxy.addresses import ALL_6, Spot, overlap, reach, six_alone
+from lighthouse.haproxy.addresses import ALL_6, Claims, Spot, overlap, reach, six_alone
 from lighthouse.haproxy.document import Document
 from lighthouse.haproxy.stanzas.global_ import local_peer_of
 from lighthouse.haproxy.stanzas.lines import has
@@ -58,6 +58,21 @@ def places_of(document: Document) -> Iterator[tuple[str, Place]]:
     for section in document.sections:
         for line in bind_lines(section, document):
             yield from ((section.header, place) for place in _places(line, document) or ())
+
+
+def crowding(document: Document, stays: Callable[[str], bool]) -> Iterator[tuple[str, Place, str]]:
+    """Header and place of those who listen where sections do that `stays` tells of, by their headers, and who that is.
+
+    `stays` is asked about each again when its turn comes: who crowds may come to stay as well.
+    """
+    taken, places = Claims(), list(places_of(document))
+    for header, place in places:
+        for spot in place.spots if stays(header) else ():
+            taken.add(*spot, header)
+    for header, place in places:
+        holder = next((holder for spot in place.spots for holder in taken.owners(*spot)), None)
+        if holder and not stays(header):
+            yield header, place, holder
 
 
 def is_clear(section: Section, document: Document) -> bool:

@@ -10,7 +10,7 @@ from __future__ import annotations
 
 import hashlib
 import re
-from collections.abc import Callable, Collection, Iterator, Mapping, Sequence
+from collections.abc import Callable, Collection, Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field, replace
 
 from lighthouse.errors import ConfigError, NodeError
@@ -142,6 +142,11 @@ class Document:
         """The header of the section to which a line of the text belongs; empty for the comments at the head."""
         lines = self.text().split("\n")
         return next((text for text in reversed(lines[:line]) if text and text[0] not in "\t#"), "")
+
+
+def loaded(documents: Iterable[Document], skeleton: str | None) -> Document | None:
+    """The first of them that an HAProxy with this `skeleton` has loaded."""
+    return next((item for item in documents if item.skeleton == skeleton), None)
 
 
 def parse(text: str) -> Document | None:

@@ -10,6 +10,7 @@ import time
 from collections.abc import Callable, Collection, Iterator, Mapping
 from typing import Any
 
+from lighthouse.haproxy.aims import elsewhere
 from lighthouse.haproxy.arrange import defaults_of
 from lighthouse.haproxy.document import Document
 from lighthouse.haproxy.dynamic import Recipe, recipe
@@ -115,8 +116,7 @@ class Drift:
             old = left.servers.get(backend, {})
             for name, server in now.servers.get(backend, {}).items():
                 if name in old and old[name].checked != server.checked:
-                    where = f"{backend}/{name}"
-                    self._spoilt[where] = f"the check of {where} was sent elsewhere at HAProxy's socket"
+                    self._spoilt |= elsewhere(backend, name)
 
 
 def _in_backend(

@@ -22,25 +22,21 @@ _PROXY = ("send-proxy", "send-proxy-v2", "send-proxy-v2-ssl", "send-proxy-v2-ssl
 # What ``add server`` refuses in each version from 2.6 to 3.4 that knows it; ``enabled`` since 3.0 (each was tried).
 _FILE_ONLY = frozenset(
     (
+        *("cc", "check-sni-auto", "enabled", "init-addr", "log-bufsize", "log-proto", "max-reuse", "namespace"),
         *(
-            "cc",
-            "check-sni-auto",
-            "enabled",
-            "init-addr",
-            "log-bufsize",
-            "log-proto",
-            "max-reuse",
-            "namespace",
             "no-agent-check",
+            "no-check",
+            "no-check-reuse-pool",
+            "no-check-send-proxy",
+            "no-check-ssl",
+            "no-send-proxy-v2-ssl",
         ),
-        *("no-check", "no-check-reuse-pool", "no-check-send-proxy", "no-check-ssl", "no-send-proxy-v2-ssl"),
         *("no-send-proxy-v2-ssl-cn", "no-ssl", "non-stick", "quic-cc-algo", "redir", "resolve-net", "resolve-opts"),
         *("resolve-prefer", "resolvers", "sni-auto", "socks4", "ssl-reuse", "stick", "tcp-md5sig", "tcp-ut"),
     )
 )
-_SPECIAL = frozenset(
-    "\"'\\;#$<"
-)  # read otherwise on the socket than in the file: quotes, separators, variables, payloads
+# Read otherwise on the socket than in the file: quotes, separators, variables, payloads.
+_SPECIAL = frozenset("\"'\\;#$<")
 
 
 @dataclass(frozen=True, slots=True)
@@ -101,7 +97,7 @@ def _recipe(lines: tuple[str, ...], template: str, defaults: tuple[str, ...]) ->
     own = template.removeprefix(RANK).removeprefix(COOKIE).strip()
     arguments = " ".join((*_default_server(defaults), *_default_server(lines), own))
     keywords = keywords_in(arguments)
-    fixed = _fixed((*defaults, *lines))
+    fixed, varies = _fixed((*defaults, *lines)), "$" in arguments
     return Recipe(
         arguments=" ".join((*arguments.split(), *_inherited(keywords))),
         checked=keywords.last("check", "no-check"),
@@ -109,10 +105,10 @@ def _recipe(lines: tuple[str, ...], template: str, defaults: tuple[str, ...]) ->
         disabled=keywords.last("disabled", "enabled"),
         obstacle=_obstacle(lines, defaults, arguments, keywords) or fixed,
         fixed=fixed,
-        weight=None if "$" in arguments else _number(keywords, "weight", 1),
-        maxconn=None if "$" in arguments or "minconn" in keywords else _number(keywords, "maxconn", 0),
-        backup=None if "$" in arguments else keywords.last("backup", "no-backup"),
-        ssl=None if "$" in arguments else keywords.last("ssl", "no-ssl"),
+        weight=None if varies else _number(keywords, "weight", 1),
+        maxconn=None if varies or "minconn" in keywords else _number(keywords, "maxconn", 0),
+        backup=None if varies else keywords.last("backup", "no-backup"),
+        ssl=None if varies else keywords.last("ssl", "no-ssl"),
         follows="track" in keywords or "init-state" in keywords,
     )
 

@@ -6,6 +6,7 @@ from typing import Any
 
 from lighthouse.errors import BalancerError
 from lighthouse.haproxy.deadline import Deadline
+from lighthouse.haproxy.document import loaded
 from lighthouse.haproxy.errors import NotRunningError
 from lighthouse.haproxy.stanzas.section import Section
 from lighthouse.haproxy.tools import Tools
@@ -32,7 +33,7 @@ def explained(tools: Tools, backend: str, deadline: Deadline) -> dict[str, dict[
     running = tools.control.running(deadline)
     running = tools.control.details(running, deadline, [backend])
     documents = filter(None, [tools.memory.ran, *tools.file.documents()])  # a file that is refused for now is behind
-    document = next((item for item in documents if item.skeleton == running.skeleton), None)
+    document = loaded(documents, running.skeleton)
     section = document.backends().get(backend) if document else None
     members = {member.server: member for member in section.members} if section else {}
     here = {member.name for member in members.values()}

@@ -27,7 +27,8 @@ _REMEDIES = {
 }
 
 
-_Stamp = tuple[int, int, int, int]
+Stamp = tuple[int, int, int, int]
+"""See `stamp`."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -50,7 +51,7 @@ class ConfigFile:
         self.good = path + ".good"
         self.unjudged = False
         self._parsed: dict[str, tuple[str, Document | None]] = {}
-        self._left: tuple[_Stamp | None, str | None] | None = None
+        self._left: tuple[Stamp | None, str | None] | None = None
 
     def holds(self, document: Document) -> bool:
         """Whether the file says what `document` does."""
@@ -58,22 +59,22 @@ class ConfigFile:
         if text != document.text():
             return False
         if self._left is None:
-            self._left = _stamp(self.path), text
+            self._left = stamp(self.path), text
         return True
 
     def is_touched(self) -> bool:
         """Whether somebody may have changed the file since it was left. Costs one look at it, and reads nothing."""
-        return self._left is not None and _stamp(self.path) != self._left[0]
+        return self._left is not None and stamp(self.path) != self._left[0]
 
     def altered(self) -> Alteration | None:
         """What somebody did to the file since it was left, told once: what it says now is taken for left."""
         if self._left is None or not self.is_touched():
             return None
-        stamp, text, before = _stamp(self.path), self.text(), self._left[1]
-        self._left = stamp, text
+        now, text, before = stamp(self.path), self.text(), self._left[1]
+        self._left = now, text
         if text == before:
             return None
-        how = "deleted" if stamp is None else "replaced" if text is None else "edited"
+        how = "deleted" if now is None else "replaced" if text is None else "edited"
         return Alteration(f"{self.path} was {how}", reshaped=text is not None and _skeleton(text) != _skeleton(before))
 
     def text(self) -> str | None:
@@ -112,7 +113,7 @@ class ConfigFile:
         _move(self.candidate, self.path)
         text = document.text()
         self._parsed[self.path] = text, document
-        self._left = _stamp(self.path), text
+        self._left = stamp(self.path), text
         self.unjudged = False
 
     def write(self, document: Document, *, judged: bool = True) -> None:
@@ -140,13 +141,16 @@ class ConfigFile:
         document = self._document(self.good)
         if document is not None:
             _move(self.good, self.path)
-            self._left = _stamp(self.path), self.text()
+            self._left = stamp(self.path), self.text()
             self.unjudged = False
         return document
 
 
-def _stamp(path: str) -> _Stamp | None:
-    """By what a file is recognised as unchanged, or None; the change time is there because nobody can set it back."""
+def stamp(path: str) -> Stamp | None:
+    """By what a file is recognised as unchanged, in content and in who may read it; None if there is none to be seen.
+
+    The change time is there because nobody can set it back.
+    """
     try:
         found = os.stat(path)  # noqa: PTH116  as `os.replace` below
     except OSError:

@@ -2,15 +2,14 @@
 
 from __future__ import annotations
 
-import socket
 import time
 from collections.abc import Callable
 
 from lighthouse.advertise import usable
-from lighthouse.errors import LighthouseError, NodeError
+from lighthouse.errors import NodeError
 from lighthouse.haproxy import resolver
 from lighthouse.haproxy.deadline import Deadline
-from lighthouse.haproxy.resolver import Question
+from lighthouse.haproxy.resolver import Question, answers_of
 from lighthouse.hostname import own_name
 from lighthouse.identity import valid_host
 
@@ -52,12 +51,7 @@ def own_address() -> str:
 
     Asks the resolver; raises `LighthouseError` while that fails.
     """
-    name = own_name()
-    try:
-        found = [str(item[4][0]) for item in socket.getaddrinfo(name, None, type=socket.SOCK_STREAM)]
-    except OSError as error:
-        raise LighthouseError(f"the address of {name} is not known: {error}") from error
-    return min(filter(usable, found), key=lambda ip: ":" in ip, default="127.0.0.1")
+    return min(filter(usable, answers_of(own_name())), key=lambda ip: ":" in ip, default="127.0.0.1")
 
 
 HOST_ADDRESS = HostName(own_address, is_final=usable)

@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Callable, Collection, Mapping
 from dataclasses import replace
 
-from lighthouse.haproxy.binds import places_of, rebound
+from lighthouse.haproxy.binds import crowding, places_of, rebound
 from lighthouse.haproxy.document import Document
 from lighthouse.haproxy.errors import RejectedError
 from lighthouse.haproxy.quarantine import Verdict, of_today, owner
@@ -69,15 +69,9 @@ def _where_it_was(item: Section, wanted: Document, good: Document | None, taken:
 
 def _crowding(document: Document, stay: Collection[str]) -> dict[str, str]:
     """Who listens where those listen that had to stay where they were, by header."""
-    if not stay:
-        return {}
-    places = list(places_of(document))
-    kept = [(header, place) for header, place in places if header in stay]
+    found = crowding(document, lambda header: header in stay) if stay else ()
     return {
-        header: f"{header}: {place} is still that of {holder}, which is set apart"
-        for header, place in places
-        for holder, taken in kept
-        if header not in stay and place.meets(taken)
+        header: f"{header}: {place} is still that of {holder}, which is set apart" for header, place, holder in found
     }
 
 

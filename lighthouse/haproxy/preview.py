@@ -10,7 +10,7 @@ from lighthouse.cluster import Cluster
 from lighthouse.haproxy.arrange import arranged, grown, last_resort, refilled
 from lighthouse.haproxy.config import Desired
 from lighthouse.haproxy.deadline import Deadline
-from lighthouse.haproxy.document import Document
+from lighthouse.haproxy.document import Document, loaded
 from lighthouse.haproxy.effects import at_run_time, of_shape, of_start, passing, repaired, shadowed
 from lighthouse.haproxy.errors import LateError, RejectedError
 from lighthouse.haproxy.options import Owner
@@ -59,7 +59,7 @@ class _Preview:
         return Preview(tuple(self._effects), tuple(self._notes))
 
     def _change(self, desired: Desired, documents: Sequence[Document], running: Running) -> None:
-        base = next((item for item in documents if item.skeleton == running.skeleton), None)
+        base = loaded(documents, running.skeleton)
         running = self._reader.closely(running)
         wanted = arranged(desired.document, base, running, self._tools.obstacle)
         if base is None and wanted.skeleton == running.skeleton:

@@ -1,4 +1,4 @@
-"""What makes HAProxy refuse a configuration, and the configuration without it. Pure but for the judge.
+"""What makes HAProxy refuse a configuration, and the configuration without it. Pure.
 
 A cluster whose lines are refused is *quarantined*: the sections that HAProxy runs for it stay, its members follow the registry as
 always, and the rest gets what it should. So it is with the sections of no cluster that listen, such as a proxy or a meta
@@ -8,17 +8,14 @@ the line that HAProxy complains about, or else by trying without one half of wha
 
 from __future__ import annotations
 
-from collections.abc import Callable, Collection, Mapping
+from collections.abc import Collection, Mapping
 from dataclasses import dataclass, field, replace
 
 from lighthouse.haproxy.document import Document
-from lighthouse.haproxy.errors import RejectedError
 from lighthouse.haproxy.kept import still_named, with_kept
 from lighthouse.haproxy.stanzas.frontend import entry, name_of
 from lighthouse.haproxy.stanzas.meta import with_own_lines_of, with_rules_of
 from lighthouse.haproxy.stanzas.section import Section
-
-Judge = Callable[[Document], RejectedError | None]
 
 _OWN = ("frontend", "backend", "peers")  # sections that belong to the one cluster whose name they carry
 

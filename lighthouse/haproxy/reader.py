@@ -7,7 +7,7 @@ from collections.abc import Sequence
 from lighthouse.cluster import Cluster
 from lighthouse.haproxy.config import Desired
 from lighthouse.haproxy.deadline import Deadline
-from lighthouse.haproxy.document import Document
+from lighthouse.haproxy.document import Document, loaded
 from lighthouse.haproxy.errors import BrokenOffError, NotRunningError
 from lighthouse.haproxy.lifecycle import Current
 from lighthouse.haproxy.outcome import Account
@@ -31,8 +31,7 @@ class Reader:
         """What should run. A cluster whose members are unknown keeps those that run, or those of the file if nothing runs."""
         unknown = [cluster.name for cluster in clusters if cluster.nodes is None]
         documents = self._tools.documents()
-        in_force = (item for item in documents if running is not None and item.skeleton == running.skeleton)
-        previous = next(in_force, next(iter(documents), None))
+        previous = (running and loaded(documents, running.skeleton)) or next(iter(documents), None)
         adopted = {name: adopt(name, running, previous) for name in unknown}
         addresses = self._addresses(documents, running)
         return self._tools.config.desired(clusters, adopted, previous, addresses)

@@ -27,12 +27,9 @@ from lighthouse.haproxy.aims import astray
 from lighthouse.haproxy.arrange import arranged, grown, last_resort, refilled, with_running
 from lighthouse.haproxy.config import Desired
 from lighthouse.haproxy.deadline import Deadline
-from lighthouse.haproxy.document import Document
+from lighthouse.haproxy.document import Document, loaded
 from lighthouse.haproxy.drain import leaving
-from lighthouse.haproxy.errors import (
-    HeldUpError,
-    UndecidedError,
-)
+from lighthouse.haproxy.errors import HeldUpError, UndecidedError
 from lighthouse.haproxy.including import Inclusion
 from lighthouse.haproxy.loading import Loading
 from lighthouse.haproxy.options import Owner
@@ -121,7 +118,7 @@ class _Reconciliation:
         return arranged(desired.document, base, running, self._tools.obstacle)
 
     def _converge(self, desired: Desired, running: Running) -> tuple[Document, Running]:
-        base = next((item for item in self._tools.documents() if item.skeleton == running.skeleton), None)
+        base = loaded(self._tools.documents(), running.skeleton)
         running = self._reader.closely(running)
         self._compare(running, base)
         if base is not None:

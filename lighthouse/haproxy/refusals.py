@@ -6,19 +6,19 @@ with ours, or the program that judged: what was wrong may have been put right.
 
 from __future__ import annotations
 
-import os
 import time
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
 
 from lighthouse.haproxy.document import Document
 from lighthouse.haproxy.errors import EndedError, RejectedError, UnfinishedError, UnstartedError
+from lighthouse.haproxy.files import Stamp, stamp
 from lighthouse.haproxy.ports import key_of
 from lighthouse.haproxy.searching import Searching
 
 RETRY = 60.0  # seconds; what is wrong outside the file, a missing certificate or a port in use, may have been put right
 DEADLY_RETRY = (
-    3600.0  # seconds; the same for what HAProxy accepts and does not start or live with: each try costs connections
+    3600.0  # seconds; the same for what HAProxy accepts and does not start or live with: a try costs connections
 )
 IDLE_RETRY = 5.0  # seconds; the same while nothing else can be started either: then a try ends nothing
 
@@ -141,14 +141,5 @@ class Refusals:
         if self.listeners:
             self.listeners.forget(*(key_of(section, document) for section in document.sections))
 
-    def _looked_at(self) -> list[tuple[int, ...] | None]:
-        return [_state(path) for path in self._files]
-
-
-def _state(path: str) -> tuple[int, ...] | None:
-    """What changes with the content of a file and with who may read it; None if there is none to be seen."""
-    try:
-        found = os.stat(path)  # noqa: PTH116  paths are text here, as HAProxy gets them
-    except OSError:
-        return None
-    return found.st_ino, found.st_size, found.st_mtime_ns, found.st_ctime_ns
+    def _looked_at(self) -> list[Stamp | None]:
+        return [stamp(path) for path in self._files]

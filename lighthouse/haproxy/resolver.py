@@ -58,16 +58,20 @@ class Question(Generic[T]):
             self.answer = self._ask()
 
 
+def answers_of(name: str) -> list[str]:
+    """All that the resolver says of a name, in its order. Raises `LighthouseError` while it says nothing."""
+    try:
+        return [str(item[4][0]) for item in socket.getaddrinfo(name, None, type=socket.SOCK_STREAM)]
+    except (OSError, UnicodeError) as error:
+        raise LighthouseError(f"the address of {name} is not known: {error}") from error
+
+
 def addresses_of(name: str) -> tuple[str, ...]:
     """The addresses of a name, in the order of libc (RFC 6724). Asks the resolver; raises `LighthouseError` while it has none.
 
     Those of no server are left out: HAProxy takes 0.0.0.0 for the address that the client wanted, and a zone for a mistake.
     """
-    try:
-        found = socket.getaddrinfo(name, None, type=socket.SOCK_STREAM)
-    except (OSError, UnicodeError) as error:
-        raise LighthouseError(f"the address of {name} is not known: {error}") from error
-    usable = tuple(dict.fromkeys(ip for item in found for ip in _usable(item[4][0])))
+    usable = tuple(dict.fromkeys(ip for address in answers_of(name) for ip in _usable(address)))
     if not usable:
         raise LighthouseError(f"{name} has no address at which a server could be")
     return usable

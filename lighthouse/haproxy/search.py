@@ -7,12 +7,11 @@ set apart that is not bad.
 
 from __future__ import annotations
 
-from collections.abc import Callable, Collection, Generator, Iterable, Iterator
+from collections.abc import Callable, Collection, Generator, Iterable
 from dataclasses import replace
 from typing import TypeVar
 
-from lighthouse.haproxy.addresses import Claims
-from lighthouse.haproxy.binds import Place, places_of
+from lighthouse.haproxy.binds import Place, crowding
 from lighthouse.haproxy.document import Document
 from lighthouse.haproxy.errors import RejectedError
 from lighthouse.haproxy.quarantine import Verdict, is_of, of_today, owner, without
@@ -162,23 +161,14 @@ class Search:
     def _part_ports(self) -> None:
         """Who takes over a port which a part that is set apart still has waits for it: HAProxy would share the connections."""
         document = without(self._wanted, self._good, self._bad)
-        taken = Claims()
-        for header, place in _places_of(document, self._bad):
-            for spot in place.spots:
-                taken.add(*spot, header)
-        for header, place in places_of(document):
-            part = name if (name := owner(Section(header))) in self._names else header
-            holder = next((holder for spot in place.spots for holder in taken.owners(*spot)), None)
-            if holder and not is_of(Section(header), self._bad) and part is not None:
-                self._bad[part] = f"{header}: {_in_words(place)} is still that of {holder}, which is set apart"
+        for header, place, holder in crowding(document, lambda header: is_of(Section(header), self._bad)):
+            name = owner(Section(header))
+            part = name if name is not None and name in self._names else header
+            self._bad[part] = f"{header}: {_in_words(place)} is still that of {holder}, which is set apart"
 
 
 def _in_words(place: Place) -> str:
     return f"its port {place.port}" if place.port else place.host
-
-
-def _places_of(document: Document, parts: Collection[str]) -> Iterator[tuple[str, Place]]:
-    return ((header, place) for header, place in places_of(document) if is_of(Section(header), parts))
 
 
 def _less(document: Document | None, parts: Iterable[str]) -> Document | None:
